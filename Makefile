@@ -1,0 +1,20 @@
+PYTHON ?= python3
+.PHONY: install demo test lint
+
+install: .venv/.installed
+
+.venv/.installed: pyproject.toml constraints.txt
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: install
+	.venv/bin/synthscope demo -o runs/demo
+
+test: install
+	.venv/bin/python -m pytest -n 2
+
+lint: install
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy

@@ -1,0 +1,36 @@
+"""Benchmark, train and explain detectors of AI-generated images. Public names load on first use."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "load_manifest": "synthscope.data.manifest",
+    "index": "synthscope.data.layouts",
+    "read_rgb": "synthscope.data.images",
+    "parse_recipe": "synthscope.data.degrade",
+    "audit": "synthscope.data.audit",
+    "build_sandbox": "synthscope.data.sandbox",
+    "load_detector": "synthscope.detectors.hub",
+    "save_detector": "synthscope.detectors.hub",
+    "create_detector": "synthscope.detectors.hub",
+    "train": "synthscope.training.fit",
+    "predict": "synthscope.evaluation.predict",
+    "score": "synthscope.evaluation.score",
+    "benchmark": "synthscope.evaluation.benchmark",
+    "write_report": "synthscope.report.html",
+}
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'synthscope' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

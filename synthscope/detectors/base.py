@@ -1,0 +1,144 @@
+"""The contract of a detector, and the configuration that travels with its weights.
+
+A detector turns RGB pixels into one logit, positive = AI-generated. ``preprocess`` does the geometry (resize, crop)
+and stays in uint8; everything about value ranges (scaling, mean, std, spectra) is inside ``forward``, so that cheap
+bytes cross process borders and heat maps live in input coordinates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from synthscope.config import Config
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class InputConfig(Config):
+    """Geometry and value range of a detector's input. Every field changes logits, so all are part of the hash."""
+
+    resize: int | None = 256  # target of the resize in pixels; None = native size
+    resize_mode: Literal["short", "square"] = "short"  # short side to `resize`, or both sides to it
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"  # antialiased
+    crop: int | None = 224  # centre crop; None = whole image
+    small: Literal["upscale", "pad"] = "upscale"  # images below the crop: enlarge the short side, or pad with zeros
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def digest(self) -> str:
+        """First 12 hex digits of the SHA-256 of all fields; the ``preprocessing`` column of the predictions."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+
+class TrainedOn(Config):
+    """What a detector has seen; reported beside every result."""
+
+    subsets: tuple[str, ...] = ()
+    view: str = "none"
+    n_real: int = 0
+    n_ai: int = 0
+    seed: int | None = None
+    recipe: str | None = None
+    manifest_sha256: str | None = None
+
+
+class Calibration(Config):
+    """``p_ai = sigmoid(logit / temperature + bias)``, fitted on held-out training images."""
+
+    temperature: float = Field(default=1.0, gt=0)
+    bias: float = 0.0
+
+
+class DetectorConfig(Config):
+    """``config.json`` of a detector folder."""
+
+    name: str
+    architecture: str
+    options: dict[str, str | int | float | bool | None] = Field(default_factory=dict)  # of the architecture
+    input: InputConfig = InputConfig()
+    threshold: float = 0.0  # on the logit; above = AI
+    calibration: Calibration = Calibration()
+    trained_on: TrainedOn = TrainedOn()
+    licence: str | None = None
+    paper: str | None = None
+
+
+class Detector(nn.Module, ABC):
+    """Base of all detectors. Subclasses build their layers from ``config.options`` and implement :meth:`forward`."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: DetectorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("mean", torch.tensor(config.input.mean).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(config.input.std).view(1, 3, 1, 1) * 255, persistent=False)
+
+    def preprocess(self, rgb: np.ndarray) -> Tensor:
+        """Resize and centre-crop one image.
+
+        Args:
+            rgb: uint8 ``(H, W, 3)``.
+
+        Returns:
+            uint8 ``(3, h, w)``; ``h = w = config.input.crop`` unless that is None.
+        """
+        return preprocess(rgb, self.config.input)
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """``(B, 3, h, w)`` uint8 or float in 0..255 to float32 with the configured mean and standard deviation."""
+        return (images.to(self.mean.dtype) - self.mean) / self.std
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(B,)``, positive = AI, of ``(B, 3, h, w)`` images, uint8 or float in 0..255."""
+
+
+def preprocess(rgb: np.ndarray, config: InputConfig) -> Tensor:
+    """:meth:`Detector.preprocess` as a plain function of the configuration."""
+    image = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)  # a (3, H, W) view of HWC memory
+    height, width = image.shape[-2:]
+    if config.resize is not None:
+        if config.resize_mode == "square":
+            image = _resize(image, config.resize, config.resize, config.interpolation)
+        else:
+            image = _resize(image, *_short_side(height, width, config.resize), config.interpolation)
+    if config.crop is not None:
+        if min(image.shape[-2:]) < config.crop and config.small == "upscale":
+            image = _resize(image, *_short_side(image.shape[1], image.shape[2], config.crop), config.interpolation)
+        image = _centre_crop(image, config.crop)
+    return image.contiguous()
+
+
+def _short_side(height: int, width: int, target: int) -> tuple[int, int]:
+    if height <= width:
+        return target, int(target * width / height)
+    return int(target * height / width), target
+
+
+def _resize(image: Tensor, height: int, width: int, interpolation: str) -> Tensor:
+    if image.shape[-2:] == (height, width):
+        return image
+    return nn.functional.interpolate(
+        image[None], size=(height, width), mode=interpolation, antialias=True, align_corners=False
+    )[0]
+
+
+def _centre_crop(image: Tensor, size: int) -> Tensor:
+    """Centre crop with torchvision's rounding; zero padding where the image is smaller."""
+    height, width = image.shape[-2:]
+    if height < size or width < size:
+        left, top = max(size - width, 0) // 2, max(size - height, 0) // 2
+        right, bottom = (max(size - width, 0) + 1) // 2, (max(size - height, 0) + 1) // 2
+        image = nn.functional.pad(image, (left, right, top, bottom))
+        height, width = image.shape[-2:]
+    top, left = round((height - size) / 2), round((width - size) / 2)
+    return image[:, top : top + size, left : left + size]

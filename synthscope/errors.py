@@ -1,0 +1,31 @@
+"""Errors that a user can act on: one sentence, "Expected X, got Y. Do Z.", naming the file, row or key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SynthscopeError(Exception):
+    """Something a user can put right; the command line prints it as one sentence and exits with 1."""
+
+
+class UsageError(SynthscopeError, ValueError):
+    """A request that cannot be understood, such as an unknown name or a typo in a key; exits with 2."""
+
+
+class UnreadableImageError(SynthscopeError, OSError):
+    """One file that is not a decodable image. Tables record it as a row with an ``error``, they never stop for it."""
+
+
+def suggest(name: str, choices: Iterable[str]) -> str:
+    """End of a sentence for an unknown name: the nearest choices, or all of them when none is near.
+
+    >>> suggest("resnet5", ["resnet50", "swin_t"])
+    'Did you mean resnet50?'
+    """
+    known = sorted(choices)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    return f"Choose one of: {', '.join(known)}." if known else "There are none to choose from."

@@ -1,0 +1,93 @@
+"""Columns of the tables that every feature reads or writes (Parquet, read with Polars).
+
+Labels are 1 = AI-generated, 0 = real. Fractions, never percent. A missing value is null, never a magic number.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from synthscope.errors import SynthscopeError
+
+MANIFEST = pl.Schema(
+    {
+        "path": pl.String,  # absolute, POSIX
+        "label": pl.Int8,  # 1 = AI-generated, 0 = real
+        "generator": pl.String,  # "real" for real images
+        "subset": pl.String,  # one generator's fakes and its own reals; null on a real = in every subset
+        "split": pl.String,  # train | val | test
+        "source": pl.String,  # the layout it was read from, as the user typed it
+        "class_index": pl.Int32,  # 0-based index in the sorted ImageNet synsets
+        "synset": pl.String,  # such as n01440764
+        "width": pl.Int32,  # pixels, as stored, before EXIF orientation
+        "height": pl.Int32,
+        "format": pl.String,  # Pillow's name: JPEG, PNG, WEBP …
+        "jpeg_quality": pl.Int16,  # estimated from the quantisation tables
+        "bytes": pl.Int64,
+        "sha256": pl.String,  # of the file; filled by `data verify`
+        "group": pl.String,  # images that must stay in one split (pair id, original prompt)
+        "view": pl.String,  # recipe applied right after decoding, in training and testing alike; "none" = as stored
+        "error": pl.String,  # why the file cannot be used
+    }
+)
+
+PREDICTIONS = pl.Schema(
+    {
+        "path": pl.String,
+        "sha256": pl.String,
+        "label": pl.Int8,
+        "generator": pl.String,
+        "subset": pl.String,
+        "split": pl.String,
+        "detector": pl.String,  # name@first 8 digits of the weights' sha256
+        "architecture": pl.String,
+        "train_set": pl.String,  # subsets the detector was trained on, joined by "+"; null = unknown
+        "train_view": pl.String,  # view of its training images
+        "view": pl.String,
+        "condition": pl.String,  # degradation recipe, "none" = clean
+        "preprocessing": pl.String,  # hash of the detector's input configuration
+        "precision": pl.String,  # fp32 | bf16 | fp16
+        "logit": pl.Float32,  # > 0 means AI at the default threshold
+        "p_ai": pl.Float32,  # calibrated where the detector stores a calibration
+        "threshold": pl.Float32,  # of the detector, on the logit
+        "error": pl.String,
+    }
+)
+
+SCORES = pl.Schema(
+    {
+        "detector": pl.String,
+        "architecture": pl.String,
+        "train_set": pl.String,
+        "train_view": pl.String,
+        "test_set": pl.String,  # a subset, or "mean" = unweighted mean over the subsets
+        "view": pl.String,
+        "condition": pl.String,  # a recipe, or "mean" = unweighted mean over the degradations
+        "metric": pl.String,
+        "value": pl.Float64,
+        "ci_low": pl.Float64,  # 95 %, stratified percentile bootstrap
+        "ci_high": pl.Float64,
+        "n_real": pl.Int64,
+        "n_ai": pl.Int64,
+        "n_error": pl.Int64,  # images left out because they could not be read
+        "threshold": pl.Float64,
+        "higher_is_better": pl.Boolean,
+    }
+)
+
+
+def conform(table: pl.DataFrame, schema: pl.Schema, name: str) -> pl.DataFrame:
+    """``table`` with exactly the columns and types of ``schema``: missing ones become null, foreign ones are dropped.
+
+    Raises ``SynthscopeError`` naming the column that cannot be converted.
+    """
+    columns = []
+    for column, dtype in schema.items():
+        source = table[column] if column in table.columns else pl.Series(column, [None] * table.height)
+        try:
+            columns.append(source.cast(dtype))
+        except pl.exceptions.PolarsError as error:
+            raise SynthscopeError(
+                f"Expected {dtype} in column {column!r} of {name}, got {source.dtype}. Convert the column first."
+            ) from error
+    return pl.DataFrame(columns)
