@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -151,7 +151,7 @@ class Progress:
 
 def track(items: Iterable[T], description: str, total: int | None = None, unit: str = "images") -> Iterator[T]:
     """Iterate over ``items`` with :class:`Progress`."""
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     with Progress(description, total, unit) as progress:
         for item in items:
