@@ -85,7 +85,10 @@ def _override(tree: dict[str, Any], override: str) -> None:
             raise UsageError(
                 f"Expected a group of keys at {parent!r} in --set {override}, got a value. Shorten the key."
             )
-    node[last] = yaml.safe_load(value)
+    try:
+        node[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UsageError(f"Expected YAML in --set {override}, got {value!r}. Quote the value.") from None
 
 
 def _keys_beside(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
