@@ -1,4 +1,4 @@
-"""Run every ```sh block of a Markdown file, in order, in one scratch folder; the first failure ends it.
+"""Run every ```sh and ```python block of a Markdown file, in order, in one scratch folder; the first failure ends it.
 
 Blocks marked ```console are not run: they need data that is not here, and the text around them says which.
 ``make`` runs in the repository; everything else in the scratch folder with the project's commands on the PATH.
@@ -18,15 +18,13 @@ ROOT = Path(__file__).parent.parent
 
 
 def main(markdown: Path) -> None:
-    blocks = re.findall(r"^```sh\n(.*?)^```", markdown.read_text(), flags=re.MULTILINE | re.DOTALL)
-    blocks += re.findall(r"^```python\n(.*?)^```", markdown.read_text(), flags=re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```(sh|python)\n(.*?)^```", markdown.read_text(), flags=re.MULTILINE | re.DOTALL)
     if not blocks:
         sys.exit(f"Expected ```sh blocks in {markdown}, got none.")
     environment = os.environ | {"PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     with tempfile.TemporaryDirectory() as scratch:
-        for number, block in enumerate(blocks, 1):
-            python = block.lstrip().startswith(("import ", "from "))
-            command = [sys.executable, "-c", block] if python else ["bash", "-euo", "pipefail", "-c", block]
+        for number, (language, block) in enumerate(blocks, 1):
+            command = [sys.executable, "-c", block] if language == "python" else ["bash", "-euo", "pipefail", "-c", block]
             folder = ROOT if block.startswith("make ") else scratch
             start = time.monotonic()
             print(f"--- block {number}/{len(blocks)}\n{block}", flush=True)

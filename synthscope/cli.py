@@ -199,7 +199,8 @@ def score_command(
     from synthscope.evaluation.benchmark import print_tables
     from synthscope.evaluation.score import write_scores
 
-    write_scores(run, by=by, threshold=threshold, n_resamples=resamples, seed=seed, compare=compare, metric=metric)
+    pairs = [compare] if compare else None
+    write_scores(run, by=by, threshold=threshold, n_resamples=resamples, seed=seed, compare=pairs, metric=metric)
     print_tables(run, metric=metric)
 
 

@@ -1,0 +1,99 @@
+"""The bootstrap: coverage, common draws, strata, and independence of how the work is cut up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from synthscope.errors import SynthscopeError, UsageError
+from synthscope.metrics import intervals
+from synthscope.metrics.detection import METRICS
+from synthscope.metrics.intervals import bootstrap, percentile_interval, wilson
+
+
+def data(n: int = 120, m: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    return y, rng.normal(y[:, None] * 1.0, size=(n, m))
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(0)
+    truth = {"auroc": norm.cdf(1 / np.sqrt(2)), "ai_accuracy": norm.cdf(1), "real_accuracy": 0.5, "eer": norm.cdf(-0.5)}
+    y = np.repeat([0, 1], 80)
+    z = rng.normal(y[:, None], size=(160, 400))  # each column is an experiment of its own
+    low, high = percentile_interval(bootstrap(y, z, metrics=list(truth), n_resamples=400))
+    for k, (name, true) in enumerate(truth.items()):
+        covered = np.mean((low[k] <= true) & (true <= high[k]))
+        assert 0.90 < covered < 0.99, (name, covered)
+
+
+def test_classes_and_strata_keep_their_sizes() -> None:
+    y, strata = np.r_[np.zeros(30), np.ones(50)], ["a"] * 10 + ["b"] * 20 + ["a"] * 45 + ["c"] * 5
+    counts = np.concatenate([b for _, group in intervals._draws(y == 1, strata, 50, 0) for b in group], axis=1)
+    assert counts.shape == (80, 50)
+    for rows, size in ((slice(0, 10), 10), (slice(10, 30), 20), (slice(30, 75), 45), (slice(75, 80), 5)):
+        assert (counts[rows].sum(axis=0) == size).all()
+    assert counts.std() > 0.5
+    counts = np.concatenate(
+        [b for _, group in intervals._draws(np.arange(40) < 20, [""] * 40, 50, 0) for b in group], axis=1
+    )
+    assert abs(np.corrcoef(counts[:20].ravel(), counts[20:].ravel())[0, 1]) < 0.15  # strata are drawn independently
+
+
+def test_draws_do_not_depend_on_the_cutting(monkeypatch: pytest.MonkeyPatch) -> None:
+    y, z = data()
+    whole = bootstrap(y, z, metrics=list(METRICS), n_resamples=100)
+    monkeypatch.setattr(intervals, "BLOCK", 120 * 9)
+    monkeypatch.setattr(intervals, "DRAWN", 120 * 9 * 2)
+    assert np.allclose(whole, bootstrap(y, z, metrics=list(METRICS), n_resamples=100), rtol=0, atol=1e-12)
+
+
+def test_a_column_alone_has_the_draws_it_has_in_company() -> None:
+    y, z = data()
+    together = bootstrap(y, z, metrics=["auroc", "ece"], n_resamples=40)
+    assert np.allclose(together[:, 1], bootstrap(y, z[:, 1], metrics=["auroc", "ece"], n_resamples=40), atol=1e-12)
+    same = bootstrap(y, z[:, [0, 0]], metrics=["eer"], n_resamples=40)
+    assert (same[0, 0] == same[0, 1]).all()
+
+
+def test_a_shared_stratum_is_resampled_alike_in_two_test_sets() -> None:
+    rng = np.random.default_rng(3)
+    real = rng.normal(size=40)
+    replicates = [
+        bootstrap(np.r_[np.zeros(40), np.ones(n)], np.r_[real, rng.normal(size=n)], metrics=["real_accuracy"],
+                  strata=["common"] * 40 + [name] * n)
+        for name, n in (("x", 30), ("y", 70))
+    ]  # fmt: skip
+    assert (replicates[0] == replicates[1]).all()
+    assert (bootstrap(np.zeros(40), real, metrics=["real_accuracy"], strata=["other"] * 40) != replicates[0]).any()
+
+
+def test_seeds() -> None:
+    y, z = data(m=1)
+    first = bootstrap(y, z, metrics=["auroc"], seed=1, n_resamples=30)
+    assert (first == bootstrap(y, z, metrics=["auroc"], seed=1, n_resamples=30)).all()
+    assert (first != bootstrap(y, z, metrics=["auroc"], seed=2, n_resamples=30)).any()
+
+
+def test_one_class_and_no_image() -> None:
+    values = bootstrap(np.ones(5), np.arange(5.0), metrics=["auroc", "ai_accuracy", "accuracy"], n_resamples=20)
+    assert np.isnan(values[0]).all() and not np.isnan(values[1:]).any()
+    assert np.isnan(bootstrap([], np.empty((0, 2)), metrics=["accuracy"], n_resamples=5)).all()
+    low, high = percentile_interval(values)
+    assert np.isnan(low[0]) and np.isnan(high[0]) and low[1] <= high[1]
+
+
+def test_interval_leaves_out_replicates_without_a_class() -> None:
+    values = np.r_[np.full(40, np.nan), np.linspace(0, 1, 60)]
+    assert percentile_interval(values) == pytest.approx((0.025, 0.975))
+    assert np.isnan(percentile_interval(np.r_[values, np.full(60, np.nan)])).all()
+
+
+def test_sentences() -> None:
+    with pytest.raises(UsageError, match="auroc"):
+        bootstrap([0, 1], [0.0, 1.0], metrics=["aurok"])
+    for k, n in ((3, 2), (-1, 4), (0, 0)):
+        with pytest.raises(SynthscopeError, match="counts, not rates"):
+            wilson(k, n)

@@ -1,0 +1,106 @@
+"""The command line from outside: exit codes, one clear sentence on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "synthscope", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def fails(code: int, sentence: str, *arguments: object) -> None:
+    result = run(*arguments)
+    assert result.returncode == code, result.stderr
+    assert sentence in result.stderr, result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert result.stdout == ""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two subsets, three images a class, in the GenImage layout."""
+    root = tmp_path_factory.mktemp("images")
+    noise = np.random.default_rng(0)
+    for subset in ("one", "two"):
+        for split in ("train", "val"):
+            for kind, name in (("ai", "00{}_x_0000{}.png"), ("nature", "n01440764_{}{}.JPEG")):
+                place = root / subset / split / kind
+                place.mkdir(parents=True)
+                for i in range(3):
+                    pixels = noise.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+                    Image.fromarray(pixels).save(place / name.format(i, i))
+    return root
+
+
+@pytest.fixture(scope="module")
+def manifest(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("manifest") / "m.parquet"
+    result = run("data", "index", f"genimage:{folder}", "-o", out)
+    assert result.returncode == 0, result.stderr
+    assert "24" in result.stdout
+    return out
+
+
+def test_wrong_path_and_empty_folder(tmp_path):
+    fails(1, "Expected", "data", "index", f"genimage:{tmp_path}/absent", "-o", tmp_path / "m.parquet")
+    fails(1, "Expected", "data", "index", f"genimage:{tmp_path}", "-o", tmp_path / "m.parquet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_layout_and_labels(tmp_path, folder):
+    fails(2, "Did you mean genimage", "data", "index", f"genimag:{folder}", "-o", tmp_path / "m.parquet")
+    fails(2, "Expected", "data", "index", f"imagefolder:{folder}", "-o", tmp_path / "m.parquet")
+
+
+def test_unreadable_files_exit_with_3_and_are_listed(tmp_path, folder):
+    place = tmp_path / "set" / "val"
+    for kind in ("ai", "nature"):
+        (place / kind).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(place / kind / "1.png")
+    (place / "ai" / "empty.png").touch()
+    result = run("data", "index", f"genimage:{tmp_path / 'set'}", "-o", tmp_path / "m.parquet")
+    assert result.returncode == 3
+    assert "empty.png" in result.stderr and "1 unreadable" in result.stderr
+
+
+def test_unknown_detector_typo_and_one_class(tmp_path, manifest):
+    fails(1, "Expected", "predict", manifest, "-d", tmp_path / "absent", "-o", tmp_path / "run")
+    fails(2, "Did you mean", "train", manifest, "-c", "cpu_smal", "-o", tmp_path / "d")
+    fails(2, "Did you mean", "train", manifest, "-c", "cpu_small", "--set", "sed=1", "-o", tmp_path / "d")
+    fails(1, "Expected", "train", manifest, "-c", "cpu_small", "--where", "label=1", "-o", tmp_path / "d")
+    fails(1, "Expected", "data", "audit", manifest, "--where", "label=1")
+    fails(2, "Expected", "data", "audit", manifest, "--where", "labl=1")
+    fails(2, "Expected", "data", "audit", manifest, "--view", "jpg:q=3")
+    assert not (tmp_path / "d" / "config.json").exists()
+
+
+def test_bad_sandbox_switches(tmp_path):
+    fails(2, "Expected", "data", "sandbox", "-o", tmp_path / "w", "--fingerprint", "maybe")
+    fails(2, "Expected", "data", "sandbox", "-o", tmp_path / "w", "--artifacts", "2")
+
+
+def test_report_without_scores(tmp_path):
+    fails(1, "Expected", "report", tmp_path)
+    fails(1, "Expected", "score", tmp_path)
+
+
+def test_detectors_list_and_show():
+    result = run("detectors", "list")
+    assert result.returncode == 0
+    assert {"resnet50", "deit_s", "swin_t", "cnn_small", "cnnspot"} <= set(result.stdout.split())
+    assert "224" in run("detectors", "show", "cnnspot").stdout
+    fails(2, "Did you mean cnnspot", "detectors", "show", "cnnspo")
+
+
+def test_help_and_version():
+    assert "Usage" in run("--help").stdout
+    assert run("--version").stdout.strip()
+    assert run("nope").returncode == 2
