@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib
 import matplotlib.style
@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 
 from synthscope.runtime import whole_file
 
+T = TypeVar("T")
 INK, MUTED, GRID = "#1c2126", "#5f6b76", "#d5dade"
 REAL, AI = "#0072B2", "#D55E00"  # Okabe & Ito (2008), as are the colours of the detectors
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D00", "#1c2126", "#E69F00")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.4)), (0, (5, 1.5, 1, 1.5)))
 
 _RC: dict[str, Any] = {
@@ -69,6 +69,15 @@ def label(name: object, width: int = 36) -> str:
     return text.replace("$", r"\$")
 
 
+def capped(items: list[T], limit: int, what: str) -> tuple[list[T], list[str]]:
+    """The first ``limit`` items, and a note if that left some out.
+
+    >>> capped([1, 2, 3], 2, "detectors")
+    ([1, 2], ['2 of 3 detectors shown.'])
+    """
+    return items[:limit], [f"{limit} of {len(items)} {what} shown."] if len(items) > limit else []
+
+
 def note(figure: Figure, sentences: list[str]) -> None:
     """Small print under a figure: what was left out, how many images."""
     if sentences:
@@ -86,14 +95,17 @@ def blank_figure(sentence: str) -> Figure:
 def to_svg(figure: Figure) -> str:
     """The figure as SVG text with outlined letters: the same text for the same figure, on every machine."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return re.sub(r"<\?xml.*?<svg ", "<svg ", buffer.getvalue(), count=1, flags=re.DOTALL)
+    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    text = re.sub(r"<\?xml.*?<svg ", "<svg ", buffer.getvalue(), count=1, flags=re.DOTALL)
+    return re.sub(r'\b(d|x|y)="[^"]*"', lambda part: re.sub(r"(\.\d\d)\d+", r"\1", part[0]), text)  # 0.01 points
 
 
 @styled
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
     """Write ``stem.png`` (200 dots an inch, white paper) and ``stem.svg``; returns both paths."""
     png, svg = stem.with_suffix(".png"), stem.with_suffix(".svg")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # the layout takes longer than the drawing; once is enough for both files
     with whole_file(png) as temporary:
         figure.savefig(temporary, format="png", dpi=200, facecolor="white", metadata={"Software": None})
     with whole_file(svg) as temporary:
