@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -120,24 +120,26 @@ def data_audit(
 @data.command("sandbox")
 def data_sandbox(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")],
-    size: Annotated[int, typer.Option(min=64, max=1024, help="Height of the images in pixels.")] = 128,
-    train: Annotated[int, typer.Option(min=1, help="Training images per generator and class label.")] = 200,
-    val: Annotated[int, typer.Option(min=1, help="Test images per generator and class label.")] = 60,
-    classes: Annotated[int, typer.Option(min=1, max=10, help="Kinds of main object.")] = 10,
+    size: Annotated[int, typer.Option(help="Side of a picture in pixels, a multiple of 8.")] = 128,
+    train: Annotated[int, typer.Option(help="Generated training images per generator; as many photographs.")] = 160,
+    val: Annotated[int, typer.Option(help="Generated test images per generator; as many photographs.")] = 40,
+    classes: Annotated[int, typer.Option(help="Kinds of main object.")] = 10,
     seed: int = 0,
-    fingerprint: Annotated[str, typer.Option(help="on | off: do generators leave their own spectrum?")] = "on",
+    fingerprint: Annotated[str, typer.Option(help="on | off: do generators leave the traces of a decoder?")] = "on",
     artifacts: Annotated[str, typer.Option(help="on | off | RATE: share of generated images with artifacts.")] = "on",
     formats: Annotated[str, typer.Option(help="raw | aligned: do file formats and sizes tell the label?")] = "raw",
     workers: Workers = None,
 ) -> None:
     """Write a small world with known generators and known artifacts, in the layouts of the real data sets."""
-    from synthscope.data.sandbox import SandboxConfig, build_sandbox
+    from synthscope.data.sandbox import build_sandbox
 
-    config = SandboxConfig.from_switches(
-        size=size, train=train, val=val, classes=classes, seed=seed,
-        fingerprint=fingerprint, artifacts=artifacts, formats=formats,
+    report = build_sandbox(
+        out, size=size, classes=classes, train=train, val=val, seed=seed, fingerprint=bool(_switch(fingerprint)),
+        artifacts=_switch(artifacts, rate=True), formats=cast(Any, formats), workers=workers or 2,
     )  # fmt: skip
-    print(build_sandbox(out, config, workers=workers))
+    print(f"{report.real} real and {report.ai} AI images, {sum(report.regions.values())} artifacts in {report.folder}")
+    for folder in (report.genimage, report.xaigd):
+        print(f"  {folder}")
 
 
 @app.command("train")
@@ -251,6 +253,18 @@ def detectors_show(name: Annotated[str, typer.Argument(help="Name of an architec
     from synthscope.detectors.hub import show_detector
 
     print(show_detector(name))
+
+
+def _switch(text: str, *, rate: bool = False) -> bool | float:
+    """``on`` or ``off``, or a number where a rate may stand."""
+    if text in ("on", "off"):
+        return text == "on"
+    try:
+        if rate:
+            return float(text)
+    except ValueError:
+        pass
+    raise UsageError(f"Expected on, off{' or a rate' if rate else ''}, got {text!r}. Choose one.")
 
 
 def _load(source: str, where: str | None, view: str | None) -> pl.DataFrame:

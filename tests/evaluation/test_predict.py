@@ -182,7 +182,7 @@ def test_a_new_condition_detector_view_precision_or_seed_computes_only_what_is_n
         predict(images, [Tiny()], out=tmp_path, **change)  # type: ignore[arg-type]
         assert calls["score"] == 12
     calls.clear()
-    viewed = predict(images.with_columns(view=pl.lit("jpeg:q=30")), [Tiny()], out=tmp_path)
+    viewed = predict(images.with_columns(view=pl.lit("jpeg:subsampling=420,q=30")), [Tiny()], out=tmp_path)
     assert calls["score"] == 12
     assert set(viewed["view"]) == {"jpeg:q=30"}
     assert np.allclose(viewed["logit"], plain_logits(images, Tiny(), ["jpeg:q=30"])[:, 0], atol=1e-5)
@@ -283,19 +283,33 @@ def test_a_detector_with_a_transform_of_its_own_does_not_share_that_of_others(
     assert not np.allclose(table["logit"][1::2], plain_logits(images, Tiny(1), ["none"])[:, 0], atol=1e-2)
 
 
-def test_inputs_of_several_sizes_are_batched_by_size(
+def test_inputs_of_several_sizes_are_batched_by_size_and_do_not_pile_up(
     images: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "MAX_WAITING_BYTES", 20_000)  # three images: also the early flush is used
+    sizes, forward = [], engines.forward
+
+    def scoring(detector: Detector, inputs: list[Tensor], settings: plan.Plan) -> Tensor:
+        sizes.append(len(inputs))
+        return forward(detector, inputs, settings)
+
+    monkeypatch.setattr(engines, "forward", scoring)
     whole = Tiny(input=InputConfig(resize=None, crop=None))
-    table = predict(images, [whole], out=tmp_path, conditions=["none", "lr:24"], batch_size=4)
     expected = plain_logits(images, whole, ["none", "lr:24"])
-    assert np.abs(table["logit"].to_numpy().reshape(12, 2) - expected).max() < 1e-5
+    for limit, largest in ((2**20, 12), (20_000, 4)):
+        monkeypatch.setattr(engines, "MAX_WAITING_BYTES", limit)
+        sizes.clear()
+        table = predict(images, [whole], out=tmp_path / str(limit), conditions=["none", "lr:24"], batch_size=64)
+        assert np.abs(table["logit"].to_numpy().reshape(12, 2) - expected).max() < 1e-5
+        assert sum(sizes) == 24
+        assert max(sizes) <= largest
+        assert limit < 2**20 or max(sizes) == 12
 
 
 def test_shards_cover_the_rows_and_merge_to_the_whole_table(
-    images: pl.DataFrame, tmp_path: Path, calls: Counter[str]
+    images: pl.DataFrame, tmp_path: Path, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(Path(images["path"][0]).parent)  # names alone decide the shard, not where the test runs
+    images = images.with_columns(path=pl.Series([Path(path).name for path in images["path"]]))
     whole = predict(images, [Tiny()], out=tmp_path / "whole", conditions=CONDITIONS)
     calls.clear()
     pieces = []

@@ -1,0 +1,206 @@
+"""The image operations that a degradation recipe can name, each a small frozen set of parameters.
+
+They turn uint8 RGB pixels into uint8 RGB pixels. Nothing here is random but ``noise``. Third parties add operations
+through the entry point group ``synthscope.degradation``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from io import BytesIO
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from synthscope.config import Config
+from synthscope.data.images import MAX_MEGAPIXELS
+from synthscope.errors import SynthscopeError, UnreadableImageError
+from synthscope.registry import Registry
+
+Kernel = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]  # Pillow's; all but nearest are antialiased
+Side = Annotated[int, Field(ge=1, le=8192)]
+Quality = Annotated[int, Field(ge=1, le=100)]
+Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Sigma = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+
+DEGRADATIONS: Registry[type[Step]] = Registry("degradation")
+
+
+class Step(Config, ABC):
+    """One operation with its parameters; the fields, in order, are the grammar of its parameters.
+
+    The ladders of severity 1 to 5 are this project's own choice: no source fixes them.
+    """
+
+    op: ClassVar[str]
+    positional: ClassVar[str | None] = None  # the parameter that may stand without its name, and is written so
+    ladder: ClassVar[tuple[str, ...]] = ()  # parameters at severity 1..5
+
+    @abstractmethod
+    def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """uint8 ``(H, W, 3)`` to a new or shared uint8 ``(H', W', 3)``; the input is not modified."""
+
+    def __str__(self) -> str:
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        written = [
+            _plain(value) if name == self.positional else f"{name}={_plain(value)}"
+            for name, value in given.items()
+            if value != defaults[name]
+        ]
+        return f"{self.op}:{','.join(written)}" if written else self.op
+
+
+@DEGRADATIONS.add("lr")
+class LowResolution(Step):
+    """Square resize to ``size`` x ``size`` pixels; ``reupsample`` returns to the original size."""
+
+    op = "lr"
+    positional = "size"
+    ladder = ("224", "160", "112", "64", "32")
+    size: Side
+    kernel: Kernel = "bicubic"
+    reupsample: bool = False
+
+    def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        small = _resize(rgb, self.size, self.size, self.kernel)
+        return _resize(small, rgb.shape[0], rgb.shape[1], self.kernel) if self.reupsample else small
+
+
+@DEGRADATIONS.add("resize")
+class Resize(Step):
+    """Resize by a factor, or so that the short side has ``size`` pixels; the aspect ratio stays."""
+
+    op = "resize"
+    ladder = ("scale=0.75", "scale=0.5", "scale=0.35", "scale=0.25", "scale=0.125")
+    scale: Annotated[float, Field(gt=0, le=8, allow_inf_nan=False)] | None = None
+    size: Side | None = None
+    interp: Kernel = "bicubic"
+
+    def model_post_init(self, context: object) -> None:
+        if (self.scale is None) == (self.size is None):
+            raise SynthscopeError("either scale or size")
+
+    def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        height, width = rgb.shape[:2]
+        factor = self.scale if self.scale is not None else (self.size or 0) / min(height, width)
+        return _resize(rgb, max(1, round(height * factor)), max(1, round(width * factor)), self.interp)
+
+
+@DEGRADATIONS.add("crop")
+class Crop(Step):
+    """Centre crop to a fraction of each side, or to ``size`` pixels a side; a shorter side is kept as it is.
+
+    ``grid`` moves the corner up and left to a multiple of that many pixels, so that a JPEG block grid survives.
+    """
+
+    op = "crop"
+    ladder = ("frac=0.9", "frac=0.8", "frac=0.7", "frac=0.6", "frac=0.5")
+    frac: Fraction | None = None
+    size: Side | None = None
+    grid: Side = 1
+
+    def model_post_init(self, context: object) -> None:
+        if (self.frac is None) == (self.size is None):
+            raise SynthscopeError("either frac or size")
+
+    def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        rows, columns = (self._kept(side) for side in rgb.shape[:2])
+        return np.ascontiguousarray(rgb[rows, columns])
+
+    def _kept(self, side: int) -> slice:
+        kept = min(side, self.size) if self.size is not None else max(1, round(side * (self.frac or 1)))
+        start = (side - kept) // 2 // self.grid * self.grid
+        return slice(start, start + kept)
+
+
+@DEGRADATIONS.add("blur")
+class Blur(Step):
+    """Gaussian blur, ``sigma`` in pixels of the image it meets; kernel radius 4 sigma, mirrored borders."""
+
+    op = "blur"
+    ladder = ("sigma=0.5", "sigma=1", "sigma=2", "sigma=3", "sigma=5")
+    sigma: Sigma
+
+    def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        import cv2
+
+        # A float kernel: GaussianBlur on uint8 rounds the kernel to fixed point and is two grey levels off.
+        kernel = cv2.getGaussianKernel(2 * int(np.ceil(4 * self.sigma)) + 1, self.sigma, cv2.CV_32F)
+        return cv2.sepFilter2D(rgb, -1, kernel, kernel, borderType=cv2.BORDER_REFLECT)
+
+
+@DEGRADATIONS.add("noise")
+class Noise(Step):
+    """Independent Gaussian noise on every channel, ``sigma`` in grey levels of 0..255."""
+
+    op = "noise"
+    ladder = ("sigma=2", "sigma=4", "sigma=8", "sigma=16", "sigma=32")
+    sigma: Sigma
+
+    def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        noisy = rng.standard_normal(rgb.shape, dtype=np.float32)
+        noisy *= self.sigma
+        noisy += rgb
+        return np.clip(np.rint(noisy, out=noisy), 0, 255, out=noisy).astype(np.uint8)
+
+
+@DEGRADATIONS.add("jpeg")
+class Jpeg(Step):
+    """JPEG round trip (libjpeg-turbo, the pixels that Pillow gives), chroma 4:2:0 unless ``subsampling=444``."""
+
+    op = "jpeg"
+    ladder = ("q=90", "q=75", "q=50", "q=30", "q=15")
+    q: Quality
+    subsampling: Literal["420", "444"] = "420"
+
+    def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        import cv2
+
+        _check_side(rgb, 65500, "JPEG")
+        factor = {"420": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, "444": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444}
+        options = [cv2.IMWRITE_JPEG_QUALITY, self.q, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factor[self.subsampling]]
+        _, file = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
+        bgr = cv2.imdecode(file, cv2.IMREAD_COLOR)
+        assert bgr is not None
+        return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+@DEGRADATIONS.add("webp")
+class Webp(Step):
+    """Lossy WebP round trip with Pillow's defaults."""
+
+    op = "webp"
+    ladder = ("q=90", "q=75", "q=50", "q=30", "q=15")
+    q: Quality
+
+    def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        from PIL import Image
+
+        _check_side(rgb, 16383, "WebP")
+        file = BytesIO()
+        Image.fromarray(rgb).save(file, "WEBP", quality=self.q)
+        with Image.open(file) as image:
+            return np.array(image.convert("RGB"))
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
+
+
+def _check_side(rgb: np.ndarray, limit: int, name: str) -> None:
+    if max(rgb.shape[:2]) > limit:
+        size = f"{rgb.shape[1]}x{rgb.shape[0]}"
+        raise UnreadableImageError(f"Expected sides of at most {limit} pixels for {name}, got {size}. Crop the image.")
+
+
+def _resize(rgb: np.ndarray, height: int, width: int, kernel: str) -> np.ndarray:
+    from PIL import Image
+
+    if height * width > MAX_MEGAPIXELS * 1e6:  # a thin strip grows without bounds when its short side is enlarged
+        raise UnreadableImageError(
+            f"Expected at most {MAX_MEGAPIXELS} megapixels after resizing, got {width}x{height}. Leave the image out."
+        )
+    image = Image.fromarray(rgb).resize((width, height), Image.Resampling[kernel.upper()])
+    return np.array(image)

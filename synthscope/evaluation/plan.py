@@ -1,0 +1,128 @@
+"""What a prediction run computes: detectors x conditions for every image, checked before the first one is read."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from synthscope.data.degrade import Recipe, expand, parse_recipe
+from synthscope.detectors.base import Detector
+from synthscope.detectors.hub import detector_id, load_detector
+from synthscope.errors import UsageError, suggest
+from synthscope.runtime import best_device
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+Done = dict[tuple[str, str], int]  # (sha256, view) to a number whose bit u says that unit u is finished
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to compute for every image. Unit ``d * len(conditions) + c`` is detector d under condition c."""
+
+    detectors: tuple[Detector, ...]  # on ``device``, in evaluation mode
+    conditions: tuple[Recipe, ...]
+    precision: str
+    batch_size: int
+    workers: int
+    seed: int
+    device: torch.device
+
+    @property
+    def chunk(self) -> int:
+        """Images whose inputs are batched together: some batches for every worker."""
+        return max(1, 4 * self.workers * self.batch_size // len(self.conditions))
+
+    @property
+    def everything(self) -> int:
+        """All units, as :data:`Done` writes them."""
+        return (1 << len(self.detectors) * len(self.conditions)) - 1
+
+    def missing(self, done: Done, sha256: str, view: Recipe) -> list[int]:
+        """Units that an image still needs."""
+        finished = done.get((sha256, str(view)), 0)
+        return [unit for unit in range(len(self.detectors) * len(self.conditions)) if not finished >> unit & 1]
+
+
+def make_plan(
+    detectors: Sequence[str | Path | Detector],
+    conditions: list[str],
+    *,
+    images: int,
+    precision: str,
+    batch_size: int | None,
+    workers: int | None,
+    seed: int,
+) -> tuple[Plan, pl.DataFrame]:
+    """What to compute for so many ``images``, and the same as a table with one row a unit (see ``store.assemble``).
+
+    The default batch has 8 inputs on a CPU, where large ones lose to page faults, or fewer, so that all threads get a
+    share of a small run; 64 on an accelerator.
+
+    Raises:
+        UsageError: Nothing to do, the same detector twice, a bad recipe or number.
+        SynthscopeError: A detector that cannot be loaded.
+    """
+    for name, items in {"detector": detectors, "condition": conditions}.items():
+        if not items:
+            raise UsageError(f"Expected at least one {name}, got none. Name one.")
+    if precision not in DTYPES:
+        raise UsageError(f"Expected a precision, got {precision!r}. {suggest(precision, DTYPES)}")
+    for name, number in {"batch_size": batch_size, "workers": workers}.items():
+        if number is not None and number < 1:
+            raise UsageError(f"Expected {name} of at least 1, got {number}. Leave it out for the default.")
+    recipes = tuple(map(parse_recipe, expand(conditions)))
+    loaded = [spec if isinstance(spec, Detector) else load_detector(spec) for spec in detectors]
+    ids = [detector_id(detector) for detector in loaded]
+    if twice := [name for name in ids if ids.count(name) > 1]:
+        raise UsageError(f"Expected different detectors, got {twice[0]} twice. Name each once.")
+    device = best_device()
+    workers = workers or min(_cores(), 16)
+    share = math.ceil(images * len(recipes) / workers)
+    plan = Plan(
+        detectors=tuple(_ready(detector, device) for detector in loaded),
+        conditions=recipes,
+        precision=precision,
+        batch_size=batch_size or (max(1, min(8, share)) if device.type == "cpu" else 64),
+        workers=workers,
+        seed=seed,
+        device=device,
+    )
+    return plan, _units(plan, ids)
+
+
+def _units(plan: Plan, ids: list[str]) -> pl.DataFrame:
+    rows = [
+        {
+            "detector": name,
+            "architecture": detector.config.architecture,
+            "train_set": "+".join(detector.config.trained_on.subsets) or None,
+            "train_view": detector.config.trained_on.view,
+            "preprocessing": detector.config.input.digest(),
+            "condition": str(condition),
+            "precision": plan.precision,
+            "seed": plan.seed,
+            "threshold": detector.config.threshold,
+            "temperature": detector.config.calibration.temperature,
+            "bias": detector.config.calibration.bias,
+        }
+        for name, detector in zip(ids, plan.detectors, strict=True)
+        for condition in plan.conditions
+    ]
+    return pl.DataFrame(rows, schema_overrides={"train_set": pl.String}, infer_schema_length=None).with_row_index(
+        "unit"
+    )
+
+
+def _ready(detector: Detector, device: torch.device) -> Detector:
+    detector.eval().to(device)
+    return detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

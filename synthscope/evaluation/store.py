@@ -1,0 +1,107 @@
+"""The resumable memory of a prediction run: small Parquet parts, keyed by what decides a logit.
+
+Every part is written whole or not at all, so a run can be killed at any time. A key with a logit is final; a key
+with an error is tried again by the next run.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+
+from synthscope.errors import SynthscopeError
+from synthscope.runtime import whole_file
+from synthscope.schema import PREDICTIONS, conform
+
+KEY = ["view", "detector", "preprocessing", "condition", "precision", "seed"]  # beside the image: its sha256, or path
+PART = pl.Schema(
+    {
+        "path": pl.String,
+        "sha256": pl.String,  # null where the file could not be read
+        "view": pl.String,
+        "detector": pl.String,
+        "preprocessing": pl.String,
+        "condition": pl.String,
+        "precision": pl.String,
+        "seed": pl.Int64,
+        "logit": pl.Float32,
+        "error": pl.String,
+    }
+)
+_IMAGE = pl.coalesce("sha256", "path").alias("image")
+
+
+def write_part(folder: Path, rows: pl.DataFrame) -> None:
+    """Add ``rows`` (columns of ``PART``) to the run in ``folder``; names sort by time of writing."""
+    with whole_file(folder / f"part-{time.time_ns():020d}-{secrets.token_hex(4)}.parquet") as temporary:
+        rows.write_parquet(temporary)
+
+
+def read_parts(folder: Path) -> pl.DataFrame:
+    """All rows of all parts, oldest first. A part that cannot be read is named on stderr and set aside."""
+    parts = [pl.DataFrame(schema=PART)]
+    for path in sorted(folder.glob("part-*.parquet")):
+        try:
+            parts.append(pl.read_parquet(path, schema=PART))
+        except (pl.exceptions.PolarsError, OSError) as error:
+            reason = str(error).splitlines()[0]
+            print(f"Expected a part of a prediction run, got {path} ({reason}). It is computed again.", file=sys.stderr)
+            path.rename(path.with_suffix(".broken"))
+    return pl.concat(parts)
+
+
+def finished(parts: pl.DataFrame, units: pl.DataFrame) -> dict[tuple[str, str], int]:
+    """Which units of work have a logit: (sha256, view) to a number whose bit ``u`` stands for unit ``u``."""
+    keys = [key for key in KEY if key != "view"]
+    rows = parts.filter(pl.col("logit").is_not_null()).join(units, on=keys).group_by("sha256", "view").agg("unit")
+    return {(sha256, view): sum(1 << unit for unit in set(done)) for sha256, view, done in rows.iter_rows()}
+
+
+def assemble(images: pl.DataFrame, units: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
+    """The answer to every (image, unit), in that order; an ``answered`` column says where there is none yet.
+
+    Args:
+        images: Manifest rows with ``sha256`` filled where it is known and ``view`` everywhere.
+        units: One row a detector and condition: columns of ``KEY`` but ``view``, ``unit``, and what is known of the
+            detector, with ``temperature`` and ``bias`` of its calibration.
+        parts: :func:`read_parts`.
+
+    Returns:
+        Columns of ``schema.PREDICTIONS`` and ``answered``.
+    """
+    known = parts.with_columns(_IMAGE)
+    logits = known.filter(pl.col("logit").is_not_null()).unique(["image", *KEY], keep="first")
+    errors = known.filter(pl.col("logit").is_null()).unique(["image", *KEY], keep="last")
+    table = (
+        images.with_row_index("position")
+        .with_columns(_IMAGE)
+        .join(units, how="cross")
+        .join(logits.select("image", *KEY, "logit"), on=["image", *KEY], how="left")
+        .join(errors.select("image", *KEY, failure="error"), on=["image", *KEY], how="left")
+        .sort("position", "unit")
+    )
+    unusable = pl.col("error").is_not_null()
+    scaled = pl.col("logit").cast(pl.Float64) / pl.col("temperature") + pl.col("bias")
+    table = table.with_columns(
+        logit=pl.when(~unusable).then("logit"),
+        error=pl.coalesce("error", pl.when(pl.col("logit").is_null()).then("failure")),
+    ).with_columns(p_ai=pl.when(pl.col("logit").is_not_null()).then(1 / (1 + (-scaled).exp())))
+    answered = pl.col("logit").is_not_null() | pl.col("error").is_not_null()
+    return conform(table, PREDICTIONS, "the predictions").with_columns(table.select(answered=answered)["answered"])
+
+
+def require_writable(folder: Path) -> None:
+    """Create ``folder``. Raises ``SynthscopeError`` where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(folder / ".writable"):
+            pass
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise SynthscopeError(
+            f"Expected a folder to write to, got {folder}: {error.strerror}. Choose another one."
+        ) from error
