@@ -183,7 +183,7 @@ def predict_command(
         manifest, list(detector), out=out, conditions=degrade or ["none"], precision=precision,
         batch_size=batch_size, workers=workers, seed=seed, shard=parse_shard(shard),
     )  # fmt: skip
-    print(out / "predictions.parquet")
+    print(out / "predictions.parquet" if (out / "predictions.parquet").is_file() else out / "parts")
     _exit_with_unreadable(table)
 
 
@@ -241,10 +241,12 @@ def report_command(
 @detectors.command("list")
 def detectors_list() -> None:
     """Every architecture that can be trained, with its size and input."""
+    import polars as pl
+
     from synthscope.detectors.hub import detectors_table
     from synthscope.evaluation.tables import plain_text
 
-    print(plain_text(detectors_table()))
+    print(plain_text(pl.DataFrame(detectors_table())))
 
 
 @detectors.command("show")

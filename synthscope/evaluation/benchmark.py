@@ -7,6 +7,7 @@ also tested in the other views: the drop shows how much of their accuracy was fi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -91,7 +92,18 @@ def benchmark(config: BenchmarkConfig, out: Path, *, source: str | None = None) 
     with whole_file(out / "predictions.parquet") as temporary:
         predictions.write_parquet(temporary)
     write_scores(out, n_resamples=config.resamples, seed=config.seed, compare=config.compare)
+    _add_settings(out / "run.json", config, trained)
     return predictions
+
+
+def _add_settings(file: Path, config: BenchmarkConfig, trained: dict[str, dict[Path, str | None]]) -> None:
+    """Add the recipe to the settings that the last pass of predict left there."""
+    settings = json.loads(file.read_text())
+    settings["detectors"] = [folder.name for folders in trained.values() for folder in folders]
+    settings["conditions"] = expand(config.conditions)
+    settings["recipe"] = config.model_dump(mode="json", exclude_none=True)
+    with whole_file(file) as temporary:
+        temporary.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def print_tables(run: Path, *, metric: str = "accuracy") -> None:
@@ -145,7 +157,10 @@ def _train(config: BenchmarkConfig, training: pl.DataFrame, out: Path) -> dict[P
             tag = "" if own["view"][0] == "none" else ".aligned"
             folder = out / "detectors" / f"{recipe.name}.{subset}{tag}"
             folders[train(recipe.model_copy(update={"name": folder.name}), own, folder)] = subset
-    return folders | {Path(folder): None for folder in config.detectors}
+    folders |= {Path(folder): None for folder in config.detectors}
+    if not folders:
+        raise UsageError("Expected detectors to train or to test, got none. Add train or detectors to the recipe.")
+    return folders
 
 
 def _passes(
@@ -155,6 +170,8 @@ def _passes(
     own, first = trained[view], trained[config.views[0]]
     degradations = [condition for condition in expand(config.conditions) if condition != "none"]
     yield testing, list(own | first), ["none"]
+    if not degradations:
+        return
     if config.degrade == "all":
         yield testing, list(own), degradations
         return

@@ -217,6 +217,7 @@ def _write_settings(path: Path, plan: Plan, units: pl.DataFrame, scorings: int, 
     settings = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "detectors": units["detector"].unique(maintain_order=True).to_list(),
+        "inputs": {d.config.input.digest(): d.config.input.model_dump(mode="json") for d in plan.detectors},
         "conditions": list(map(str, plan.conditions)),
         "precision": plan.precision,
         "seed": plan.seed,

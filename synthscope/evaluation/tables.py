@@ -24,6 +24,8 @@ from synthscope.evaluation.wording import (
     row_names,
     short_names,
     slug,
+    view_names,
+    view_notes,
     view_words,
     views_of,
     with_mean,
@@ -74,7 +76,7 @@ def cross_generator_matrix(
     rows, shown = [], table.rows(named=True)
     groups = grouped(shown, ("train_set", "detector", "train_view"))
     groups = dict(sorted(groups.items(), key=lambda item: place(item[0][0] or "")))
-    names, corner = row_names([(train_set, detector) for train_set, detector, _ in groups])
+    names, corner = row_names(list(groups), view_names(scores))
     for name, group in zip(names, groups.values(), strict=True):
         by_test = {row["test_set"]: cell_of(row) for row in group}
         rows.append((name, with_mean([by_test.get(test, Cell()) for test in tests], by_test.get(MEAN))))
@@ -84,7 +86,7 @@ def cross_generator_matrix(
         corner,
         (*map(pretty, tests), mean_head(metric)),
         tuple(rows),
-        (*notes_of(shown), "The last column is the unweighted mean of the test sets."),
+        (*notes_of(shown), "The last column is the unweighted mean of the test sets.", *view_notes(scores, table)),
         METRICS[metric].higher_is_better,
     )
 
@@ -190,14 +192,14 @@ def summary_table(
 def audit_table(audit: pl.DataFrame) -> Table:
     """Balanced accuracy of file attributes alone: a row for each subset (and view), a column for each attribute set."""
     attributes = audit["attributes"].unique(maintain_order=True).to_list()
-    views = audit["view"].fill_null("none").unique().to_list() if "view" in audit.columns else []
+    views = view_names(audit)
     rows = []
     for key, group in grouped(audit.rows(named=True), ("subset", "view")).items():
         cells = {
             row["attributes"]: Cell(row["balanced_accuracy"], row["ci_low"], row["ci_high"], row["n_real"], row["n_ai"])
             for row in group
         }
-        name = pretty(key[0] or "all") + (f", view {key[1] or 'none'}" if len(views) > 1 else "")
+        name = pretty(key[0] or "all") + (f", {views[key[1] or 'none']}" if len(views) > 1 else "")
         rows.append((name, tuple(cells.get(attribute, Cell()) for attribute in attributes)))
     notes = ("Balanced accuracy in percent of a depth-2 tree that sees no pixel; 50 is chance.",)
     return Table("audit", "Can file attributes alone tell the label?", "subset", tuple(attributes), tuple(rows), notes)

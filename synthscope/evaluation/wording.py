@@ -55,13 +55,18 @@ def short_names(detectors: Iterable[str]) -> dict[str, str]:
     }
 
 
-def row_names(rows: Sequence[tuple[str | None, str]]) -> tuple[list[str], str]:
-    """Names of (training set, detector), and the head above them: training sets if they differ, else detectors."""
-    sets = [train_set for train_set, _ in rows]
-    if len(rows) > 1 and all(sets) and len(set(sets)) == len(sets):
-        return [pretty(name or "") for name in sets], "trained on"
-    names = short_names(detector for _, detector in rows)
-    return [names[detector] for _, detector in rows], "detector"
+def row_names(rows: Sequence[tuple[str | None, str, str | None]], views: dict[str, str]) -> tuple[list[str], str]:
+    """Names of (training set, detector, training view), and the head above them.
+
+    Training sets where they tell the rows apart, with the words of ``views`` where it takes both; else detectors.
+    """
+    sets, pairs = [row[0] for row in rows], {(train_set, view) for train_set, _, view in rows}
+    if len(pairs) > 1 and all(sets) and len(pairs) == len(rows):
+        several = len(set(sets)) < len(sets)
+        ends = [f", {views[view or 'none']}" if several else "" for *_, view in rows]
+        return [pretty(name or "") + end for name, end in zip(sets, ends, strict=True)], "trained on"
+    names = short_names(detector for _, detector, _ in rows)
+    return [names[detector] for _, detector, _ in rows], "detector"
 
 
 def grouped(rows: Iterable[Row], by: tuple[str, ...]) -> dict[tuple[Any, ...], list[Row]]:
@@ -148,11 +153,31 @@ def only_view(scores: pl.DataFrame) -> str:
     return views[0]
 
 
+def view_names(table: pl.DataFrame) -> dict[str, str]:
+    """Words for the views in the columns ``view`` and ``train_view``: raw, aligned, or the recipe if there are several.
+
+    >>> view_names(pl.DataFrame({"view": ["none", "jpeg:q=96"]}))
+    {'none': 'raw', 'jpeg:q=96': 'aligned'}
+    """
+    columns = [column for column in ("view", "train_view") if column in table.columns]
+    found = (view for column in columns for view in table[column].drop_nulls().unique(maintain_order=True))
+    views = dict.fromkeys(["none", *found])
+    return {view: "raw" if view == "none" else "aligned" if len(views) == 2 else f"aligned ({view})" for view in views}
+
+
 def view_words(scores: pl.DataFrame, shown: pl.DataFrame) -> str:
     """End of a title: the view of the shown scores, where there are several."""
-    return f", view {shown['view'][0]}" if len(views_of(scores)) > 1 else ""
+    return f", {view_names(scores)[shown['view'][0]]} view" if len(views_of(scores)) > 1 else ""
+
+
+def view_notes(scores: pl.DataFrame, shown: pl.DataFrame) -> list[str]:
+    """What the view of the shown scores does to every image, where it does anything."""
+    view = shown["view"][0]
+    return [] if view == "none" else [f"The {view_names(scores)[view]} view is {view}, applied to every image."]
 
 
 def slug(scores: pl.DataFrame, shown: pl.DataFrame) -> str:
     """End of a file name: the view of the shown scores, where there are several."""
-    return "_" + re.sub(r"\W+", "_", shown["view"][0]) if len(views_of(scores)) > 1 else ""
+    if len(views_of(scores)) < 2:
+        return ""
+    return "_" + re.sub(r"\W+", "_", view_names(scores)[shown["view"][0]]).strip("_")

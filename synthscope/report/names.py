@@ -6,8 +6,10 @@ import polars as pl
 
 from synthscope.evaluation.columns import MEAN
 from synthscope.evaluation.tables import DEGRADATIONS
-from synthscope.evaluation.wording import in_order
+from synthscope.evaluation.wording import in_order, view_names
 from synthscope.metrics.detection import METRICS
+
+__all__ = ["CHANCE", "conditions", "distinct", "metric_name", "percent", "test_sets", "view_names"]
 
 CHANCE = {"accuracy": 0.5, "balanced_accuracy": 0.5, "auroc": 0.5}  # of a detector that guesses
 
@@ -41,14 +43,3 @@ def metric_name(metric: str) -> str:
 def percent(metric: str) -> bool:
     """Whether a metric is printed in percent, as rates are, or as a plain number."""
     return metric in METRICS and METRICS[metric].reads in {"verdicts", "ranks"}
-
-
-def view_names(table: pl.DataFrame) -> dict[str, str]:
-    """Words for the views in the columns ``view`` and ``train_view``: raw, aligned, or the recipe if there are several.
-
-    >>> view_names(pl.DataFrame({"view": ["none", "jpeg:q=96"]}))
-    {'none': 'raw', 'jpeg:q=96': 'aligned'}
-    """
-    columns = [column for column in ("view", "train_view") if column in table.columns]
-    views = dict.fromkeys(["none", *(view for column in columns for view in distinct(table, column))])
-    return {view: "raw" if view == "none" else "aligned" if len(views) == 2 else f"aligned ({view})" for view in views}

@@ -132,7 +132,17 @@ def test_views_are_kept_apart() -> None:
         cross_generator_matrix(scores(rows))
     raw, aligned = tables_of(scores(rows))
     assert (raw.rows[0][1][0].value, aligned.rows[0][1][0].value) == (0.9, 0.6)
-    assert raw.name != aligned.name and "jpeg:q=96" in aligned.title
+    assert raw.title.endswith("raw view") and aligned.title.endswith("aligned view") and raw.name != aligned.name
+    assert any("jpeg:q=96" in note for note in aligned.notes) and not any("jpeg:q=96" in note for note in raw.notes)
+
+
+def test_rows_say_which_view_a_detector_was_trained_on_where_both_stand_there() -> None:
+    rows = [
+        {"detector": f"d{view}@1", "train_set": "ADM", "train_view": view, "view": "jpeg:q=96", "value": 0.5}
+        for view in ("none", "jpeg:q=96")
+    ]
+    table = cross_generator_matrix(scores(rows))
+    assert sorted(name for name, _ in table.rows) == ["ADM, aligned", "ADM, raw"]
 
 
 def test_too_few_real_images_are_marked() -> None:
@@ -200,7 +210,7 @@ def test_audit_table() -> None:
     table = audit_table(pl.DataFrame(rows))
     assert table.columns == ("all", "size") and "93.0" in table.to_text()
     two = pl.concat([pl.DataFrame(rows).with_columns(view=pl.lit(view)) for view in ("none", "jpeg:q=96")])
-    assert [name for name, _ in audit_table(two).rows] == ["ADM, view none", "ADM, view jpeg:q=96"]
+    assert [name for name, _ in audit_table(two).rows] == ["ADM, raw", "ADM, aligned"]
 
 
 def test_write_table(tmp_path: Path) -> None:
