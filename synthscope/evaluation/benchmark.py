@@ -26,8 +26,8 @@ class SandboxRecipe(Config):
 
     size: int = 128
     classes: int = 10
-    train: int = 200
-    val: int = 60
+    train: int = 160
+    val: int = 40
     seed: int = 0
     fingerprint: bool = True
     artifacts: bool | float = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +11,16 @@ from numpy.typing import NDArray
 
 from synthscope.evaluation.columns import MEAN, Columns, Key
 from synthscope.metrics.detection import METRICS, tpr_at_fpr
-from synthscope.metrics.intervals import bootstrap, percentile_interval
+from synthscope.metrics.intervals import bootstrap, percentile_interval, weighted_rates_interval
 
+# Metrics that are rates, as weights of the rates of real and AI images judged right (n = images of the two classes).
+RATES: dict[str, Callable[[int, int], tuple[float, float]]] = {
+    "accuracy": lambda real, ai: (real / (real + ai), ai / (real + ai)),
+    "balanced_accuracy": lambda real, ai: (0.5, 0.5),
+    "real_accuracy": lambda real, ai: (1.0, 0.0),
+    "ai_accuracy": lambda real, ai: (0.0, 1.0),
+    "recall": lambda real, ai: (0.0, 1.0),
+}
 Floats = NDArray[np.float64]
 
 
@@ -26,6 +34,7 @@ class Cell:
     n_real: int
     n_ai: int
     n_error: int
+    rate_bounds: Floats | None = None  # (2, k) closed intervals of rates, instead of percentiles of the replicates
 
 
 Cells = dict[Key, Cell]
@@ -43,15 +52,18 @@ def cells_of(columns: Columns, metrics: Sequence[str], *, n_resamples: int, seed
         labels, logits, threshold = columns.labels[seen], columns.logits[seen, m], float(columns.thresholds[m])
         n_ai = int(labels.sum())
         n = len(labels) - n_ai, n_ai
-        values, thresholds = np.full((2, len(metrics)), np.nan)
+        right = int(((logits <= threshold) & ~labels).sum()), int(((logits > threshold) & labels).sum())
+        values, thresholds, low, high = np.full((4, len(metrics)), np.nan)
         for k, metric in enumerate(METRICS[name] for name in metrics):
             if len(labels) and all(n[label] for label in metric.needs):
                 values[k] = metric(labels, logits, p=columns.p[seen, m], threshold=threshold)
+                if metrics[k] in RATES:
+                    low[k], high[k] = weighted_rates_interval(right, n, RATES[metrics[k]](*n))
                 if metric.fpr is not None:
                     thresholds[k] = tpr_at_fpr(labels, logits, fpr=metric.fpr)[1]
             if metric.reads == "verdicts":
                 thresholds[k] = threshold
-        cells[key] = Cell(values, replicates[:, m], thresholds, *n, columns.n_error[m])
+        cells[key] = Cell(values, replicates[:, m], thresholds, *n, columns.n_error[m], np.stack([low, high]))
     return cells
 
 
@@ -59,7 +71,7 @@ class RunningMean:
     """Unweighted mean of cells that holds one set of replicates; n are sums, a threshold that differs is NaN."""
 
     def __init__(self, first: Cell) -> None:
-        self.sum, self.count = first, 1
+        self.sum, self.count = replace(first, rate_bounds=None), 1
 
     def add(self, cell: Cell) -> None:
         """Count one more cell."""
@@ -96,11 +108,14 @@ def condition_means(cells: Cells) -> Cells:
 
 
 def rows_of(test_set: str, cells: Cells, metrics: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows of ``schema.SCORES`` with 95 % intervals; NaN becomes null."""
+    """Rows of ``schema.SCORES`` with 95 % intervals, Wilson's for the rates of one test set; NaN becomes null."""
     rows = []
     for key, cell in cells.items():
         n = {"test_set": test_set, "n_real": cell.n_real, "n_ai": cell.n_ai, "n_error": cell.n_error}
-        numbers = np.stack([cell.values, *percentile_interval(cell.replicates), cell.thresholds], axis=1)
+        bounds = np.stack(percentile_interval(cell.replicates))
+        if cell.rate_bounds is not None:
+            bounds = np.where(np.isnan(cell.rate_bounds), bounds, cell.rate_bounds)
+        numbers = np.stack([cell.values, *bounds, cell.thresholds], axis=1)
         for name, figures in zip(metrics, numbers.tolist(), strict=True):
             values = (None if np.isnan(figure) else figure for figure in figures)
             row = dict(zip(("value", "ci_low", "ci_high", "threshold"), values, strict=True))

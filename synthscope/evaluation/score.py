@@ -33,8 +33,9 @@ def score(
     Rows with an ``error`` are left out and counted. A metric without an image of a class that it needs is null. Beside
     the test sets stands ``test_set="mean"``, the unweighted mean of columns that cover all of at least two test sets
     of their view (n is the sum); beside the conditions ``condition="mean"``, the unweighted mean over the degradations
-    of columns that cover all of at least two. Intervals: 95 % percentile bootstrap over images, stratified by class,
-    subset and generator, with common draws, so that those of means and differences are paired.
+    of columns that cover all of at least two. Intervals: 95 %, Wilson's for the rates of one test set, else a
+    percentile bootstrap over images, stratified by class, subset and generator, with common draws, so that those of
+    means and differences are paired; null where no resample gives another value.
 
     Args:
         predictions: ``schema.PREDICTIONS``, or a run folder with ``predictions.parquet``.
@@ -155,6 +156,7 @@ def _difference(cells: Cells, *, first: str, second: str) -> Cells:
                 cell,
                 values=cell.values - minus.values,
                 replicates=cell.replicates - minus.replicates,
+                rate_bounds=None,
                 thresholds=np.full_like(cell.thresholds, np.nan),
                 n_error=cell.n_error + minus.n_error,
             )

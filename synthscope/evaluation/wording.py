@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from synthscope.errors import UsageError
+from synthscope.evaluation.cells import RATES
 from synthscope.evaluation.columns import MEAN
 from synthscope.evaluation.render import Cell
 from synthscope.metrics.detection import METRICS
@@ -117,8 +118,11 @@ def notes_of(rows: Sequence[Row]) -> list[str]:
     )
     halves = [(row["ci_high"] - row["ci_low"]) / 2 for row in rows if None not in (row["ci_low"], row["ci_high"])]
     if halves:
+        method = "by a stratified bootstrap over images"
+        if any(row["metric"] in RATES and row["test_set"] != MEAN and row["condition"] != MEAN for row in rows):
+            method = f"Wilson's for the rates of one test set, else {method}"
         widest = f", no wider than ±{100 * max(halves):.1f} points" if percent and len(metrics) == 1 else ""
-        notes.append(f"Intervals are 95 %, by a stratified bootstrap over images{widest}.")
+        notes.append(f"Intervals are 95 %, {method}{widest}.")
     if failed := max((row["n_error"] or 0 for row in single), default=0):
         notes.append(f"Left out because they could not be read: up to {failed} images a test set.")
     if any("†" in cell_of(row).mark for row in rows):

@@ -1,4 +1,4 @@
-"""Intervals: Wilson's for a rate, and a stratified percentile bootstrap over images for every detection metric.
+"""Intervals: Wilson's for rates, and a stratified percentile bootstrap over images for every detection metric.
 
 A replicate is a count for each image, drawn once and used for all columns (detectors, conditions), so that differences
 and means of columns are paired.
@@ -40,20 +40,46 @@ def wilson(k: int, n: int) -> tuple[float, float]:
     return max(0.0, (centre - spread) / (n + Z_95**2)), min(1.0, (centre + spread) / (n + Z_95**2))
 
 
+def weighted_rates_interval(k: Sequence[int], n: Sequence[int], weights: Sequence[float]) -> tuple[float, float]:
+    """95 % interval of a weighted sum of independent rates ``k[i] / n[i]``, such as balanced accuracy.
+
+    Wilson's interval of every rate, combined as in the method of variance estimates recovery (Newcombe 1998; Zou and
+    Donner 2008). Unlike a bootstrap it keeps its width where every image is judged alike.
+
+    >>> low, high = weighted_rates_interval((40, 40), (40, 40), (0.5, 0.5))
+    >>> round(low, 3), high
+    (0.938, 1.0)
+    """
+    value = below = above = 0.0
+    for successes, trials, weight in zip(k, n, weights, strict=True):
+        if weight:
+            low, high = wilson(successes, trials)
+            rate = successes / trials
+            value += weight * rate
+            below += (weight * (rate - low)) ** 2
+            above += (weight * (high - rate)) ** 2
+    return max(0.0, value - sqrt(below)), min(1.0, value + sqrt(above))
+
+
 def percentile_interval(replicates: Floats) -> tuple[Floats, Floats]:
     """95 % percentile interval over the last axis; replicates in which a class is missing (NaN) are left out.
 
-    NaN when more than half of the replicates are missing.
+    NaN when more than half of the replicates are missing, and where all are alike: a width of 0 would claim certainty.
     """
     missing = np.isnan(replicates)
     if not missing.any():
-        low, high = np.quantile(replicates, (0.025, 0.975), axis=-1)
-        return low, high
+        return _open(*np.quantile(replicates, (0.025, 0.975), axis=-1))
     bounds = np.full((2, *replicates.shape[:-1]), np.nan)
     for index in np.ndindex(replicates.shape[:-1]):
         if missing[index].mean() <= 0.5:
             bounds[:, *index] = np.quantile(replicates[index][~missing[index]], (0.025, 0.975))
-    return bounds[0], bounds[1]
+    return _open(bounds[0], bounds[1])
+
+
+def _open(low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """NaN instead of intervals without width."""
+    closed = low == high
+    return np.where(closed, np.nan, low), np.where(closed, np.nan, high)
 
 
 def bootstrap(

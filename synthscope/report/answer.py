@@ -115,8 +115,8 @@ def _uncertainty(scores: pl.DataFrame, metric: str) -> list[str]:
     fewest = single.select(pl.min_horizontal("n_real", "n_ai").min()).item() if single.height else None
     if fewest is None or fewest >= SMALL:
         return []
-    half = single.select(((pl.col("ci_high") - pl.col("ci_low")) / 2).median()).item()
-    sure = "" if half is None else f", so a figure for one test set is good to about ±{_points(metric, half)}"
+    half = single.select(((pl.col("ci_high") - pl.col("ci_low")) / 2).max()).item()
+    sure = "" if half is None else f", so a figure for one test set is uncertain by up to ±{_points(metric, half)}"
     return [f"The smallest test set holds {fewest} images of a class{sure}: read small differences as noise."]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from synthscope.errors import SynthscopeError, UsageError
 from synthscope.evaluation.score import compare, score, write_scores
 from synthscope.metrics import detection
 from synthscope.metrics.calibration import ece
+from synthscope.metrics.intervals import wilson
 from synthscope.schema import PREDICTIONS, SCORES, conform
 
 FAST = {"n_resamples": 50}
@@ -123,15 +125,13 @@ def test_a_mean_over_two_of_three_test_sets_is_not_given() -> None:
 
 
 def test_generators_of_one_test_set_keep_their_shares() -> None:
-    # one generator is always detected, the other never: within strata nothing varies
+    # one generator lies above all real images, the other below: within strata nothing varies
     table = predictions().with_columns(
         generator=pl.when(pl.col("label") == 0).then(pl.lit("real")).otherwise("subset"),
-        logit=pl.when(pl.col("subset") == "ADM").then(pl.lit(1.0)).otherwise(pl.lit(-1.0)),
+        logit=pl.when(pl.col("label") == 0).then(0.0).when(pl.col("subset") == "ADM").then(1.0).otherwise(-1.0),
         subset=pl.lit("both"),
     )
-    assert set(score(table, metrics=["ai_accuracy"], **FAST)[["value", "ci_low", "ci_high"]].rows()) == {
-        (0.5, 0.5, 0.5)
-    }
+    assert set(score(table, metrics=["auroc"], **FAST)[["value", "ci_low", "ci_high"]].rows()) == {(0.5, None, None)}
 
 
 @settings(max_examples=10, deadline=None)
@@ -146,8 +146,8 @@ def test_row_order_does_not_matter(seed: int) -> None:
 def test_real_images_without_a_subset_belong_to_every_set() -> None:
     table = predictions()
     shared = table.filter(pl.col("label") == 0, pl.col("subset") == "ADM").with_columns(subset=pl.lit(None, pl.String))
-    table = pl.concat([table.filter(pl.col("label") == 1), shared])
-    scores = score(table, metrics=["real_accuracy"], **FAST)
+    ai = table.filter(pl.col("label") == 1).with_columns(logit=pl.lit(0.1, pl.Float32))  # all alike: only reals vary
+    scores = score(pl.concat([ai, shared]), metrics=["auroc"], **FAST)
     both = [one(scores, test_set=name, detector="a@1", condition="none") for name in ("ADM", "glide", "mean")]
     assert both[0]["value"] == both[1]["value"] and both[0]["n_real"] == 12
     # the same images in both sets: their mean is no more certain than each
@@ -215,7 +215,19 @@ def test_difference_uses_the_images_of_both() -> None:
     assert (row["n_real"], row["n_ai"]) == (11, 11)
     same = pl.concat([table.filter(detector="a@1"), table.filter(detector="a@1").with_columns(detector=pl.lit("c@3"))])
     zero = compare(same, "a", "c", metric="eer", **FAST)
-    assert set(zero["value"]) == set(zero["ci_low"]) == set(zero["ci_high"]) == {0.0}
+    assert set(zero["value"]) == {0.0} and set(zero["ci_low"]) == set(zero["ci_high"]) == {None}
+
+
+def test_rates_of_one_test_set_have_wilson_intervals_even_when_all_are_right() -> None:
+    table = predictions().with_columns(logit=pl.when(pl.col("label") == 1).then(1.0).otherwise(-1.0).cast(pl.Float32))
+    scores = score(table, metrics=["real_accuracy", "balanced_accuracy", "auroc"], **FAST)
+    real, balanced, auroc = (
+        one(scores.filter(metric=name), test_set="ADM", detector="a@1", condition="none")
+        for name in ("real_accuracy", "balanced_accuracy", "auroc")
+    )
+    assert (real["value"], real["ci_low"], real["ci_high"]) == (1.0, pytest.approx(wilson(12, 12)[0]), 1.0)
+    assert balanced["ci_low"] == pytest.approx(1 - math.sqrt(2) / 2 * (1 - wilson(12, 12)[0]))
+    assert auroc["value"] == 1.0 and auroc["ci_low"] is auroc["ci_high"] is None  # no resample differs
 
 
 def test_run_folders(tmp_path: Path) -> None:

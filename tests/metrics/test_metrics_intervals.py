@@ -9,7 +9,7 @@ from scipy.stats import norm
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.metrics import intervals
 from synthscope.metrics.detection import METRICS
-from synthscope.metrics.intervals import bootstrap, percentile_interval, wilson
+from synthscope.metrics.intervals import bootstrap, percentile_interval, weighted_rates_interval, wilson
 
 
 def data(n: int = 120, m: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -97,3 +97,20 @@ def test_sentences() -> None:
     for k, n in ((3, 2), (-1, 4), (0, 0)):
         with pytest.raises(SynthscopeError, match="counts, not rates"):
             wilson(k, n)
+
+
+def test_weighted_rates_reduce_to_wilson_and_mirror() -> None:
+    assert weighted_rates_interval((7, 3), (10, 10), (1, 0)) == pytest.approx(wilson(7, 10))
+    low, high = weighted_rates_interval((7, 3), (10, 20), (0.5, 0.5))
+    mirrored = weighted_rates_interval((3, 17), (10, 20), (0.5, 0.5))
+    assert (1 - high, 1 - low) == pytest.approx(mirrored)
+    assert low < (0.7 + 0.15) / 2 < high
+
+
+@pytest.mark.parametrize("rates", [(0.5, 0.5), (0.9, 0.7), (0.99, 0.95), (1.0, 0.98)])
+def test_weighted_rates_cover_the_truth(rates: tuple[float, float]) -> None:
+    rng = np.random.default_rng(0)
+    truth, n, runs = sum(rates) / 2, (40, 40), 2000
+    draws = np.stack([rng.binomial(size, rate, runs) for size, rate in zip(n, rates, strict=True)], axis=1)
+    bounds = [weighted_rates_interval(tuple(map(int, k)), n, (0.5, 0.5)) for k in draws]
+    assert np.mean([low <= truth <= high for low, high in bounds]) > 0.93
