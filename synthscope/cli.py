@@ -220,7 +220,7 @@ def benchmark_command(
 
     recipe = load_recipe(BenchmarkConfig, config, package="synthscope.evaluation", overrides=overrides)
     predictions = benchmark(recipe, out, source=source)
-    report = write_report(out)
+    report = write_report(out, title=recipe.title)
     print_tables(out)
     print(f"\nReport: {report}")
     _exit_with_unreadable(predictions)

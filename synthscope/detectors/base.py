@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -17,20 +17,28 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from synthscope.config import Config
+from synthscope.errors import UsageError
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+Side = Annotated[int, Field(ge=1, le=4096)]  # pixels; a downloaded config.json must not ask for all memory
+Spread = Annotated[float, Field(gt=0)]
 
 
 class InputConfig(Config):
     """Geometry and value range of a detector's input. Every field changes logits, so all are part of the hash."""
 
-    resize: int | None = 256  # target of the resize in pixels; None = native size
+    resize: Side | None = 256  # target of the resize in pixels; None = native size
     resize_mode: Literal["short", "square"] = "short"  # short side to `resize`, or both sides to it
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"  # antialiased
-    crop: int | None = 224  # centre crop; None = whole image
+    crop: Side | None = 224  # centre crop; None = whole image
     small: Literal["upscale", "pad"] = "upscale"  # images below the crop: enlarge the short side, or pad with zeros
     mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    std: tuple[Spread, Spread, Spread] = IMAGENET_STD
+
+    def __str__(self) -> str:
+        side = "short side" if self.resize_mode == "short" else "both sides"
+        resized = f"{side} {self.resize} {self.interpolation}" if self.resize else "native size"
+        return f"{resized}, {f'crop {self.crop}, smaller images: {self.small}' if self.crop else 'whole image'}"
 
     def digest(self) -> str:
         """First 12 hex digits of the SHA-256 of all fields; the ``preprocessing`` column of the predictions."""
@@ -68,10 +76,18 @@ class DetectorConfig(Config):
     trained_on: TrainedOn = TrainedOn()
     licence: str | None = None
     paper: str | None = None
+    weights_sha256: str | None = None  # of model.safetensors; checked when the folder is loaded
 
 
 class Detector(nn.Module, ABC):
     """Base of all detectors. Subclasses build their layers from ``config.options`` and implement :meth:`forward`."""
+
+    Options: ClassVar[type[Config] | None] = None  # the keys that ``config.options`` may hold; None = any
+    default_input: ClassVar[InputConfig] = InputConfig()
+    paper: ClassVar[str | None] = None
+    licence: ClassVar[str | None] = None  # of the architecture's code
+    weights: ClassVar[str] = "trained by you: synthscope train"  # where weights come from
+    ready: ClassVar[bool] = False  # the constructor brings trained weights
 
     mean: Tensor
     std: Tensor
@@ -97,6 +113,22 @@ class Detector(nn.Module, ABC):
         """``(B, 3, h, w)`` uint8 or float in 0..255 to float32 with the configured mean and standard deviation."""
         return (images.to(self.mean.dtype) - self.mean) / self.std
 
+    @classmethod
+    def input_for(cls, architecture: str) -> InputConfig:
+        """Input that ``architecture`` was designed for."""
+        return cls.default_input
+
+    def no_decay(self) -> set[str]:
+        """Names of parameters that weight decay spares, beside all one-dimensional ones."""
+        return set()
+
+    def load_pretrained(self) -> None:
+        """Start from weights of another task. Raises ``UsageError`` where the architecture has none."""
+        raise UsageError(
+            f"Expected an architecture with pretrained weights, got {self.config.architecture!r}. "
+            f"Remove options.pretrained."
+        )
+
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B,)``, positive = AI, of ``(B, 3, h, w)`` images, uint8 or float in 0..255."""
@@ -104,27 +136,33 @@ class Detector(nn.Module, ABC):
 
 def preprocess(rgb: np.ndarray, config: InputConfig) -> Tensor:
     """:meth:`Detector.preprocess` as a plain function of the configuration."""
-    image = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)  # a (3, H, W) view of HWC memory
+    image = torch.from_numpy(np.require(rgb, requirements=["C", "W"])).permute(2, 0, 1)  # a view of HWC
     height, width = image.shape[-2:]
     if config.resize is not None:
         if config.resize_mode == "square":
-            image = _resize(image, config.resize, config.resize, config.interpolation)
+            image = resize(image, config.resize, config.resize, config.interpolation)
         else:
-            image = _resize(image, *_short_side(height, width, config.resize), config.interpolation)
+            image = resize(image, *short_side(height, width, config.resize), config.interpolation)
     if config.crop is not None:
         if min(image.shape[-2:]) < config.crop and config.small == "upscale":
-            image = _resize(image, *_short_side(image.shape[1], image.shape[2], config.crop), config.interpolation)
+            image = resize(image, *short_side(image.shape[1], image.shape[2], config.crop), config.interpolation)
         image = _centre_crop(image, config.crop)
     return image.contiguous()
 
 
-def _short_side(height: int, width: int, target: int) -> tuple[int, int]:
+def short_side(height: int, width: int, target: int) -> tuple[int, int]:
+    """Height and width after the shorter side became ``target``; the longer one is cut to whole pixels.
+
+    >>> short_side(375, 500, 235)
+    (235, 313)
+    """
     if height <= width:
         return target, int(target * width / height)
     return int(target * height / width), target
 
 
-def _resize(image: Tensor, height: int, width: int, interpolation: str) -> Tensor:
+def resize(image: Tensor, height: int, width: int, interpolation: str) -> Tensor:
+    """Antialiased resize of a ``(3, H, W)`` image, uint8 in uint8 out."""
     if image.shape[-2:] == (height, width):
         return image
     return nn.functional.interpolate(

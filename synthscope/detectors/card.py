@@ -1,0 +1,64 @@
+"""The model card (README.md) of a detector folder: what it is, what it has seen, how it did on held-out images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from synthscope.detectors.base import DetectorConfig
+
+
+def model_card(config: DetectorConfig, metrics: Mapping[str, float] | None = None) -> str:
+    """Markdown with the Hugging Face front matter.
+
+    Args:
+        config: Of the detector.
+        metrics: Figures on images held out of its training set, fractions.
+    """
+    seen = config.trained_on
+    trained = (
+        f"{seen.n_real} real and {seen.n_ai} AI-generated images of {', '.join(seen.subsets) or 'one unnamed set'} "
+        f"(view `{seen.view}`, recipe `{seen.recipe}`, seed {seen.seed}, manifest `{seen.manifest_sha256}`)"
+        if seen.n_real + seen.n_ai
+        else "nothing that its configuration records"
+    )
+    lines = [
+        f"# {config.name}",
+        "",
+        "Detector of AI-generated images; one logit, positive = AI-generated.",
+        "",
+        f"- Architecture: `{config.architecture}` {_plain(config.options) or ''}".rstrip(),
+        f"- Paper: {config.paper or 'none'}",
+        f"- Licence of the weights: {config.licence or 'not stated'}",
+        f"- Input: `{config.input.model_dump_json()}`",
+        f"- Trained on: {trained}",
+        f"- Threshold on the logit: {config.threshold:g}; p_ai = sigmoid(logit / {config.calibration.temperature:.4g} "
+        f"{config.calibration.bias:+.4g})",
+    ]
+    if metrics:
+        lines += ["", "| held-out images of the training set | value |", "|---|---|"]
+        lines += [f"| {key.replace('_', ' ')} | {value:.4f} |" for key, value in metrics.items()]
+        lines += ["", "They say nothing about other generators, and flatter where the classes differ in format."]
+    return (
+        f"---\n{yaml.safe_dump(_front_matter(config, metrics or {}), sort_keys=False)}---\n" + "\n".join(lines) + "\n"
+    )
+
+
+def _front_matter(config: DetectorConfig, metrics: Mapping[str, float]) -> dict[str, Any]:
+    matter: dict[str, Any] = {"library_name": "synthscope", "tags": ["ai-generated-image-detection"]}
+    if config.licence:
+        matter |= {"license": "other", "license_name": config.licence}
+    if metrics:
+        result = {
+            "task": {"type": "image-classification"},
+            "dataset": {"name": "+".join(config.trained_on.subsets) or "held out", "type": "held-out"},
+            "metrics": [{"type": key, "value": round(float(value), 6)} for key, value in metrics.items()],
+        }
+        matter["model-index"] = [{"name": config.name, "results": [result]}]
+    return matter
+
+
+def _plain(options: Mapping[str, Any]) -> str:
+    return f"({', '.join(f'{key}={value}' for key, value in options.items())})" if options else ""

@@ -1,0 +1,62 @@
+"""A detector's state as safetensors bytes, and back with every key, shape and number checked."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from synthscope.detectors.base import Detector
+from synthscope.errors import SynthscopeError
+
+
+def pack_weights(detector: Detector) -> bytes:
+    """Content of ``model.safetensors``, the same for the same numbers on any device."""
+    return save({key: value.detach().cpu().contiguous() for key, value in detector.state_dict().items()})
+
+
+def read_weights(file: Path, detector: Detector, sha256: str | None = None) -> dict[str, Tensor]:
+    """State of ``file`` that fits ``detector`` exactly.
+
+    Raises:
+        SynthscopeError: Absent, truncated or altered file; missing, unexpected or wrongly shaped keys; values that are
+            not finite.
+    """
+    if not file.is_file():
+        raise SynthscopeError(f"Expected {file}, got none. Restore the file beside config.json.")
+    data = file.read_bytes()
+    try:
+        state = load(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise SynthscopeError(f"Expected a whole safetensors file in {file}, got: {error}. Copy it again.") from error
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise SynthscopeError(
+            f"Expected the SHA-256 {sha256[:12]}… of config.json for {file}, got another. Copy both files again."
+        )
+    _check_fit(state, detector.state_dict(), file)
+    return state
+
+
+def _check_fit(state: dict[str, Tensor], wanted: dict[str, Tensor], file: Path) -> None:
+    missing, unexpected = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
+    if missing or unexpected:
+        raise SynthscopeError(
+            f"Expected the {len(wanted)} keys of the architecture in {file}, got {_few(missing)} missing and "
+            f"{_few(unexpected)} unexpected. Use the weights that belong to this config.json."
+        )
+    for key, value in state.items():
+        if value.shape != wanted[key].shape:
+            raise SynthscopeError(
+                f"Expected shape {tuple(wanted[key].shape)} for {key} in {file}, got {tuple(value.shape)}. "
+                f"Use the weights that belong to this config.json."
+            )
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise SynthscopeError(f"Expected finite numbers for {key} in {file}, got nan or inf. Train again.")
+
+
+def _few(keys: list[str]) -> str:
+    return f"{len(keys)} ({', '.join(keys[:3])}{', …' if len(keys) > 3 else ''})" if keys else "none"

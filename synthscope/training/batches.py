@@ -1,0 +1,174 @@
+"""Batches of decoded and augmented images, sharded over processes.
+
+Every random draw of an image is seeded by (seed, epoch, image), so workers, processes and resuming change nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from synthscope.data.degrade import parse_recipe
+from synthscope.data.images import read_file, read_rgb
+from synthscope.errors import SynthscopeError
+from synthscope.runtime import seed_for, tune_allocator
+from synthscope.training.augment import augment
+from synthscope.training.config import Augmentation
+from synthscope.training.data import Rows
+
+Token = tuple[int, int, int]  # epoch, row, repeat
+Sample = tuple[int, int, np.ndarray | None]  # row, label, uint8 (V, h, w, 3); None = unreadable
+Batch = tuple[Tensor, Tensor, Tensor]  # rows int64 (B,), labels float32 (B,), images uint8 (V * B, 3, h, w)
+
+
+class Images(Dataset[Sample]):
+    """Decoded, viewed and transformed images. Decoded ones stay in memory until ``budget`` bytes are full."""
+
+    def __init__(self, rows: Rows, transform: Callable[[np.ndarray, Token], np.ndarray], *, budget: int) -> None:
+        self.rows, self.transform, self.room = rows, transform, budget
+        self._cache: dict[int, np.ndarray] = {}
+
+    def __getitem__(self, token: Token) -> Sample:
+        row = token[1]
+        try:
+            rgb = self._pixels(row)
+        except OSError as error:  # UnreadableImageError is one
+            print(f"warning: left out of training: {self.rows.paths[row]}: {error}", file=sys.stderr)
+            return row, self.rows.labels[row], None
+        return row, self.rows.labels[row], self.transform(rgb, token)
+
+    def _pixels(self, row: int) -> np.ndarray:
+        if (cached := self._cache.get(row)) is not None:
+            return cached
+        data, sha256 = read_file(self.rows.paths[row])
+        rgb = parse_recipe(self.rows.views[row]).apply(read_rgb(data), key=sha256)  # seeded as predictions are
+        if rgb.nbytes <= self.room:
+            self.room -= rgb.nbytes
+            self._cache[row] = rgb
+        return rgb
+
+
+class Augmenter:
+    """The transform of training: views ``(V, crop, crop, 3)`` of one image, seeded by its token and key."""
+
+    def __init__(
+        self, config: Augmentation, keys: list[str], *, preprocess: Callable[[np.ndarray], Tensor], crop: int, seed: int
+    ) -> None:
+        self.config, self.keys, self.preprocess, self.crop, self.seed = config, keys, preprocess, crop, seed
+
+    def __call__(self, rgb: np.ndarray, token: Token) -> np.ndarray:
+        epoch, row, repeat = token
+        rng = np.random.default_rng(seed_for(self.seed, epoch, repeat, self.keys[row]))
+        base = augment(rgb, self.config.steps, rng=rng, crop=self.crop)
+        if not self.config.steps:
+            base = self.preprocess(rgb).permute(1, 2, 0).numpy()
+        if base.shape[:2] != (self.crop, self.crop):
+            raise SynthscopeError(
+                f"Expected augmented images of {self.crop} x {self.crop} pixels, the detector's crop, got "
+                f"{base.shape[1]} x {base.shape[0]}. End augment.steps with random_crop or random_resized_crop."
+            )
+        more = [augment(base, self.config.view_steps, rng=rng, crop=self.crop) for _ in range(self.config.views - 1)]
+        return np.stack([base, *more])
+
+
+class Preprocessor:
+    """The transform of held-out images: the detector's own preprocessing, nothing random."""
+
+    def __init__(self, preprocess: Callable[[np.ndarray], Tensor]) -> None:
+        self.preprocess = preprocess
+
+    def __call__(self, rgb: np.ndarray, token: Token) -> np.ndarray:
+        return self.preprocess(rgb).permute(1, 2, 0).numpy()[None]
+
+
+class TrainBatches(Sampler[list[Token]]):
+    """One epoch in random order, cut into batches that differ by at most one image, each shared out to processes.
+
+    A batch of the optimiser is ``accumulate`` micro-batches in each of ``size`` processes. No image is dropped and
+    none appears twice. Set ``epoch`` and ``start`` before iterating.
+    """
+
+    def __init__(
+        self,
+        images: int,
+        batch_size: int,
+        *,
+        seed: int,
+        repeats: int = 1,
+        accumulate: int = 1,
+        rank: int = 0,
+        size: int = 1,
+    ) -> None:
+        self.images, self.seed, self.repeats = images, seed, repeats
+        self.accumulate, self.rank, self.size = accumulate, rank, size
+        self.steps = -(-images // batch_size)
+        self.epoch = self.start = 0
+        if images // self.steps < accumulate * size:
+            raise SynthscopeError(
+                f"Expected at least {accumulate * size} images a batch for {size} processes x {accumulate} "
+                f"micro-batches, got {images // self.steps}. Raise batch_size or lower accumulate."
+            )
+
+    def batch_images(self, step: int) -> int:
+        """Images of batch ``step`` over all processes."""
+        return self.images // self.steps + (step < self.images % self.steps)
+
+    def __iter__(self) -> Iterator[list[Token]]:
+        order = np.random.default_rng(seed_for(self.seed, "order", self.epoch)).permutation(self.images)
+        tokens = [(self.epoch, int(row), repeat) for row in order for repeat in range(self.repeats)][: self.images]
+        first = 0
+        for step in range(self.steps):
+            last = first + self.batch_images(step)
+            if step >= self.start:
+                share = tokens[first + self.rank : last : self.size]
+                yield from (share[part :: self.accumulate] for part in range(self.accumulate))
+            first = last
+
+
+class HeldOutBatches(Sampler[list[Token]]):
+    """Every image once over all processes, without padding."""
+
+    def __init__(self, images: int, batch_size: int, *, rank: int = 0, size: int = 1) -> None:
+        share = range(rank, images, size)
+        self.batches = [[(0, row, 0) for row in share[i : i + batch_size]] for i in range(0, len(share), batch_size)]
+
+    def __iter__(self) -> Iterator[list[Token]]:
+        return iter(self.batches)
+
+
+def loader(images: Images, batches: Sampler[list[Token]], *, workers: int, pin: bool) -> DataLoader[Any]:
+    """Iterates over ``Batch``es of ``images``; the cache's budget is shared among the worker processes."""
+    images.room //= max(workers, 1)
+    return DataLoader(
+        images,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=pin,
+        persistent_workers=workers > 0,
+        worker_init_fn=_start_worker,
+    )
+
+
+def collate(samples: list[Sample]) -> Batch:
+    """Stack the readable images; memory is channels-last, view by view."""
+    readable = [(row, label, views) for row, label, views in samples if views is not None]
+    if not readable:
+        raise SynthscopeError(
+            f"Expected readable images in a batch, got {len(samples)} unreadable ones. Run synthscope data verify."
+        )
+    pixels = torch.from_numpy(np.stack([views for _, _, views in readable], axis=1))  # (V, B, h, w, 3)
+    labels = torch.tensor([label for _, label, _ in readable], dtype=torch.float32)
+    return torch.tensor([row for row, _, _ in readable]), labels, pixels.flatten(0, 1).permute(0, 3, 1, 2)
+
+
+def _start_worker(worker: int) -> None:
+    cv2.setNumThreads(0)
+    tune_allocator()

@@ -1,0 +1,98 @@
+"""What a training run is made of; recipes are YAML files with these keys."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from synthscope.config import Config
+from synthscope.training.augment import Step
+from synthscope.training.losses import Loss
+from synthscope.training.mix import Mix
+from synthscope.training.schedule import Schedule
+
+
+class DetectorChoice(Config):
+    """Architecture, its options, and the fields of its input that differ from its own."""
+
+    architecture: str
+    options: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
+    input: dict[str, Any] = Field(default_factory=dict)
+
+
+class Data(Config):
+    """Which rows of the manifest to train on, and how many to hold out of them for selection and calibration."""
+
+    subsets: tuple[str, ...] | None = None  # None = all; a real image without a subset belongs to every one
+    split: str = "train"
+    view: str | None = None  # only rows of this view; None = all
+    max_per_class: int | None = Field(default=None, ge=2)
+    holdout: float = Field(default=0.1, gt=0, lt=1)  # by group, stratified by label and subset
+    seed: int = 0  # of the sample and the hold-out
+    repeats: int = Field(default=1, ge=1)  # augmented copies an image an epoch; the epoch keeps its length
+    workers: int = Field(default=0, ge=0)  # decoding processes; 0 = in the training process. Never changes results
+    cache_megabytes: int = Field(default=1024, ge=0)  # decoded images kept in memory. Never changes results
+
+
+class Augmentation(Config):
+    """Steps of every image; further views of it (for the jsd loss) take ``view_steps`` too; then the batch is mixed."""
+
+    steps: tuple[Step, ...] = ()  # none = the detector's own preprocessing
+    views: int = Field(default=1, ge=1, le=8)
+    view_steps: tuple[Step, ...] = ()  # of all views but the first
+    mix: Mix | None = None
+
+
+class Optimizer(Config):
+    """Weight decay spares one-dimensional parameters and those that the detector names."""
+
+    name: Literal["sgd", "adam", "adamw"] = "adamw"
+    lr: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)  # sgd, always Nesterov's
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = Field(default=1e-8, gt=0)
+    clip_grad: float | None = Field(default=None, gt=0)  # norm of all gradients
+
+
+class TrainConfig(Config):
+    """A training run. The same configuration, manifest and kind of machine give the same weights."""
+
+    name: str
+    detector: DetectorChoice
+    data: Data = Data()
+    augment: Augmentation = Augmentation()
+    loss: Loss = Field(default=Loss(), validate_default=True)
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    epochs: int | None = Field(default=None, ge=1)  # with the cooldown; exactly one of epochs and steps
+    steps: int | None = Field(default=None, ge=1, validate_default=True)
+    batch_size: int = Field(default=64, ge=1)  # images an optimiser step, over all processes and micro-batches
+    accumulate: int = Field(default=1, ge=1)  # micro-batches an optimiser step
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    ema: float | None = Field(default=None, gt=0, lt=1)  # decay of the averaged weights that are judged and kept
+    select_on: Literal["balanced_accuracy", "loss"] = "balanced_accuracy"  # of the held-out images, every epoch
+    stop_after: int | None = Field(default=None, ge=1)  # epochs without a better held-out figure
+    seed: int = 0
+    checkpoint_minutes: float = Field(default=10.0, gt=0)  # also at the end of every epoch
+    licence: str | None = None  # of the weights, which the training images may bind; for the model card
+
+    @field_validator("steps")
+    @classmethod
+    def _one_length(cls, steps: int | None, info: ValidationInfo) -> int | None:
+        if (info.data.get("epochs") is None) == (steps is None):
+            raise ValueError("give exactly one of epochs and steps")
+        return steps
+
+    @field_validator("loss")
+    @classmethod
+    def _views_fit(cls, loss: Loss, info: ValidationInfo) -> Loss:
+        augment = info.data.get("augment", Augmentation())
+        if (augment.views > 1) != (loss.name == "jsd"):
+            raise ValueError("loss jsd needs augment.views of 2 or more, other losses exactly 1")
+        if augment.views == 1 and augment.view_steps:
+            raise ValueError("augment.view_steps need loss jsd and augment.views of 2 or more")
+        if augment.views > 1 and augment.mix:
+            raise ValueError("augment.mix cannot be combined with loss jsd")
+        return loss

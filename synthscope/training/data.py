@@ -1,0 +1,69 @@
+"""Which images to train on, and which to hold out of them: the manifest's rows, filtered, sampled, split by group."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass
+
+import polars as pl
+
+from synthscope.data.manifest import check_two_classes, sample, split_by_group
+from synthscope.schema import MANIFEST, conform
+from synthscope.training.config import Data
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Images of one part of the manifest, as plain lists: tables don't survive a fork."""
+
+    paths: list[str]
+    keys: list[str]  # what random draws are seeded by; they don't depend on where the images lie
+    labels: list[int]
+    views: list[str]
+
+
+def choose(manifest: pl.DataFrame, data: Data) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows to train on and rows held out of them, in an order of their own, with a column ``key``; no shared group.
+
+    Raises:
+        SynthscopeError: A class has no images, or too few to hold any out.
+    """
+    tail = pl.col("path").str.split("/").list.tail(3).list.join("/")
+    table = conform(manifest, MANIFEST, "the manifest").with_columns(
+        pl.coalesce("sha256", tail).alias("key"),
+        pl.col("view").fill_null("none"),
+        pl.coalesce("group", "sha256").alias("group"),  # copies of one file must not stand on both sides
+    )
+    table = table.filter((pl.col("split") == data.split) & pl.col("label").is_in([0, 1]))
+    if data.subsets is not None:
+        shared = pl.col("subset").is_null() & (pl.col("label") == 0)
+        table = table.filter(pl.col("subset").is_in(data.subsets) | shared)
+    if data.view is not None:
+        table = table.filter(pl.col("view") == data.view)
+    if bad := table.filter(pl.col("error").is_not_null()).height:
+        print(f"warning: {bad} of {table.height} images are left out: their rows have an error", file=sys.stderr)
+    table = table.filter(pl.col("error").is_null()).unique(["path", "view"], keep="first").sort("key", "path", "view")
+    chosen = f"split {data.split!r}, subsets {'+'.join(data.subsets or ()) or 'all'}, view {data.view or 'any'}"
+    check_two_classes(table, chosen)
+    if data.max_per_class is not None:
+        table = sample(table, ("label",), n=data.max_per_class, seed=data.seed)
+    train, held_out = split_by_group(table, data.holdout, seed=data.seed)
+    check_two_classes(train, f"the images to train on of {chosen} with data.holdout={data.holdout:g}")
+    check_two_classes(held_out, f"the images held out of {chosen} with data.holdout={data.holdout:g}")
+    return train, held_out
+
+
+def rows_of(table: pl.DataFrame) -> Rows:
+    """Lists of the columns that training needs."""
+    return Rows(*(table[column].to_list() for column in ("path", "key", "label", "view")))
+
+
+def manifest_digest(*tables: pl.DataFrame) -> str:
+    """SHA-256 of the rows that decide a run; where the images lie is not part of it."""
+    digest = hashlib.sha256()
+    for table in tables:
+        for part in table.select("key", "label", "subset", "view", "group").iter_slices(100_000):
+            digest.update(part.write_csv(include_header=False).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,247 @@
+"""Train one detector: a readable loop that goes on after a kill, and runs under torchrun.
+
+Selection looks only at images held out of the training split, never at a test split.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+
+from synthscope import runtime
+from synthscope.detectors.base import Calibration, Detector, TrainedOn
+from synthscope.detectors.card import model_card
+from synthscope.detectors.hub import create_detector, save_detector
+from synthscope.errors import SynthscopeError
+from synthscope.metrics.calibration import fit_temperature
+from synthscope.runtime import Progress, seed_for, whole_file
+from synthscope.training.batches import Batch
+from synthscope.training.config import TrainConfig
+from synthscope.training.data import choose, manifest_digest
+from synthscope.training.distributed import World, autocast_dtype, processes
+from synthscope.training.feeds import feeds
+from synthscope.training.folder import claim, fingerprint
+from synthscope.training.held_out import held_out_figures, held_out_logits
+from synthscope.training.mix import mix_batch
+from synthscope.training.schedule import learning_rate
+from synthscope.training.state import State
+
+CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
+
+
+def train(config: TrainConfig, manifest: pl.DataFrame, out: str | Path, *, resume: bool = True) -> Path:
+    """Train a detector and write its folder.
+
+    Args:
+        config: What to do.
+        manifest: Images, with the columns of ``schema.MANIFEST``.
+        out: Detector folder. One that holds this very run, finished, is returned at once; an unfinished one goes on.
+        resume: False starts this run from the beginning.
+
+    Returns:
+        ``out``, which holds the weights with the best held-out figure, their calibration, ``README.md`` (model card),
+        ``log.jsonl`` (one line an epoch) and ``training.json`` (the configuration).
+
+    Raises:
+        SynthscopeError: A class without images, a folder of another run, or a loss that is not finite.
+        UsageError: Unknown architecture or option, or a precision that the device has not.
+    """
+    runtime.tune_allocator()
+    folder = Path(out)
+    parts = choose(manifest, config.data)
+    with processes() as world, torch.random.fork_rng(devices=[world.device] if world.device.type == "cuda" else []):
+        if claim(folder, config, manifest_digest(*parts), world=world) and resume:
+            return folder
+        run = Run(config, parts, folder=folder, world=world)
+        if resume and run.checkpoint.is_file():
+            run.state.load(run.checkpoint, run.fingerprint)
+        run.fit()
+        run.finish()
+        world.gather(None)  # nobody leaves before the folder is complete
+    return folder
+
+
+class Run:
+    """One training run in one process."""
+
+    def __init__(
+        self, config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], *, folder: Path, world: World
+    ) -> None:
+        self.config, self.parts, self.folder, self.world = config, parts, folder, world
+        self.manifest_sha256 = manifest_digest(*parts)
+        self.fingerprint = fingerprint(config, self.manifest_sha256)
+        self.checkpoint = folder / CHECKPOINT
+        self.dtype = autocast_dtype(config.precision, world.device)
+        choice = config.detector
+        detector = create_detector(
+            choice.architecture, name=config.name, options=choice.options, input=choice.input, seed=config.seed
+        )
+        self.feeds = feeds(config, parts, detector, world=world)
+        self.epochs = config.epochs or math.ceil((config.steps or 0) / self.feeds.batches.steps)
+        detector.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        scaler = torch.amp.GradScaler(world.device.type, enabled=self.dtype == torch.float16)
+        self.state = State(config, detector, scaler)
+        self.model = world.wrap(detector)
+
+    def fit(self) -> None:
+        """Epochs until the end, or until the held-out figure says stop."""
+        state, config = self.state, self.config
+        endless = config.schedule.name == "plateau_drop" or config.stop_after is not None
+        total = None if endless else round(self._length() * self.feeds.batches.images)
+        with Progress(f"training {config.name}", total) as progress:
+            progress.advance(state.epoch * self.feeds.batches.images)
+            while not self._ended():
+                self._epoch(progress)
+                self._judge()
+                state.epoch, state.step, state.loss_sum, state.seen = state.epoch + 1, 0, 0.0, 0
+                if not self._ended():
+                    self._save_checkpoint()
+
+    def _ended(self) -> bool:
+        state, patience = self.state, self.config.stop_after
+        waited = state.epoch - 1 - state.best.epoch
+        stalled = patience is not None and state.epoch > 0 and waited >= patience
+        return state.epoch >= self.epochs or state.plateau.stopped or stalled
+
+    def _epoch(self, progress: Progress) -> None:
+        state, config = self.state, self.config
+        steps = self.feeds.batches.steps
+        if config.steps is not None:
+            steps = min(steps, config.steps - state.epoch * self.feeds.batches.steps)
+        self.model.train()
+        self.feeds.batches.epoch, self.feeds.batches.start = state.epoch, state.step
+        self._started, self._first = time.monotonic(), state.step
+        saved = self._started
+        batches = iter(self.feeds.train)
+        while state.step < steps:
+            self._step(list(islice(batches, config.accumulate)))
+            progress.advance(self.feeds.batches.batch_images(state.step))
+            state.step += 1
+            if time.monotonic() - saved > 60 * config.checkpoint_minutes:
+                self._save_checkpoint()
+                saved = time.monotonic()
+        self.world.average_buffers(state.detector)
+
+    def _step(self, batches: list[Batch]) -> None:
+        """One step of the optimiser on this process's micro-batches."""
+        state, config, world = self.state, self.config, self.world
+        position = (config.seed, state.epoch, state.step, world.rank)
+        torch.manual_seed(seed_for("dropout", *position))
+        lr = self._learning_rate()
+        for group in state.optimizer.param_groups:
+            group["lr"] = lr
+        for number, (_, labels, images) in enumerate(batches):
+            images, targets = images.to(world.device, non_blocking=True), labels.to(world.device, non_blocking=True)
+            if config.augment.mix is not None:
+                rng = np.random.default_rng(seed_for("mix", *position, number))
+                images, targets = mix_batch(images, targets, mix=config.augment.mix, rng=rng)
+            last = number == len(batches) - 1
+            with nullcontext() if last or world.size == 1 else self.model.no_sync():  # type: ignore[operator]
+                with torch.autocast(world.device.type, self.dtype, enabled=self.dtype is not None):
+                    logits = self.model(images)
+                loss = config.loss(logits.float().view(config.augment.views, -1), targets)
+                # a process's share may be one image smaller: weigh by images, so that their number changes nothing
+                weight = len(labels) * world.size / self.feeds.batches.batch_images(state.step)
+                state.scaler.scale(loss * weight).backward()
+            if not math.isfinite(value := loss.item()):
+                raise SynthscopeError(
+                    f"Expected a finite loss, got {value} in epoch {state.epoch + 1}, step {state.step + 1}, at "
+                    f"learning rate {lr:g}. Lower optimizer.lr or set optimizer.clip_grad."
+                )
+            state.loss_sum, state.seen = state.loss_sum + value * len(labels), state.seen + len(labels)
+        if config.optimizer.clip_grad is not None:
+            state.scaler.unscale_(state.optimizer)
+            torch.nn.utils.clip_grad_norm_(state.detector.parameters(), config.optimizer.clip_grad)
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+        state.optimizer.zero_grad(set_to_none=True)
+        if state.average:
+            state.average.update(state.detector)
+
+    def _learning_rate(self) -> float:
+        state, config = self.state, self.config
+        if config.schedule.name == "plateau_drop":
+            return state.plateau.lr
+        epoch = state.epoch + state.step / self.feeds.batches.steps
+        return learning_rate(epoch, lr=config.optimizer.lr, epochs=self._length(), schedule=config.schedule)
+
+    def _length(self) -> float:
+        """Epochs of the whole run, with a fraction where it ends after a number of steps."""
+        steps = self.config.steps
+        return float(self.epochs) if steps is None else steps / self.feeds.batches.steps
+
+    def _judge(self) -> None:
+        """Held-out figures, selection, and a line in the log."""
+        state = self.state
+        seconds = time.monotonic() - self._started
+        done = sum(self.feeds.batches.batch_images(step) for step in range(self._first, state.step))
+        sums = self.world.gather((state.loss_sum, state.seen))
+        figures = held_out_figures(self.feeds.held_out_labels, self._score(state.judged, self.dtype))
+        line = {
+            "epoch": state.epoch + 1,
+            "loss": sum(loss for loss, _ in sums) / max(sum(seen for _, seen in sums), 1),
+            "lr": self._learning_rate(),
+            "images_per_second": round(done / max(seconds, 1e-9), 1),
+            **{f"held_out_{key}": value for key, value in figures.items()},
+        }
+        state.log.append(line)
+        chosen = figures["balanced_accuracy"] if self.config.select_on == "balanced_accuracy" else -figures["loss"]
+        state.keep_if_best((chosen, -figures["loss"]))
+        if self.config.schedule.name == "plateau_drop":
+            state.plateau.update(chosen)
+        if self.world.rank == 0:
+            with whole_file(self.folder / LOG) as temporary:
+                temporary.write_text("".join(json.dumps(entry) + "\n" for entry in state.log))
+            print(
+                f"epoch {line['epoch']}: loss {line['loss']:.4f}, held-out balanced accuracy "
+                f"{figures['balanced_accuracy']:.4f}, learning rate {line['lr']:.2e}",
+                file=sys.stderr,
+            )
+
+    def _score(self, detector: Detector, dtype: torch.dtype | None) -> np.ndarray:
+        labels, images = self.feeds.held_out_labels, self.feeds.held_out
+        return held_out_logits(detector, images, count=len(labels), world=self.world, dtype=dtype)
+
+    def _save_checkpoint(self) -> None:
+        if self.world.rank == 0:
+            self.state.save(self.checkpoint, self.fingerprint)
+
+    def finish(self) -> None:
+        """Write the detector with the best weights, calibrated in float32 on the held-out images."""
+        detector = self.state.detector
+        detector.load_state_dict(self.state.best.weights)
+        logits = self._score(detector, None)
+        figures = held_out_figures(self.feeds.held_out_labels, logits)
+        known = np.isfinite(logits)
+        temperature, bias = fit_temperature(self.feeds.held_out_labels[known], logits[known])
+        update = {
+            "calibration": Calibration(temperature=temperature, bias=bias),
+            "trained_on": self._trained_on(),
+            "licence": self.config.licence,
+        }
+        detector.config = detector.config.model_copy(update=update)
+        if self.world.rank == 0:
+            save_detector(detector, self.folder, card=model_card(detector.config, figures))
+            self.checkpoint.unlink(missing_ok=True)
+
+    def _trained_on(self) -> TrainedOn:
+        rows = self.parts[0]
+        names = rows.filter(pl.col("label") == 1).select(pl.coalesce("subset", "generator"))["subset"]
+        return TrainedOn(
+            subsets=tuple(sorted(names.drop_nulls().unique())),
+            view="+".join(sorted(rows["view"].unique())),
+            n_real=int((rows["label"] == 0).sum()),
+            n_ai=int((rows["label"] == 1).sum()),
+            seed=self.config.seed,
+            recipe=self.config.name,
+            manifest_sha256=self.manifest_sha256,
+        )

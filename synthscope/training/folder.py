@@ -1,0 +1,69 @@
+"""The folder of a run: whose it is, whether it is finished, and what may be written there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from synthscope.detectors.hub import CONFIG
+from synthscope.errors import SynthscopeError
+from synthscope.runtime import whole_file
+from synthscope.training.config import TrainConfig
+from synthscope.training.distributed import World
+
+RUN = "training.json"
+UNSEEN: Any = {"data": {"workers", "cache_megabytes"}, "checkpoint_minutes": True}  # keys that never change results
+
+
+def fingerprint(config: TrainConfig, manifest_sha256: str) -> str:
+    """Equal for two runs that must end with the same weights."""
+    text = config.model_dump_json(exclude=UNSEEN) + manifest_sha256
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def claim(folder: Path, config: TrainConfig, manifest_sha256: str, *, world: World) -> bool:
+    """Make ``folder`` this run's, or find that it is already.
+
+    Returns:
+        Whether the run is finished.
+
+    Raises:
+        SynthscopeError: The folder belongs to another run.
+    """
+    file, complete = folder / RUN, (folder / CONFIG).is_file()
+    mine = {
+        "fingerprint": fingerprint(config, manifest_sha256),
+        "manifest_sha256": manifest_sha256,
+        "config": config.model_dump(mode="json"),
+    }
+    if file.is_file():
+        theirs = json.loads(file.read_text())
+        if theirs["fingerprint"] != mine["fingerprint"]:
+            raise SynthscopeError(
+                f"Expected {folder} to be new or of this run, got a run that differs in {_difference(theirs, mine)}. "
+                f"Choose another folder, or delete this one."
+            )
+    elif complete:
+        raise SynthscopeError(f"Expected a new folder, got {folder}, which holds a detector. Choose another folder.")
+    world.gather(None)  # all processes have looked before one writes
+    if world.rank == 0:
+        with whole_file(file) as temporary:
+            temporary.write_text(json.dumps(mine, indent=2) + "\n")
+    return complete
+
+
+def _difference(theirs: dict[str, Any], mine: dict[str, Any]) -> str:
+    before, now = _flat(theirs["config"]), _flat(mine["config"])
+    for key in sorted((before.keys() | now.keys()) - {"data.workers", "data.cache_megabytes", "checkpoint_minutes"}):
+        if before.get(key) != now.get(key):
+            return f"{key} ({before.get(key)!r} there, {now.get(key)!r} here)"
+    return "its images"
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

@@ -1,0 +1,89 @@
+"""Every shipped recipe: its detector, one step of it on a small network of the same family, what its paper says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from synthscope.config import load_recipe, recipe_names
+from synthscope.detectors.hub import create_detector
+from synthscope.errors import UsageError
+from synthscope.training.config import TrainConfig
+from synthscope.training.fit import train
+from synthscope.training.state import build_optimizer
+
+PACKAGE = "synthscope.training"
+SMALL = [
+    "detector.input={crop: 32, resize: 36}",
+    "data.holdout=0.25",
+    "data.workers=0",
+    "steps=1",
+    "epochs=null",
+    "batch_size=4",
+    "precision=fp32",
+]
+
+
+def load(name: str, *overrides: str) -> TrainConfig:
+    return load_recipe(TrainConfig, name, package=PACKAGE, overrides=list(overrides))
+
+
+FAMILY = {"resnet50": "timm:test_resnet", "cnnspot": "timm:test_resnet", "cnn_small": "cnn_small"}
+
+
+@pytest.mark.parametrize("name", recipe_names(PACKAGE))
+def test_a_recipe_builds_its_detector(name: str) -> None:
+    choice = load(name).detector
+    detector = create_detector(
+        choice.architecture, options={**choice.options, **({"pretrained": False} if name == "cnnspot" else {})}
+    )
+    parameters = build_optimizer(load(name).optimizer, detector).param_groups
+    assert sum(len(group["params"]) for group in parameters) == len(list(detector.parameters()))
+    assert all(parameter.ndim == 1 for parameter in parameters[1]["params"]) or detector.no_decay()
+    assert parameters[1]["weight_decay"] == 0
+
+
+@pytest.mark.parametrize("name", recipe_names(PACKAGE))
+def test_a_recipe_takes_a_step(name: str, manifest: pl.DataFrame, tmp_path: Path) -> None:
+    small = FAMILY.get(load(name).detector.architecture, "timm:test_vit")
+    config = load(name, *SMALL, f"detector.architecture={small}", "detector.options={}")
+    folder = train(config, manifest.gather_every(3), tmp_path / name)
+    (line,) = [json.loads(text) for text in (folder / "log.jsonl").read_text().splitlines()]
+    assert 0 < line["loss"] < 20
+    assert {file.name for file in folder.iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "README.md",
+        "log.jsonl",
+        "training.json",
+    }
+
+
+def test_a_recipe_carries_its_name_and_its_sources() -> None:
+    for name in recipe_names(PACKAGE):
+        text = (Path(__file__).parents[2] / "synthscope/training/recipes" / f"{name}.yaml").read_text()
+        assert load(name).name == name
+        assert text.startswith("# ")
+    assert {"genimage_resnet50", "genimage_deit_s", "genimage_swin_t", "cnnspot", "cpu_small"} <= set(
+        recipe_names(PACKAGE)
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("optimiser.lr=1", "Did you mean optimizer"),
+        ("optimizer.lr=-1", "'optimizer.lr'"),
+        ("augment.views=1", "loss jsd needs augment.views of 2 or more"),
+        ("steps=5", "exactly one of epochs and steps"),
+        ("augment.mix={}", "cannot be combined with loss jsd"),
+        ("augment.steps=[{step: hflap}]", "hflip"),
+        ("loss.name=bce", "other losses exactly 1"),
+    ],
+)
+def test_mistakes_in_overrides_are_named(override: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        load("genimage_resnet50", override)
