@@ -24,7 +24,9 @@ def main(markdown: Path) -> None:
     environment = os.environ | {"PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     with tempfile.TemporaryDirectory() as scratch:
         for number, (language, block) in enumerate(blocks, 1):
-            command = [sys.executable, "-c", block] if language == "python" else ["bash", "-euo", "pipefail", "-c", block]
+            command = (
+                [sys.executable, "-c", block] if language == "python" else ["bash", "-euo", "pipefail", "-c", block]
+            )
             folder = ROOT if block.startswith("make ") else scratch
             start = time.monotonic()
             print(f"--- block {number}/{len(blocks)}\n{block}", flush=True)

@@ -107,9 +107,12 @@ def data_audit(
 ) -> None:
     """Can format, size, aspect, JPEG quality or bytes per pixel alone tell the label?"""
     from synthscope.data.audit import audit, warning
+    from synthscope.data.manifest import check_two_classes
     from synthscope.evaluation.tables import audit_table, write_table
 
-    table = audit(_load(source, where, view))
+    images = _load(source, where, view)
+    check_two_classes(images, source)
+    table = audit(images)
     print(audit_table(table).to_text())
     if sentence := warning(table):
         print(f"\n{sentence}")

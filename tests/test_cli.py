@@ -72,7 +72,7 @@ def test_unreadable_files_exit_with_3_and_are_listed(tmp_path, folder):
 
 
 def test_unknown_detector_typo_and_one_class(tmp_path, manifest):
-    fails(1, "Expected", "predict", manifest, "-d", tmp_path / "absent", "-o", tmp_path / "run")
+    fails(2, "Expected a detector folder", "predict", manifest, "-d", tmp_path / "absent", "-o", tmp_path / "run")
     fails(2, "Did you mean", "train", manifest, "-c", "cpu_smal", "-o", tmp_path / "d")
     fails(2, "Did you mean", "train", manifest, "-c", "cpu_small", "--set", "sed=1", "-o", tmp_path / "d")
     fails(1, "Expected", "train", manifest, "-c", "cpu_small", "--where", "label=1", "-o", tmp_path / "d")

@@ -15,6 +15,7 @@ import polars as pl
 from synthscope.data.images import ManifestDataset
 from synthscope.data.manifest import sample
 from synthscope.errors import SynthscopeError, UnreadableImageError
+from synthscope.metrics.intervals import weighted_rates_interval
 from synthscope.runtime import track
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ def _score(
     folds = StratifiedKFold(min(5, n_real, n_ai), shuffle=True, random_state=seed)
     predicted = cross_val_predict(_tree(seed), matrix, labels, cv=folds)
     right_real, right_ai = int((predicted[labels == 0] == 0).sum()), int((predicted[labels == 1] == 1).sum())
-    value, low, high = _balanced(right_real, n_real, right_ai, n_ai)
+    value = (right_real / n_real + right_ai / n_ai) / 2
+    low, high = weighted_rates_interval((right_real, right_ai), (n_real, n_ai), (0.5, 0.5))
     return value, low, high, n_real, n_ai, _rule(_tree(seed).fit(matrix, labels), list(features))
 
 
@@ -165,22 +167,6 @@ def _tree(seed: int) -> DecisionTreeClassifier:
     from sklearn.tree import DecisionTreeClassifier
 
     return DecisionTreeClassifier(max_depth=2, class_weight="balanced", random_state=seed)
-
-
-def _balanced(right_real: int, n_real: int, right_ai: int, n_ai: int) -> tuple[float, float, float]:
-    """Mean of two proportions and its 95 % interval (Newcombe 1998, method 10, for a mean instead of a difference)."""
-    p, low, high = _wilson(right_real, n_real)
-    q, q_low, q_high = _wilson(right_ai, n_ai)
-    mean = (p + q) / 2
-    return mean, mean - np.hypot(p - low, q - q_low) / 2, mean + np.hypot(high - p, q_high - q) / 2
-
-
-def _wilson(right: int, n: int) -> tuple[float, float, float]:
-    """Proportion and its 95 % Wilson score interval."""
-    z = 1.959963984540054
-    p, centre = right / n, (right + z * z / 2) / (n + z * z)
-    half = z / (n + z * z) * np.sqrt(right * (n - right) / n + z * z / 4)
-    return p, max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _rule(tree: DecisionTreeClassifier, names: list[str]) -> str:

@@ -151,7 +151,8 @@ def show_detector(name: str) -> str:
         UsageError: Neither of the two.
         SynthscopeError: A folder without a sound ``config.json``.
     """
-    if name in DETECTORS or name.startswith("timm:"):
+    is_folder = Path(name).is_dir() or name.startswith(("local-dir:", "hf-hub:"))
+    if not is_folder:
         return json.dumps(_facts(name), indent=2)
     return json.dumps(read_config(_folder(name)).model_dump(mode="json"), indent=2)
 
