@@ -17,7 +17,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from synthscope.config import Config
-from synthscope.errors import UsageError
+from synthscope.data.images import MAX_MEGAPIXELS
+from synthscope.errors import UnreadableImageError, UsageError
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Side = Annotated[int, Field(ge=1, le=4096)]  # pixels; a downloaded config.json must not ask for all memory
@@ -162,9 +163,19 @@ def short_side(height: int, width: int, target: int) -> tuple[int, int]:
 
 
 def resize(image: Tensor, height: int, width: int, interpolation: str) -> Tensor:
-    """Antialiased resize of a ``(3, H, W)`` image, uint8 in uint8 out."""
+    """Antialiased resize of a ``(3, H, W)`` image, uint8 in uint8 out.
+
+    Raises:
+        UnreadableImageError: More than ``MAX_MEGAPIXELS`` would come out, as when a thin strip is enlarged.
+    """
     if image.shape[-2:] == (height, width):
         return image
+    if height * width > MAX_MEGAPIXELS * 1e6:
+        before = f"{image.shape[2]}x{image.shape[1]}"
+        raise UnreadableImageError(
+            f"Expected at most {MAX_MEGAPIXELS} megapixels after resizing, got {width}x{height} from {before}. "
+            f"Leave the image out."
+        )
     return nn.functional.interpolate(
         image[None], size=(height, width), mode=interpolation, antialias=True, align_corners=False
     )[0]

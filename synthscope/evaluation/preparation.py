@@ -74,7 +74,7 @@ def _inputs(rgb: np.ndarray, detectors: dict[int, Detector]) -> dict[int, Tensor
         if key not in shared:
             try:
                 shared[key] = detector.preprocess(rgb)
-            except (RuntimeError, ValueError) as error:  # such as a size that the transform cannot handle
+            except (OSError, RuntimeError, ValueError) as error:  # such as a size that the transform cannot handle
                 shared[key] = str(error)
     return {unit: shared[transform_key(detector)] for unit, detector in detectors.items()}
 

@@ -12,6 +12,7 @@ from PIL import Image
 from synthscope import runtime
 from synthscope.detectors.base import InputConfig, preprocess, resize
 from synthscope.detectors.hub import create_detector
+from synthscope.errors import UnreadableImageError
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -84,3 +85,8 @@ def test_read_only_pixels_are_not_warned_about(recwarn: pytest.WarningsRecorder)
 def test_every_field_changes_the_digest(change: dict[str, object]) -> None:
     assert InputConfig().model_copy(update=change).digest() != InputConfig().digest()
     assert len(InputConfig().digest()) == 12
+
+
+def test_a_thin_strip_is_refused_before_it_grows() -> None:
+    with pytest.raises(UnreadableImageError, match="25600000x256 from 100000x1"):
+        preprocess(np.zeros((1, 100_000, 3), np.uint8), InputConfig(resize=256))
