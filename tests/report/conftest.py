@@ -6,9 +6,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from made_runs import make_audit, make_images, make_predictions, make_scores, write_run
 
 from synthscope.report.html import write_report
+from tests.report.made_runs import make_audit, make_images, make_predictions, make_scores, write_run
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from made_runs import SUBSETS, make_audit, make_predictions, make_scores
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from synthscope.report import curves, figures, style
+from tests.report.made_runs import SUBSETS, make_audit, make_predictions, make_scores
 
 
 def texts(figure: Figure) -> list[str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from made_runs import make_audit, make_images, make_predictions, make_scores, write_run
 from PIL import Image
 
 from synthscope.errors import SynthscopeError
@@ -19,6 +18,7 @@ from synthscope.report.answer import answer
 from synthscope.report.gallery import galleries, thumbnail
 from synthscope.report.html import write_report, write_tables
 from synthscope.report.run import read_run
+from tests.report.made_runs import make_audit, make_images, make_predictions, make_scores, write_run
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 

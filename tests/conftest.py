@@ -1,0 +1,7 @@
+"""One compute thread a test process: threads of several processes on few cores wait longer than they work."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; processes that tests start inherit it
