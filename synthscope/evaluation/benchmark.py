@@ -62,7 +62,7 @@ class BenchmarkConfig(Config):
     seed: int = 0
 
 
-def benchmark(config: BenchmarkConfig, out: Path, *, source: str | None = None) -> pl.DataFrame:
+def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = None) -> pl.DataFrame:
     """Run ``config`` into the folder ``out`` and return the predictions (``schema.PREDICTIONS``).
 
     Writes ``manifest.parquet``, ``audit.parquet``, ``detectors/``, ``predictions.parquet`` and ``scores.parquet``.
@@ -75,6 +75,7 @@ def benchmark(config: BenchmarkConfig, out: Path, *, source: str | None = None) 
     from synthscope.evaluation.predict import predict
     from synthscope.evaluation.score import write_scores
 
+    out = Path(out)
     images = _images(config, out, source)
     training, testing = filter_manifest(images, config.train_where), filter_manifest(images, config.test_where)
     if config.max_per_class is not None:
@@ -106,11 +107,12 @@ def _add_settings(file: Path, config: BenchmarkConfig, trained: dict[str, dict[P
         temporary.write_text(json.dumps(settings, indent=2) + "\n")
 
 
-def print_tables(run: Path, *, metric: str = "accuracy") -> None:
+def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
     """Print the tables of a scored run folder, matrix and degradations of every view, then its audit."""
     from synthscope.data.audit import warning
     from synthscope.evaluation.tables import audit_table, tables_of
 
+    run = Path(run)
     print("\n\n".join(table.to_text() for table in tables_of(pl.read_parquet(run / "scores.parquet"), metric=metric)))
     if (run / "audit.parquet").is_file():
         audit = pl.read_parquet(run / "audit.parquet")

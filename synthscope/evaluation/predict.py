@@ -36,7 +36,7 @@ def predict(
     manifest: pl.DataFrame,
     detectors: Sequence[str | Path | Detector],
     *,
-    out: Path,
+    out: str | Path,
     conditions: list[str] | None = None,
     precision: str = "fp32",
     batch_size: int | None = None,
@@ -73,7 +73,7 @@ def predict(
     """
     from synthscope.evaluation.plan import make_plan
 
-    images = _images(manifest)
+    out, images = Path(out), _images(manifest)
     i, n = _check_shard(shard)
     mine = [seed_for(path) % n == i for path in images["path"]]
     plan, units = make_plan(

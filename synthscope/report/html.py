@@ -41,7 +41,7 @@ class Drawing:
 
 
 def write_report(
-    run: Path, *, out: Path | None = None, audit: pl.DataFrame | None = None, title: str | None = None
+    run: str | Path, *, out: Path | None = None, audit: pl.DataFrame | None = None, title: str | None = None
 ) -> Path:
     """Write ``run/report.html`` (or ``out``), and beside the scores ``run/figures/`` and ``run/tables/``.
 
@@ -60,6 +60,7 @@ def write_report(
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    run = Path(run)
     environment = Environment(
         loader=PackageLoader("synthscope.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
