@@ -29,7 +29,7 @@ SUFFIXES = {".png", ".jpg", ".jpeg"}
 BATCH = 64
 
 
-def main(count: int = 48, folder: Path = IMAGES) -> None:
+def main(count: int = 64, folder: Path = IMAGES) -> None:
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not files:
         sys.exit(f"Expected images under {folder}, got none. Name a folder of images as the second argument.")

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files were unreadable (th
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -159,7 +160,9 @@ def train_command(
     from synthscope.training.fit import TrainConfig, train
 
     recipe = load_recipe(TrainConfig, config, package="synthscope.training", overrides=overrides)
-    print(train(recipe, _load(source, where, view), out))
+    folder = train(recipe, _load(source, where, view), out)
+    if os.environ.get("RANK", "0") == "0":  # one of several processes under torchrun speaks
+        print(folder)
 
 
 @app.command("predict")
@@ -203,7 +206,9 @@ def score_command(
     """Metrics with intervals from predictions; prints the cross-generator and the degraded table."""
     from synthscope.evaluation.benchmark import print_tables
     from synthscope.evaluation.score import write_scores
+    from synthscope.runtime import tune_allocator
 
+    tune_allocator()
     pairs = [compare] if compare else None
     write_scores(run, by=by, threshold=threshold, n_resamples=resamples, seed=seed, compare=pairs, metric=metric)
     print_tables(run, metric=metric)

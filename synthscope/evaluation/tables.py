@@ -13,13 +13,13 @@ from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.evaluation.columns import MEAN
 from synthscope.evaluation.render import Cell, Table, plain_text
 from synthscope.evaluation.wording import (
+    by_training,
     cell_of,
     grouped,
     in_order,
     mean_head,
     notes_of,
     only_view,
-    place,
     pretty,
     row_names,
     short_names,
@@ -35,21 +35,48 @@ from synthscope.runtime import whole_file
 
 __all__ = [
     "Cell", "Table", "audit_table", "cross_generator_matrix", "degraded_table", "difference_table", "plain_text",
-    "summary_table", "tables_of", "write_table",
+    "summary_table", "tables_of", "view_table", "write_table",
 ]  # fmt: skip
 
 DEGRADATIONS = "lr:112", "lr:64", "jpeg:q=65", "jpeg:q=30", "blur:sigma=3", "blur:sigma=5"  # GenImage, Table 5
 
 
 def tables_of(scores: pl.DataFrame, *, metric: str = "accuracy") -> list[Table]:
-    """The cross-generator matrix of every view and, where there are degradations, the degraded table."""
+    """The cross-generator matrix of every view, the degraded table where there is one, and the views side by side."""
     tables = []
     for view in views_of(scores):
         tables.append(cross_generator_matrix(scores, metric=metric, view=view))
         degraded = scores.filter(pl.col("view") == view, ~pl.col("condition").is_in(["none", MEAN]))
         if not degraded.is_empty():
             tables.append(degraded_table(scores, metric=metric, view=view))
-    return tables
+    return [*tables, view_table(scores, metric=metric)] if len(views_of(scores)) > 1 else tables
+
+
+def view_table(scores: pl.DataFrame, *, metric: str = "accuracy") -> Table:
+    """Clean test images in every view, the mean over the test sets: what a detector loses with the file formats.
+
+    Raises:
+        UsageError: Unknown metric.
+    """
+    metric_named(metric)
+    table = _matching(scores, "metric", metric).filter(pl.col("condition") == "none")
+    if MEAN in table["test_set"]:
+        table = table.filter(pl.col("test_set") == MEAN)
+    shown, views = table.rows(named=True), views_of(table)
+    groups = by_training(shown)
+    names, corner = row_names(list(groups), view_names(scores))
+    cells = [{row["view"]: cell_of(row) for row in group} for group in groups.values()]
+    rows = ((name, tuple(row.get(view, Cell()) for view in views)) for name, row in zip(names, cells, strict=True))
+    return Table(
+        f"views_{metric}",
+        f"{METRICS[metric].title} by view of the test images, the mean of the test sets",
+        corner,
+        tuple(f"{view_names(scores)[view]} images" for view in views),
+        tuple(rows),
+        (*notes_of(shown), *(note for view in views for note in view_notes(scores, table.filter(view=view)))),
+        METRICS[metric].higher_is_better,
+        intervals=True,
+    )
 
 
 def cross_generator_matrix(
@@ -74,8 +101,7 @@ def cross_generator_matrix(
         table = _matching(table, "architecture", architecture)
     tests = in_order(table.filter(pl.col("test_set") != MEAN)["test_set"].unique(maintain_order=True))
     rows, shown = [], table.rows(named=True)
-    groups = grouped(shown, ("train_set", "detector", "train_view"))
-    groups = dict(sorted(groups.items(), key=lambda item: place(item[0][0] or "")))
+    groups = by_training(shown)
     names, corner = row_names(list(groups), view_names(scores))
     for name, group in zip(names, groups.values(), strict=True):
         by_test = {row["test_set"]: cell_of(row) for row in group}

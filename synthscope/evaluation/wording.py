@@ -78,6 +78,17 @@ def grouped(rows: Iterable[Row], by: tuple[str, ...]) -> dict[tuple[Any, ...], l
     return groups
 
 
+def by_training(rows: Iterable[Row]) -> dict[tuple[Any, ...], list[Row]]:
+    """Rows by (training set, detector, training view): GenImage's subsets in the paper's order, raw views first."""
+    groups = grouped(rows, ("train_set", "detector", "train_view"))
+
+    def order(key: tuple[Any, ...]) -> tuple[int, str, bool]:
+        train_set, _, view = key
+        return place(train_set or ""), train_set or "", (view or "none") != "none"
+
+    return {key: groups[key] for key in sorted(groups, key=order)}
+
+
 def cell_of(row: Row, *, mark: str = "") -> Cell:
     """A row of scores as a cell: "†" where a false positive rate stands for fewer than 10 real images, and ``mark``
     where the interval leaves out 0."""

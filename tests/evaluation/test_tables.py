@@ -130,7 +130,9 @@ def test_views_are_kept_apart() -> None:
     rows = [{"view": view, "value": value} for view, value in (("none", 0.9), ("jpeg:q=96", 0.6))]
     with pytest.raises(UsageError, match="one view"):
         cross_generator_matrix(scores(rows))
-    raw, aligned = tables_of(scores(rows))
+    raw, aligned, both = tables_of(scores(rows))
+    assert both.columns == ("raw images", "aligned images")
+    assert [cell.value for cell in both.rows[0][1]] == [0.9, 0.6]
     assert (raw.rows[0][1][0].value, aligned.rows[0][1][0].value) == (0.9, 0.6)
     assert raw.title.endswith("raw view") and aligned.title.endswith("aligned view") and raw.name != aligned.name
     assert any("jpeg:q=96" in note for note in aligned.notes) and not any("jpeg:q=96" in note for note in raw.notes)
