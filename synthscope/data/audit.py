@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from synthscope.data.images import ManifestDataset
+from synthscope.data.degrade import Recipe, parse_recipe, read_viewed
 from synthscope.data.manifest import sample
 from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.metrics.intervals import weighted_rates_interval
@@ -98,10 +98,11 @@ def _measured(table: pl.DataFrame, seed: int) -> pl.DataFrame:
     """The rows with the attributes of their images after the view, stored as JPEG 4:2:0 of quality 96."""
     from joblib import Parallel, cpu_count, delayed
 
-    images = ManifestDataset(table, seed)
+    views = {view: parse_recipe(view) for view in table["view"].fill_null("none").unique()}
+    images = table.select("path", pl.col("view").fill_null("none"))
     pool = Parallel(n_jobs=cpu_count(), backend="threading", return_as="generator")
-    results = pool(delayed(_stored)(images, index) for index in range(len(images)))
-    sizes = list(track(results, "decoding for the audit", total=len(images)))
+    results = pool(delayed(_stored)(path, views[view], seed) for path, view in images.iter_rows())
+    sizes = list(track(results, "decoding for the audit", total=images.height))
     width, height, size = ([None if s is None else s[i] for s in sizes] for i in range(3))
     stored = table.with_columns(
         pl.Series("width", width, pl.Int32),
@@ -113,12 +114,12 @@ def _measured(table: pl.DataFrame, seed: int) -> pl.DataFrame:
     return stored.filter(pl.col("width").is_not_null())
 
 
-def _stored(images: ManifestDataset, index: int) -> tuple[int, int, int] | None:
+def _stored(path: str, view: Recipe, seed: int) -> tuple[int, int, int] | None:
     """Width, height and bytes of one image as JPEG; None where it cannot be read."""
     from PIL import Image
 
     try:
-        rgb, _, _ = images[index]
+        rgb = read_viewed(path, view, seed=seed)
     except UnreadableImageError:
         return None
     file = BytesIO()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
 
 from synthscope.data.degradations import DEGRADATIONS, Step
+from synthscope.data.images import read_file, read_rgb
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.runtime import seed_for
 
@@ -68,6 +70,19 @@ def parse_recipe(text: str) -> Recipe:
     if len(recipes) != 1:
         raise UsageError(f"Expected one recipe, got {text!r}, which means {len(recipes)}. Name one of them.")
     return recipes[0]
+
+
+def read_viewed(path: str | Path, view: Recipe, *, seed: int = 0) -> np.ndarray:
+    """Decode an image and apply its view, seeded by the bytes of the file as everywhere.
+
+    Returns:
+        uint8 ``(H, W, 3)``.
+
+    Raises:
+        UnreadableImageError: No image, or one that the view cannot be applied to.
+    """
+    data, sha256 = read_file(path)
+    return view.apply(read_rgb(data), key=sha256, seed=seed)
 
 
 def expand(texts: list[str]) -> list[str]:

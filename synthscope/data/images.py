@@ -19,7 +19,6 @@ from synthscope.data.jpeg_quality import estimate_quality
 from synthscope.errors import UnreadableImageError
 
 if TYPE_CHECKING:
-    import polars as pl
     from PIL import Image
 
 MAX_MEGAPIXELS = 100.0
@@ -97,33 +96,6 @@ def measure_headers(paths: list[str]) -> list[tuple[int | str | None, ...]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Pillow mutters about odd files is in the error column where it matters
         return [measure(path) for path in paths]
-
-
-class ManifestDataset:
-    """Rows of a manifest as a map-style dataset for ``torch.utils.data.DataLoader``.
-
-    Item ``i`` is ``(rgb, label, i)``: uint8 ``(H, W, 3)`` pixels with the row's ``view`` applied, seeded by the file's
-    SHA-256. An unreadable file raises ``UnreadableImageError``: drop rows with an ``error`` first.
-    """
-
-    def __init__(self, rows: pl.DataFrame, seed: int = 0) -> None:
-        self.seed = seed
-        self._rows = rows.select("path", "label", "view", "sha256").to_arrow()  # compact, and safe to read after a fork
-
-    def __len__(self) -> int:
-        return self._rows.num_rows
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int, int]:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        (row,) = self._rows.slice(index, 1).to_pylist()
-        rgb = read_rgb(row["path"])
-        if (row["view"] or "none") != "none":
-            from synthscope.data.degrade import parse_recipe
-
-            key = row["sha256"] or read_file(row["path"])[1]
-            rgb = parse_recipe(row["view"]).apply(rgb, key=key, seed=self.seed)
-        return rgb, row["label"], index
 
 
 def _size(path: str | Path) -> int:

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from synthscope.data.degrade import parse_recipe
-from synthscope.data.images import read_file, read_rgb
+from synthscope.data.degrade import parse_recipe, read_viewed
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import seed_for, tune_allocator
 from synthscope.training.augment import augment
@@ -47,8 +46,7 @@ class Images(Dataset[Sample]):
     def _pixels(self, row: int) -> np.ndarray:
         if (cached := self._cache.get(row)) is not None:
             return cached
-        data, sha256 = read_file(self.rows.paths[row])
-        rgb = parse_recipe(self.rows.views[row]).apply(read_rgb(data), key=sha256)  # seeded as predictions are
+        rgb = read_viewed(self.rows.paths[row], parse_recipe(self.rows.views[row]))
         if rgb.nbytes <= self.room:
             self.room -= rgb.nbytes
             self._cache[row] = rgb

@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from synthscope.data.degradations import DEGRADATIONS
-from synthscope.data.degrade import NAMED, encoder_versions, expand, parse_recipe
+from synthscope.data.degrade import NAMED, encoder_versions, expand, parse_recipe, read_viewed
 from synthscope.errors import SynthscopeError, UnreadableImageError, UsageError
 
 REAL_IMAGES = Path(__file__).parents[2].parent / "shared" / "images"
@@ -275,3 +275,15 @@ def test_versions_of_the_encoders_are_known() -> None:
     versions = encoder_versions()
     assert {"opencv", "opencv_jpeg", "pillow", "pillow_jpeg", "pillow_webp", "numpy"} == set(versions)
     assert all(version and version not in {"None", "unknown"} for version in versions.values())
+
+
+def test_read_viewed_is_seeded_by_the_bytes_of_the_file(tmp_path: Path) -> None:
+    pixels = np.full((40, 48, 3), 100, np.uint8)
+    for name in ("a.png", "copy.png"):
+        Image.fromarray(pixels).save(tmp_path / name)
+    np.testing.assert_array_equal(read_viewed(tmp_path / "a.png", parse_recipe("none")), pixels)
+    view = parse_recipe("crop:size=32|noise:sigma=8")
+    noisy = read_viewed(tmp_path / "a.png", view)
+    assert noisy.shape == (32, 32, 3)
+    np.testing.assert_array_equal(noisy, read_viewed(tmp_path / "copy.png", view))
+    assert (noisy != read_viewed(tmp_path / "a.png", view, seed=1)).any()

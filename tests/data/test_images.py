@@ -11,13 +11,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from synthscope.data.images import ManifestDataset, measure, read_file, read_rgb
+from synthscope.data.images import measure, read_file, read_rgb
 from synthscope.data.jpeg_quality import _tables, estimate_quality
 from synthscope.errors import UnreadableImageError
 
@@ -215,21 +214,6 @@ def test_a_table_off_by_one_keeps_its_quality_or_a_neighbour(quality: int, place
     table = list(Image.open(BytesIO(encode(SMOOTH[:8, :8], "JPEG", quality=quality))).quantization[0])
     table[place] = min(255, table[place] + 1)
     assert abs((estimate_quality(table) or 0) - quality) <= 1
-
-
-def test_dataset_serves_rows_with_their_view(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / name).write_bytes(encode(SMOOTH, "PNG"))
-    rows = pl.DataFrame(
-        {"path": [str(tmp_path / "a"), str(tmp_path / "b")], "label": [1, 0], "view": [None, "crop:size=32"]}
-    ).with_columns(sha256=pl.lit(None, pl.String))
-    dataset = ManifestDataset(rows)
-    rgb, label, index = dataset[0]
-    np.testing.assert_array_equal(rgb, SMOOTH)
-    assert (len(dataset), label, index) == (2, 1, 0)
-    cropped, label, index = dataset[1]
-    assert cropped.shape == (32, 32, 3) and (label, index) == (0, 1)
-    assert [item[2] for item in dataset] == [0, 1]  # IndexError ends it
 
 
 def test_data_modules_import_neither_torch_nor_timm() -> None:
