@@ -19,7 +19,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from synthscope.detectors.base import Detector
 from synthscope.errors import SynthscopeError
 from synthscope.evaluation.plan import DTYPES, Done, Plan
 from synthscope.evaluation.preparation import Job, Prepared, prepare_ahead
@@ -148,13 +147,13 @@ class Batches:
         self._waiting_bytes -= sum(input.nbytes for input in inputs)
         future: Future[Tensor | list[float | str]] = Future()
         if self.plan.device.type == "cpu":
-            future = self.pool.submit(forward_or_reason, self.plan.detectors[key[0]], inputs, self.plan)
+            future = self.pool.submit(forward_or_reason, key[0], inputs, self.plan)
         else:
-            future.set_result(forward_or_reason(self.plan.detectors[key[0]], inputs, self.plan))
+            future.set_result(forward_or_reason(key[0], inputs, self.plan))
         self._running.append(([(image, unit) for image, unit, _ in batch], future))
 
 
-def forward_or_reason(detector: Detector, inputs: list[Tensor], plan: Plan) -> Tensor | list[float | str]:
+def forward_or_reason(detector: int, inputs: list[Tensor], plan: Plan) -> Tensor | list[float | str]:
     """Logits of a batch; where that fails, of each image alone or the reason, so that one odd size stops nothing."""
     try:
         return forward(detector, inputs, plan)
@@ -167,8 +166,8 @@ def forward_or_reason(detector: Detector, inputs: list[Tensor], plan: Plan) -> T
         ]
 
 
-def forward(detector: Detector, inputs: list[Tensor], plan: Plan) -> Tensor:
-    """Float32 logits ``(B,)`` of equally large uint8 inputs ``(3, h, w)``, still on the device.
+def forward(detector: int, inputs: list[Tensor], plan: Plan) -> Tensor:
+    """Float32 logits ``(B,)`` of a plan's n-th detector for equally large uint8 ``(3, h, w)``, still on the device.
 
     Raises:
         SynthscopeError: A detector that does not return one logit an image.
@@ -180,10 +179,10 @@ def forward(detector: Detector, inputs: list[Tensor], plan: Plan) -> Tensor:
     reduced = plan.precision != "fp32"
     autocast = torch.autocast(plan.device.type, DTYPES[plan.precision]) if reduced else contextlib.nullcontext()
     with torch.inference_mode(), autocast:
-        logits = detector(batch)
+        logits = plan.models[detector](batch)
     if logits.shape != (len(inputs),):
         raise SynthscopeError(
-            f"Expected logits of shape ({len(inputs)},) from detector {detector.config.name!r}, "
+            f"Expected logits of shape ({len(inputs)},) from detector {plan.detectors[detector].config.name!r}, "
             f"got {tuple(logits.shape)}. Return one logit an image."
         )
     return logits.float()
