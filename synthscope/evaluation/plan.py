@@ -139,13 +139,13 @@ def blocked(detector: Detector) -> nn.Module:
     """
     if not any(isinstance(module, nn.BatchNorm2d) for module in detector.modules()):
         return detector
-    from torch.fx.experimental.optimization import optimize_for_inference, use_mkl_length
-
     side = detector.config.input.crop or 64
     noise = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of what torch's own pass is written with
+            from torch.fx.experimental.optimization import optimize_for_inference, use_mkl_length
+
             model = optimize_for_inference(detector, {"mkldnn_layout_optimize": {"heuristic": use_mkl_length}})
             same = torch.allclose(model(noise), detector(noise), rtol=1e-5, atol=1e-5)
     except Exception:  # tracing runs the detector's own code on stand-ins for tensors: anything may happen
