@@ -82,7 +82,7 @@ def read_viewed(path: str | Path, view: Recipe, *, seed: int = 0) -> np.ndarray:
         UnreadableImageError: No image, or one that the view cannot be applied to.
     """
     data, sha256 = read_file(path)
-    return view.apply(read_rgb(data), key=sha256, seed=seed)
+    return view.apply(read_rgb(data, name=path), key=sha256, seed=seed)
 
 
 def expand(texts: list[str]) -> list[str]:

@@ -44,7 +44,9 @@ def read_file(path: str | Path) -> tuple[bytes, str]:
     return data, hashlib.sha256(data).hexdigest()
 
 
-def read_rgb(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
+def read_rgb(
+    source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIXELS, *, name: str | Path = "the given bytes"
+) -> np.ndarray:
     """Decode one image.
 
     The EXIF orientation is applied. Transparent pixels are composited onto white, as viewers show them; the colour
@@ -53,6 +55,7 @@ def read_rgb(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIXELS)
     Args:
         source: A path, or the bytes of a file.
         max_megapixels: Refuse larger images before decoding them. Pillow's own limit of 179 megapixels stands.
+        name: What errors call the bytes.
 
     Returns:
         uint8 ``(H, W, 3)`` RGB, C-contiguous and writable.
@@ -65,7 +68,7 @@ def read_rgb(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIXELS)
         with _open(BytesIO(data), max_megapixels) as image:
             return _to_rgb(image)
     except Exception as error:  # decoders raise nearly anything on hostile bytes
-        raise _unreadable("the given bytes" if isinstance(source, bytes) else source, error) from error
+        raise _unreadable(name if isinstance(source, bytes) else source, error) from error
 
 
 def measure(path: str, *, decode: bool = False) -> tuple[int | str | None, ...]:

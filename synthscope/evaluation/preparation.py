@@ -53,7 +53,7 @@ def prepare(job: Job, plan: Plan, done: Done) -> Prepared:
         missing = plan.missing(done, sha256, job.view)
         if not missing:
             return Prepared(job, sha256)
-        rgb = job.view.apply(read_rgb(data), key=sha256, seed=plan.seed)
+        rgb = job.view.apply(read_rgb(data, name=job.path), key=sha256, seed=plan.seed)
     except OSError as error:
         return Prepared(job, sha256, str(error))
     count = len(plan.conditions)

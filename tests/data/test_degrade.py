@@ -287,3 +287,6 @@ def test_read_viewed_is_seeded_by_the_bytes_of_the_file(tmp_path: Path) -> None:
     assert noisy.shape == (32, 32, 3)
     np.testing.assert_array_equal(noisy, read_viewed(tmp_path / "copy.png", view))
     assert (noisy != read_viewed(tmp_path / "a.png", view, seed=1)).any()
+    (tmp_path / "cut.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    with pytest.raises(UnreadableImageError, match=r"cut\.png"):
+        read_viewed(tmp_path / "cut.png", view)
