@@ -8,15 +8,16 @@ also tested in the other views: the drop shows how much of their accuracy was fi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from synthscope.config import Config, load_recipe
-from synthscope.data.degrade import expand
+from synthscope.data.degrade import expand, parse_recipe
 from synthscope.errors import UsageError, suggest
 from synthscope.runtime import whole_file
 
@@ -61,6 +62,11 @@ class BenchmarkConfig(Config):
     compare: list[tuple[str, str]] = Field(default_factory=list)  # names of detectors, first minus second
     seed: int = 0
 
+    @field_validator("views")
+    @classmethod
+    def _canonical(cls, views: list[str]) -> list[str]:
+        return list(dict.fromkeys(str(parse_recipe(view)) for view in views))
+
 
 def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = None) -> pl.DataFrame:
     """Run ``config`` into the folder ``out`` and return the predictions (``schema.PREDICTIONS``).
@@ -83,7 +89,9 @@ def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = 
     check_two_classes(testing, f"the test images ({config.test_where})")
     save_manifest(testing, out / "manifest.parquet")
     _audit(testing, config.views, out)
-    trained = {view: _train(config, with_view(training, view), out) for view in config.views}
+    trained = {
+        view: _train(config, with_view(training, view), out, tag=_tag(config.views, view)) for view in config.views
+    }
     passes = [
         predict(with_view(rows, view), folders, out=out, conditions=conditions, precision=config.precision)
         for view in config.views
@@ -144,7 +152,25 @@ def _audit(testing: pl.DataFrame, views: list[str], out: Path) -> None:
         pl.concat(tables).write_parquet(temporary)
 
 
-def _train(config: BenchmarkConfig, training: pl.DataFrame, out: Path) -> dict[Path, str | None]:
+def _of(images: pl.DataFrame, subset: str) -> pl.DataFrame:
+    """One subset, with the real images that belong to every subset."""
+    shared = pl.col("subset").is_null() & (pl.col("label") == 0)
+    return images.filter((pl.col("subset") == subset) | shared)
+
+
+def _tag(views: list[str], view: str) -> str:
+    """End of the names of detectors trained in a view.
+
+    >>> [_tag(["none", "lr:64", "lr:32"], view) for view in ("none", "lr:64")], _tag(["none", "lr:64"], "lr:64")
+    (['', '.aligned1'], '.aligned')
+    """
+    others = [other for other in views if other != "none"]
+    if view == "none":
+        return ""
+    return ".aligned" if len(others) == 1 else f".aligned{others.index(view) + 1}"
+
+
+def _train(config: BenchmarkConfig, training: pl.DataFrame, out: Path, *, tag: str) -> dict[Path, str | None]:
     """Folders of the detectors of one view, each with the subset it was trained on (None: trained elsewhere)."""
     from synthscope.training.fit import TrainConfig, train
 
@@ -155,10 +181,10 @@ def _train(config: BenchmarkConfig, training: pl.DataFrame, out: Path) -> dict[P
         for subset in known if row.subsets == ["*"] else row.subsets:
             if subset not in known:
                 raise UsageError(f"Expected a subset of the images, got {subset!r}. {suggest(subset, known)}")
-            own = training.filter((pl.col("subset") == subset) | pl.col("subset").is_null())
-            tag = "" if own["view"][0] == "none" else ".aligned"
-            folder = out / "detectors" / f"{recipe.name}.{subset}{tag}"
-            folders[train(recipe.model_copy(update={"name": folder.name}), own, folder)] = subset
+            plain = re.sub(r"[^\w.-]+", "_", subset)  # subsets of a table may hold anything, slashes too
+            name = f"{recipe.name}.{plain}{tag}"
+            own, folder = _of(training, subset), out / "detectors" / name
+            folders[train(recipe.model_copy(update={"name": name}), own, folder)] = subset
     folders |= {Path(folder): None for folder in config.detectors}
     if not folders:
         raise UsageError("Expected detectors to train or to test, got none. Add train or detectors to the recipe.")
@@ -178,5 +204,5 @@ def _passes(
         yield testing, list(own), degradations
         return
     for subset in dict.fromkeys(own.values()):
-        rows = testing if subset is None else testing.filter(pl.col("subset") == subset)
+        rows = testing if subset is None else _of(testing, subset)
         yield rows, [folder for folder, trained_on in own.items() if trained_on == subset], degradations

@@ -83,6 +83,19 @@ def test_clean_images_only(source: str, tmp_path: Path) -> None:
     assert table["condition"].unique().to_list() == ["none"]
 
 
+def test_shared_real_images_and_odd_names(source: str, tmp_path: Path) -> None:
+    from synthscope.data.manifest import load_manifest, save_manifest
+
+    images = load_manifest(source).with_columns(
+        subset=pl.when(pl.col("label") == 0).then(None).otherwise(pl.col("subset").replace("one", "../one"))
+    )
+    save_manifest(images, tmp_path / "m.parquet")
+    row = ROW | {"subsets": ["../one"]}
+    table = benchmark(config(train=[row], views=["none"]), tmp_path / "run", source=str(tmp_path / "m.parquet"))
+    assert [folder.name for folder in (tmp_path / "run" / "detectors").iterdir()] == ["cpu_small..._one"]
+    assert table.filter(condition="jpeg:q=50")["label"].value_counts(sort=True)["count"].to_list() == [6, 3]
+
+
 def test_mistakes_are_sentences(source: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Did you mean one"):
         benchmark(config(train=[ROW | {"subsets": ["onee"]}]), tmp_path, source=source)
