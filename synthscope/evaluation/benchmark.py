@@ -116,12 +116,18 @@ def _add_settings(file: Path, config: BenchmarkConfig, trained: dict[str, dict[P
 
 
 def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
-    """Print the tables of a scored run folder, matrix and degradations of every view, then its audit."""
+    """Print the tables of a scored run: matrix and degradations of every view, paired differences, the audit."""
     from synthscope.data.audit import warning
-    from synthscope.evaluation.tables import audit_table, tables_of
+    from synthscope.evaluation.tables import audit_table, difference_table, tables_of
+    from synthscope.evaluation.wording import views_of
 
     run = Path(run)
-    print("\n\n".join(table.to_text() for table in tables_of(pl.read_parquet(run / "scores.parquet"), metric=metric)))
+    tables = tables_of(pl.read_parquet(run / "scores.parquet"), metric=metric)
+    if (run / "differences.parquet").is_file():
+        differences = pl.read_parquet(run / "differences.parquet")
+        compared = differences["metric"][0]
+        tables += [difference_table(differences, metric=compared, view=view) for view in views_of(differences)]
+    print("\n\n".join(table.to_text() for table in tables))
     if (run / "audit.parquet").is_file():
         audit = pl.read_parquet(run / "audit.parquet")
         print(f"\n{audit_table(audit).to_text()}")

@@ -11,6 +11,7 @@ from PIL import Image
 from synthscope.config import load_recipe, recipe_names
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.evaluation.benchmark import BenchmarkConfig, benchmark, print_tables
+from synthscope.evaluation.score import write_scores
 
 VIEW = "crop:size=32|jpeg:q=96"
 ROW = {
@@ -61,6 +62,9 @@ def test_matrix_of_views_conditions_and_detectors(
     assert json.loads((tmp_path / "run.json").read_text())["recipe"]["train"][0]["subsets"] == ["one"]
     print_tables(tmp_path)
     assert "aligned view" in capsys.readouterr().out
+    write_scores(tmp_path, n_resamples=100, compare=[("cpu_small.one.aligned", "cpu_small.one")])
+    print_tables(tmp_path)
+    assert "Difference in" in capsys.readouterr().out
 
     times = {file: file.stat().st_mtime_ns for file in (tmp_path / "detectors").rglob("*.safetensors")}
     parts = sorted((tmp_path / "parts").iterdir())
