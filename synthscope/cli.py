@@ -287,7 +287,9 @@ def _load(source: str, where: str | None, view: str | None) -> pl.DataFrame:
 
 def _exit_with_unreadable(table: pl.DataFrame) -> None:
     """List the files that could not be used and exit with 3, if there are any."""
-    bad = table.drop_nulls("error").select("path", "error").unique(maintain_order=True)
+    from synthscope.data.manifest import errors_of
+
+    bad = errors_of(table).unique(maintain_order=True)
     if bad.height:
         print(f"{bad.height} unreadable:", file=sys.stderr)
         for path, error in bad.iter_rows():

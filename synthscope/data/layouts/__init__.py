@@ -51,14 +51,13 @@ class IndexReport:
     errors: tuple[tuple[str, str], ...]  # (path, why) of the first 1000 unusable files
 
 
-def index(source: str, *, workers: int | None = None, on_row: Callable[[Row], None] | None = None) -> pl.DataFrame:
+def index(source: str, *, workers: int | None = None) -> pl.DataFrame:
     """The manifest of a collection. Only names and headers are read; unusable files are rows with an ``error``.
 
     Args:
         source: ``"<layout>:<path>[?key=value&…]"``, such as ``genimage:/data/GenImage`` or
             ``imagefolder:/data/mine?ai=sdxl,flux&real=photos``.
         workers: Processes that read headers; None = one a core. The table does not depend on it.
-        on_row: Called with every row, in order, as soon as it is known.
 
     Returns:
         A table with the columns of ``schema.MANIFEST``, in the order of sorted names.
@@ -67,13 +66,7 @@ def index(source: str, *, workers: int | None = None, on_row: Callable[[Row], No
         UsageError: Unknown layout or option.
         SynthscopeError: Nothing at the path, or no images.
     """
-    blocks = []
-    for block in _blocks(source, workers):
-        blocks.append(block)
-        if on_row is not None:
-            for row in block.iter_rows(named=True):
-                on_row(row)
-    return pl.concat(blocks)
+    return pl.concat(_blocks(source, workers))
 
 
 def index_to(source: str, out: str | Path, *, workers: int | None = None) -> IndexReport:
