@@ -26,7 +26,7 @@ ATTRIBUTES = ("format", "size", "aspect", "jpeg_quality", "bytes_per_pixel")
 OVERALL = "overall"
 _MOST = 20_000  # images a class and subset; the interval is then within 0.005
 _MOST_DECODED = 1000
-_SCHEMA = pl.Schema(
+AUDIT = pl.Schema(
     {
         "subset": pl.String,  # or "overall", all images together
         "view": pl.String,
@@ -71,7 +71,7 @@ def audit(table: pl.DataFrame, *, by: str = "subset", seed: int = 0) -> pl.DataF
         for attributes in ("all", *ATTRIBUTES):
             chosen = {k: v for k, v in features.items() if attributes in ("all", k.split("=")[0])}
             rows.append((name, view, attributes, *_score(chosen, labels, seed)))
-    return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+    return pl.DataFrame(rows, schema=AUDIT, orient="row")
 
 
 def warning(table: pl.DataFrame) -> str | None:

@@ -69,6 +69,11 @@ def filter_manifest(table: pl.DataFrame, expression: str) -> pl.DataFrame:
     return table.filter(pl.lit(True), *(_condition(text) for text in conditions))
 
 
+def in_every_subset() -> pl.Expr:
+    """Whether a row is a real image without a subset, which stands for real images of every subset."""
+    return pl.col("subset").is_null() & (pl.col("label") == 0)
+
+
 def sample(table: pl.DataFrame, per: tuple[str, ...], *, n: int, seed: int = 0) -> pl.DataFrame:
     """At most ``n`` rows of each combination of values in the columns ``per``, in the order of the table."""
     _known(per, "per")
@@ -173,9 +178,9 @@ def _condition(text: str) -> pl.Expr:
         named = right.split(",")
         values = _cast([value for value in named if value != "null"], dtype, text)
         keep = pl.col(column).is_in(values.implode()).fill_null("null" in named)
-        if column == "subset" and operator == "=":
-            keep |= pl.col("subset").is_null() & (pl.col("label") == 0)
-        return keep if operator == "=" else ~keep
+        if operator == "!=":
+            return ~keep
+        return keep | in_every_subset() if column == "subset" else keep
     if not dtype.is_numeric():
         raise UsageError(f"Expected = or != after {column}, which is text, got {text!r}. Use one of the two.")
     (limit,) = _cast([right], pl.Float64(), text)

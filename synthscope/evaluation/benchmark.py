@@ -160,8 +160,9 @@ def _audit(testing: pl.DataFrame, views: list[str], out: Path) -> None:
 
 def _of(images: pl.DataFrame, subset: str) -> pl.DataFrame:
     """One subset, with the real images that belong to every subset."""
-    shared = pl.col("subset").is_null() & (pl.col("label") == 0)
-    return images.filter((pl.col("subset") == subset) | shared)
+    from synthscope.data.manifest import in_every_subset
+
+    return images.filter((pl.col("subset") == subset) | in_every_subset())
 
 
 def _tag(views: list[str], view: str) -> str:

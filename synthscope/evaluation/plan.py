@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import torch
+from joblib import cpu_count
 from torch import nn
 
 from synthscope.data.degrade import Recipe, expand, parse_recipe
@@ -85,7 +85,7 @@ def make_plan(
     if twice := [name for name in ids if ids.count(name) > 1]:
         raise UsageError(f"Expected different detectors, got {twice[0]} twice. Name each once.")
     device = best_device()
-    workers = workers or min(_cores(), 16)
+    workers = workers or min(cpu_count(), 16)
     share = math.ceil(images * len(recipes) / workers)
     ready = tuple(_ready(detector, device) for detector in loaded)
     exact = device.type == "cpu" and precision == "fp32"
@@ -151,7 +151,3 @@ def blocked(detector: Detector) -> nn.Module:
     except Exception:  # tracing runs the detector's own code on stand-ins for tensors: anything may happen
         return detector
     return model if same else detector
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from synthscope.data.audit import AUDIT
 from synthscope.errors import SynthscopeError
 from synthscope.evaluation.columns import MEAN, TEST_SETS
 from synthscope.evaluation.wording import place, pretty, short_names
@@ -50,10 +51,7 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
     errors = [table.select("path", "error") for table in (clean, _read(folder / "manifest.parquet", MANIFEST))]
     unreadable = pl.concat(errors).filter(pl.col("error").is_not_null()).unique("path", maintain_order=True)
     if audit is None:
-        aligned = _read(folder / "audit_aligned.parquet")
-        if not aligned.is_empty() and "view" not in aligned.columns:
-            aligned = aligned.with_columns(view=pl.lit("aligned"))
-        audit = pl.concat([_read(folder / "audit.parquet"), aligned], how="diagonal_relaxed")
+        audit = _read(folder / "audit.parquet")
     return Run(
         scores=_in_rows(scores.with_columns(pl.col("view", "train_view", "condition").fill_null("none"))),
         predictions=clean.filter(condition="none"),
@@ -62,14 +60,6 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
         differences=_read(folder / "differences.parquet", SCORES).with_columns(pl.col("view").fill_null("none")),
         settings=list(_flat(_settings(folder / "run.json"))),
     )
-
-
-AUDIT = pl.Schema(
-    {
-        "view": pl.String, "subset": pl.String, "attributes": pl.String, "balanced_accuracy": pl.Float64,
-        "ci_low": pl.Float64, "ci_high": pl.Float64, "n_real": pl.Int64, "n_ai": pl.Int64, "rule": pl.String,
-    }
-)  # fmt: skip
 
 
 def test_column(run: Run) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from synthscope.data.manifest import check_two_classes, sample, split_by_group
+from synthscope.data.manifest import check_two_classes, in_every_subset, sample, split_by_group
 from synthscope.schema import MANIFEST, conform
 from synthscope.training.config import Data
 
@@ -37,8 +37,7 @@ def choose(manifest: pl.DataFrame, data: Data) -> tuple[pl.DataFrame, pl.DataFra
     )
     table = table.filter((pl.col("split") == data.split) & pl.col("label").is_in([0, 1]))
     if data.subsets is not None:
-        shared = pl.col("subset").is_null() & (pl.col("label") == 0)
-        table = table.filter(pl.col("subset").is_in(data.subsets) | shared)
+        table = table.filter(pl.col("subset").is_in(data.subsets) | in_every_subset())
     if data.view is not None:
         table = table.filter(pl.col("view") == data.view)
     if bad := table.filter(pl.col("error").is_not_null()).height:

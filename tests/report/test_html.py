@@ -223,10 +223,11 @@ def test_one_class_makes_a_page(tmp_path: Path, labels: tuple[int, ...]) -> None
     assert "accuracy" in page_of(run).text
 
 
-def test_audit_argument_and_aligned_audit_file(small: Path) -> None:
+def test_audit_argument_and_an_audit_of_two_views(small: Path) -> None:
     assert "0.88" in page_of(small, audit=make_audit(0.88)).text
-    make_audit(0.93).write_parquet(small / "audit.parquet")
-    make_audit(0.51).write_parquet(small / "audit_aligned.parquet")
+    views = {"none": make_audit(0.93), "jpeg:q=96": make_audit(0.51)}
+    both = [audit.with_columns(view=pl.lit(view)) for view, audit in views.items()]
+    pl.concat(both).write_parquet(small / "audit.parquet")
     page = page_of(small)
     assert "0.930" in page.text and "0.510" in page.text and page.text.count("give the label away.") == 1
 
