@@ -11,8 +11,10 @@ import hashlib
 from abc import ABC, abstractmethod
 from typing import Annotated, ClassVar, Literal
 
+import cv2
 import numpy as np
 import torch
+from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -23,6 +25,9 @@ from synthscope.errors import UnreadableImageError, UsageError
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Side = Annotated[int, Field(ge=1, le=4096)]  # pixels; a downloaded config.json must not ask for all memory
 Spread = Annotated[float, Field(gt=0)]
+# bilinear and bicubic are torch's, antialiased and fast, within one grey level of Pillow's; published checkpoints were
+# trained and judged on Pillow's pixels or on OpenCV's (not antialiased), so theirs are given exactly.
+Interpolation = Literal["bilinear", "bicubic", "pillow_bilinear", "pillow_bicubic", "opencv_bilinear"]
 
 
 class InputConfig(Config):
@@ -30,9 +35,9 @@ class InputConfig(Config):
 
     resize: Side | None = 256  # target of the resize in pixels; None = native size
     resize_mode: Literal["short", "square"] = "short"  # short side to `resize`, or both sides to it
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"  # antialiased
+    interpolation: Interpolation = "bilinear"
     crop: Side | None = 224  # centre crop; None = whole image
-    small: Literal["upscale", "pad"] = "upscale"  # images below the crop: enlarge the short side, or pad with zeros
+    small: Literal["upscale", "pad", "tile"] = "upscale"  # below the crop: enlarge the short side, add zeros, or repeat
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[Spread, Spread, Spread] = IMAGENET_STD
 
@@ -40,6 +45,11 @@ class InputConfig(Config):
         side = "short side" if self.resize_mode == "short" else "both sides"
         resized = f"{side} {self.resize} {self.interpolation}" if self.resize else "native size"
         return f"{resized}, {f'crop {self.crop}, smaller images: {self.small}' if self.crop else 'whole image'}"
+
+    @property
+    def side(self) -> int | None:
+        """Height and width of every preprocessed image in pixels; None where they follow the image."""
+        return self.crop or (self.resize if self.resize_mode == "square" else None)
 
     def digest(self) -> str:
         """First 12 hex digits of the SHA-256 of all fields; the ``preprocessing`` column of the predictions."""
@@ -106,7 +116,7 @@ class Detector(nn.Module, ABC):
             rgb: uint8 ``(H, W, 3)``.
 
         Returns:
-            uint8 ``(3, h, w)``; ``h = w = config.input.crop`` unless that is None.
+            uint8 ``(3, h, w)``; ``h = w = config.input.side`` unless that is None.
         """
         return preprocess(rgb, self.config.input)
 
@@ -137,7 +147,7 @@ class Detector(nn.Module, ABC):
 
 def preprocess(rgb: np.ndarray, config: InputConfig) -> Tensor:
     """:meth:`Detector.preprocess` as a plain function of the configuration."""
-    image = torch.from_numpy(np.require(rgb, requirements=["C", "W"])).permute(2, 0, 1)  # a view of HWC
+    image = _from_rgb(np.require(rgb, requirements=["C", "W"]))
     height, width = image.shape[-2:]
     if config.resize is not None:
         if config.resize_mode == "square":
@@ -147,8 +157,14 @@ def preprocess(rgb: np.ndarray, config: InputConfig) -> Tensor:
     if config.crop is not None:
         if min(image.shape[-2:]) < config.crop and config.small == "upscale":
             image = resize(image, *short_side(image.shape[1], image.shape[2], config.crop), config.interpolation)
+        elif config.small == "tile":
+            image = image.repeat(1, -(-config.crop // image.shape[1]), -(-config.crop // image.shape[2]))
         image = _centre_crop(image, config.crop)
     return image.contiguous()
+
+
+def _from_rgb(rgb: np.ndarray) -> Tensor:
+    return torch.from_numpy(rgb).permute(2, 0, 1)  # a view: channels stay last in memory
 
 
 def short_side(height: int, width: int, target: int) -> tuple[int, int]:
@@ -176,6 +192,12 @@ def resize(image: Tensor, height: int, width: int, interpolation: str) -> Tensor
             f"Expected at most {MAX_MEGAPIXELS} megapixels after resizing, got {width}x{height} from {before}. "
             f"Leave the image out."
         )
+    library, _, kernel = interpolation.rpartition("_")
+    if library == "pillow":
+        pixels = Image.fromarray(image.permute(1, 2, 0).numpy())
+        return _from_rgb(np.array(pixels.resize((width, height), Image.Resampling[kernel.upper()])))
+    if library == "opencv":
+        return _from_rgb(cv2.resize(image.permute(1, 2, 0).numpy(), (width, height), interpolation=cv2.INTER_LINEAR))
     return nn.functional.interpolate(
         image[None], size=(height, width), mode=interpolation, antialias=True, align_corners=False
     )[0]

@@ -139,7 +139,7 @@ def blocked(detector: Detector) -> nn.Module:
     """
     if not any(isinstance(module, nn.BatchNorm2d) for module in detector.modules()):
         return detector
-    side = detector.config.input.crop or 64
+    side = detector.config.input.side or 64
     noise = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     try:
         with torch.no_grad(), warnings.catch_warnings():

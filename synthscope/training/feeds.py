@@ -31,8 +31,10 @@ def feeds(config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], detecto
     Raises:
         UsageError: The detector takes images of any size, which don't stack.
     """
-    if (crop := detector.config.input.crop) is None:
-        raise UsageError("Expected input.crop in pixels to make batches, got none. Set detector.input.crop.")
+    if (crop := detector.config.input.side) is None:
+        raise UsageError(
+            "Expected an input of fixed size to make batches, got none. Set detector.input.crop, or a square resize."
+        )
     rows, held_out = (rows_of(part) for part in parts)
     augmenter = Augmenter(config.augment, rows.keys, preprocess=detector.preprocess, crop=crop, seed=config.seed)
     room = config.data.cache_megabytes * 2**20 // world.size

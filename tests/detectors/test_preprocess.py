@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -90,3 +91,26 @@ def test_every_field_changes_the_digest(change: dict[str, object]) -> None:
 def test_a_thin_strip_is_refused_before_it_grows() -> None:
     with pytest.raises(UnreadableImageError, match="25600000x256 from 100000x1"):
         preprocess(np.zeros((1, 100_000, 3), np.uint8), InputConfig(resize=256))
+
+
+def test_published_resamplers_give_exactly_pillows_and_opencvs_pixels() -> None:
+    rgb = noise(61, 47)
+    for kernel in ("bilinear", "bicubic"):
+        config = InputConfig(resize=32, resize_mode="square", crop=None, interpolation=f"pillow_{kernel}")
+        theirs = np.asarray(Image.fromarray(rgb).resize((32, 32), Image.Resampling[kernel.upper()]))
+        assert np.array_equal(preprocess(rgb, config).permute(1, 2, 0).numpy(), theirs)
+    config = InputConfig(resize=96, resize_mode="square", crop=None, interpolation="opencv_bilinear")
+    theirs = cv2.resize(rgb, (96, 96), interpolation=cv2.INTER_LINEAR)
+    assert np.array_equal(preprocess(rgb, config).permute(1, 2, 0).numpy(), theirs)
+
+
+def test_small_images_are_repeated_in_tile_mode() -> None:
+    rgb = noise(5, 8)
+    tiled = preprocess(rgb, InputConfig(resize=None, crop=10, small="tile"))
+    assert torch.equal(tiled, torch.from_numpy(np.tile(rgb, (2, 2, 1))[:, 3:13]).permute(2, 0, 1))
+
+
+def test_side_is_the_size_of_every_input() -> None:
+    assert InputConfig(resize=256, crop=224).side == 224
+    assert InputConfig(resize=256, resize_mode="square", crop=None).side == 256
+    assert InputConfig(resize=256, crop=None).side is None
