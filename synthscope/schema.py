@@ -45,7 +45,7 @@ PREDICTIONS = pl.Schema(
         "train_view": pl.String,  # view of its training images
         "view": pl.String,
         "condition": pl.String,  # degradation recipe, "none" = clean
-        "preprocessing": pl.String,  # hash of the detector's input configuration
+        "preprocessing": pl.String,  # hash of the detector's input configuration and options
         "precision": pl.String,  # fp32 | bf16 | fp16
         "logit": pl.Float32,  # > 0 means AI at the default threshold
         "p_ai": pl.Float32,  # calibrated where the detector stores a calibration

@@ -1,6 +1,6 @@
 """The command line. stdout is the result, stderr the progress.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files were unreadable (they are listed).
+Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files were unreadable or some parts failed (they are listed).
 """
 
 from __future__ import annotations
@@ -131,18 +131,32 @@ def benchmark_command(
     out: Out,
     source: Annotated[str | None, typer.Argument(help="Images; default: those of the recipe.")] = None,
     overrides: Overrides = None,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Count the work and estimate its hours; do nothing.")] = False,
 ) -> None:
-    """Train, test across generators and under degradations, and report, from one recipe. Resumable."""
+    """Train, test across generators and under degradations, and report, from one recipe. Resumable.
+
+    A detector that fails stops no other; it is listed at the end, and the exit code is 3. With none left it is 1 or 2.
+    """
     from synthscope.config import load_recipe
-    from synthscope.evaluation.benchmark import BenchmarkConfig, benchmark, print_tables
+    from synthscope.evaluation.benchmark import BenchmarkConfig, benchmark, print_tables, read_failures
     from synthscope.report.html import write_report
 
     recipe = load_recipe(BenchmarkConfig, config, package="synthscope.evaluation", overrides=overrides)
+    if dry:
+        from synthscope.evaluation.dry_run import dry_run
+
+        print(dry_run(recipe, out, source=source))
+        return
     predictions = benchmark(recipe, out, source=source)
     report = write_report(out, title=recipe.title)
     print_tables(out)
     print(f"\nReport: {report}")
+    failures = read_failures(out)
+    for failure in failures:
+        print(f"failed: {failure['step']} {failure['name']}: {failure['error']}", file=sys.stderr)
     exit_with_unreadable(predictions)
+    if failures:
+        raise typer.Exit(3)
 
 
 @app.command("report")

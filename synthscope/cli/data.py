@@ -10,20 +10,28 @@ import typer
 from synthscope.cli.arguments import Source, View, Where, Workers, exit_with_unreadable, load
 from synthscope.errors import UsageError
 
-data = typer.Typer(help="Tables of images: index, verify, audit, sandbox.", no_args_is_help=True)
+data = typer.Typer(help="Tables of images: index, verify, audit, align, sandbox.", no_args_is_help=True)
 
 
 @data.command("index")
 def data_index(
     source: Source,
     out: Annotated[Path, typer.Option("-o", "--out", help="Manifest to write (.parquet).")],
+    group: Annotated[str | None, typer.Option(help='"class": images of an ImageNet class stay together.')] = None,
     workers: Workers = None,
 ) -> None:
-    """Read the headers of all images of a collection into a manifest."""
+    """Read the headers of all images of a collection into a manifest; or group the images of a manifest anew."""
     from synthscope.data.layouts import index_to
-    from synthscope.data.manifest import describe, load_manifest
+    from synthscope.data.layouts.imagenet import group_by_class
+    from synthscope.data.manifest import describe, load_manifest, save_manifest
 
-    index_to(source, out, workers=workers)
+    if group not in (None, "class"):
+        raise UsageError(f"Expected --group class, got {group!r}. Correct it.")
+    if source.endswith(".parquet") and ":" not in source:
+        table = load_manifest(source)
+        save_manifest(group_by_class(table) if group else table, out)
+    else:
+        index_to(source, out, group=cast(Any, group), workers=workers)
     table = load_manifest(out)
     print(describe(table))
     exit_with_unreadable(table)
@@ -33,9 +41,12 @@ def data_index(
 def data_verify(
     source: Source,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Manifest to write; default: the same file.")] = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete damaged files; lists them in deleted.csv.")] = False,
     workers: Workers = None,
 ) -> None:
-    """Decode every image, fill in its SHA-256, and list what cannot be used."""
+    """Decode every image, fill in its SHA-256, list what cannot be used; compare GenImage with the full set."""
+    from synthscope.data.completeness import completeness
+    from synthscope.data.damage import delete_damaged
     from synthscope.data.manifest import describe, load_manifest, save_manifest, verify
 
     target = out or (Path(source) if source.endswith(".parquet") else None)
@@ -44,6 +55,13 @@ def data_verify(
     table = verify(load_manifest(source), workers=workers)
     save_manifest(table, target)
     print(describe(table))
+    if (genimage := table.filter(table["source"].fill_null("").str.starts_with("genimage:"))).height:
+        print(f"\n{completeness(genimage).to_text()}")
+    if delete:
+        listing = target.parent / "deleted.csv"
+        deleted = delete_damaged(table, listing)
+        save_manifest(table.join(deleted, on="path", how="anti", maintain_order="left"), target)
+        print(f"\n{deleted.height} damaged files deleted{f', listed in {listing}' if deleted.height else ''}.")
     exit_with_unreadable(table)
 
 
@@ -67,6 +85,57 @@ def data_audit(
         print(f"\n{sentence}")
     if out is not None:
         write_table(table, out)
+
+
+@data.command("align")
+def data_align(
+    source: Source,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Manifest (.parquet); with --write a folder.")],
+    write: Annotated[bool, typer.Option("--write", help="Write files instead of views that differ by class.")] = False,
+    protocol: Annotated[str, typer.Option(help="size_constrained | jpeg96")] = "size_constrained",
+    smallest: Annotated[int | None, typer.Option("--min", help="Pixels of the shorter side; also the crop.")] = None,
+    largest: Annotated[int | None, typer.Option("--max", help="Pixels of the longer side.")] = None,
+    quality: Annotated[str | None, typer.Option(help="JPEG quality of the images that count: 96 or 95..96.")] = None,
+    crop: Annotated[int | None, typer.Option(help="Centre crop, in pixels.")] = None,
+    grid: Annotated[int | None, typer.Option(help="Crop on a grid of so many pixels; 16 keeps JPEG's blocks.")] = None,
+    balance: Annotated[str | None, typer.Option(help="As many real as AI images of each: class | subset.")] = None,
+    metadata: Annotated[Path | None, typer.Option(help='metadata.csv of "Fake or JPEG?": qualities, classes.')] = None,
+    where: Where = None,
+    seed: int = 0,
+    workers: Workers = None,
+) -> None:
+    """Choose real and AI images alike in size and JPEG quality, and compress the AI images once ("Fake or JPEG?")."""
+    from synthscope.data.align import align, describe_changes
+    from synthscope.data.align_files import write_aligned
+    from synthscope.data.manifest import save_manifest
+    from synthscope.data.metadata import join_metadata
+    from synthscope.data.protocols import protocol_named
+
+    if write == (out.suffix == ".parquet"):
+        form = "a folder beside --write" if write else "a manifest (.parquet), or a folder and --write"
+        raise UsageError(f"Expected {form} after -o, got {out}. Change one of the two.")
+    given = {
+        "min": smallest, "max": largest, "quality": _range(quality), "crop": crop, "grid": grid, "balance": balance
+    }  # fmt: skip
+    rule = protocol_named(protocol, {name: value for name, value in given.items() if value is not None})
+    images = load(source, where, None)
+    if metadata is not None:
+        images, joined = join_metadata(images, metadata)
+        print(f"{joined}\n")
+    table = align(images, rule, seed=seed)
+    print(describe_changes(images, table))
+    if rule.balance == "class" and (unknown := images["class_index"].null_count()):
+        advice = "give them with ?val_labels=FILE or --metadata, or balance by subset"
+        print(f"{unknown:,} images of unknown class are left out; {advice}")
+    if write:
+        table, out = write_aligned(table, out, workers=workers), out / "manifest.parquet"
+    save_manifest(table, out)
+    for view, label in table.select("view", "label").unique().sort("label", "view").iter_rows():
+        print(f"{'AI' if label else 'real'} images are seen {'as stored' if view == 'none' else f'through {view}'}")
+    if table["view"].n_unique() > 1:
+        print("Scores and reports keep views apart: train on this; to test on these images, write them with --write.")
+    print(out)
+    exit_with_unreadable(table)
 
 
 @data.command("sandbox")
@@ -104,3 +173,14 @@ def _switch(text: str, *, rate: bool = False) -> bool | float:
     except ValueError:
         pass
     raise UsageError(f"Expected on, off{' or a rate' if rate else ''}, got {text!r}. Choose one.")
+
+
+def _range(text: str | None) -> tuple[int, int] | None:
+    """``96`` or ``95..96``."""
+    if text is None:
+        return None
+    first, dots, last = text.partition("..")
+    try:
+        return int(first), int(last if dots else first)
+    except ValueError:
+        raise UsageError(f"Expected a quality such as 96 or 95..96, got {text!r}. Correct it.") from None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -77,7 +77,7 @@ def in_every_subset() -> pl.Expr:
 def sample(table: pl.DataFrame, per: tuple[str, ...], *, n: int, seed: int = 0) -> pl.DataFrame:
     """At most ``n`` rows of each combination of values in the columns ``per``, in the order of the table."""
     _known(per, "per")
-    marked = table.with_row_index("_row").with_columns(_draw=pl.Series(_draws(table, seed)))
+    marked = table.with_row_index("_row").with_columns(_draw=pl.Series(draws(table, seed)))
     kept = marked.sort("_draw", "path").group_by(per, maintain_order=True).head(n)
     return kept.sort("_row").select(table.columns)
 
@@ -95,7 +95,7 @@ def split_by_group(table: pl.DataFrame, fraction: float, *, seed: int = 0) -> tu
     if not 0 < fraction < 1:
         raise UsageError(f"Expected a fraction between 0 and 1, got {fraction}. Use 0.1 to hold out a tenth.")
     member = pl.coalesce(pl.format("group {}", "group"), pl.format("path {}", "path"))
-    marked = table.with_columns(_member=member, _draw=pl.Series(_draws(table, seed, by_group=True)))
+    marked = table.with_columns(_member=member, _draw=pl.Series(draws(table, seed, by_group=True)))
     groups = marked.group_by("_member").agg(
         pl.col("_draw").min(), home=pl.format("{} {}", "label", pl.col("subset").fill_null("")).min(), size=pl.len()
     )
@@ -123,6 +123,13 @@ def verify(table: pl.DataFrame, *, workers: int | None = None) -> pl.DataFrame:
     misnamed = pl.DataFrame({"misnamed": table["error"].replace_strict({NOT_AN_IMAGE: NOT_AN_IMAGE}, default=None)})
     fresh = facts.hstack(misnamed).with_columns(error=pl.coalesce("error", "misnamed"))
     return table.with_columns(fresh.drop("misnamed").get_columns())
+
+
+def draws(table: pl.DataFrame, seed: int, *, by_group: bool = False) -> list[int]:
+    """One random number a row, from the group or from the last three parts of the path, which move with the images."""
+    groups = table["group"] if by_group else [None] * table.height
+    tails = ("/".join(path.rsplit("/", 3)[-3:]) for path in table["path"])
+    return [seed_for(seed, group or tail) for group, tail in zip(groups, tails, strict=True)]
 
 
 def with_view(table: pl.DataFrame, recipe: str) -> pl.DataFrame:
@@ -161,10 +168,25 @@ def describe(table: pl.DataFrame) -> str:
     rows = [tuple(counts.columns), *counts.sort("subset", "split").rows()]
     total = (table["label"] == 0).sum(), (table["label"] == 1).sum(), table["error"].count()
     rows.append(("total", "", *total, ""))
+    return in_columns(rows, left=6)
+
+
+def in_columns(rows: Sequence[Sequence[object]], left: int) -> str:
+    """Rows as lines of text; the first ``left`` columns are flush left, the others right.
+
+    >>> in_columns([("name", "n"), ("a", 12)], left=1)
+    'name   n\\na     12'
+    """
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
-    return "\n".join(line.rstrip() for line in lines)
+    padded = [
+        [
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        for row in cells
+    ]
+    return "\n".join("  ".join(row).rstrip() for row in padded)
 
 
 def _condition(text: str) -> pl.Expr:
@@ -212,10 +234,3 @@ def _checked(table: pl.DataFrame, path: Path) -> pl.DataFrame:
     if odd := set(table["label"].unique()) - {0, 1}:
         raise SynthscopeError(f"Expected labels 0 and 1 in {path}, got {odd.pop()}. Index the images again.")
     return table
-
-
-def _draws(table: pl.DataFrame, seed: int, *, by_group: bool = False) -> list[int]:
-    """One random number a row, from the group or from the last three parts of the path, which move with the images."""
-    groups = table["group"] if by_group else [None] * table.height
-    tails = ("/".join(path.rsplit("/", 3)[-3:]) for path in table["path"])
-    return [seed_for(seed, group or tail) for group, tail in zip(groups, tails, strict=True)]

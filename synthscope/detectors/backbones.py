@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from synthscope import runtime
 from synthscope.config import Config, validate
 from synthscope.detectors.base import Detector, DetectorConfig, InputConfig
+from synthscope.detectors.residual import residual
 from synthscope.errors import SynthscopeError, UsageError, suggest
 
 GENIMAGE = "Zhu et al., GenImage, NeurIPS 2023, arXiv 2306.08571"
@@ -25,18 +26,20 @@ class BackboneOptions(Config):
 
     pretrained: bool = False  # start from ImageNet weights; GenImage starts from scratch
     drop_path: float = Field(default=0.0, ge=0, lt=1)  # stochastic depth
+    residual: bool = False  # show the high-pass residual; from scratch, a transformer learns it in minutes, not days
 
 
 class Backbone(Detector):
     """A timm model with one output; the model is ``self.net``."""
 
-    Options = BackboneOptions
+    Options: ClassVar[type[Config] | None] = BackboneOptions
     model: ClassVar[str] = ""  # timm's name
     licence = "Apache-2.0 (timm)"
     weights = "trained by you: synthscope train; options.pretrained=true starts from timm's ImageNet weights"
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__(config)
+        self.residual = bool(config.options.get("residual"))
         self.net = self._build(pretrained=False)
 
     def _build(self, *, pretrained: bool) -> nn.Module:
@@ -68,7 +71,8 @@ class Backbone(Detector):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B,)``, positive = AI."""
-        return self.net(self.normalize(images))[:, 0]
+        pixels = self.normalize(images)
+        return self.net(residual(pixels) if self.residual else pixels)[:, 0]
 
 
 class Resnet50(Backbone):

@@ -8,6 +8,7 @@ bytes cross process borders and heat maps live in input coordinates.
 from __future__ import annotations
 
 import hashlib
+import json
 from abc import ABC, abstractmethod
 from typing import Annotated, ClassVar, Literal
 
@@ -52,7 +53,7 @@ class InputConfig(Config):
         return self.crop or (self.resize if self.resize_mode == "square" else None)
 
     def digest(self) -> str:
-        """First 12 hex digits of the SHA-256 of all fields; the ``preprocessing`` column of the predictions."""
+        """First 12 hex digits of the SHA-256 of all fields; equal for detectors that can share preprocessed images."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
 
@@ -88,6 +89,14 @@ class DetectorConfig(Config):
     licence: str | None = None
     paper: str | None = None
     weights_sha256: str | None = None  # of model.safetensors; checked when the folder is loaded
+
+    def digest(self) -> str:
+        """First 12 hex digits of the SHA-256 of input and options; the ``preprocessing`` column of the predictions.
+
+        The same weights give other logits under other options, such as another seed of SSP's patches.
+        """
+        told = self.input.model_dump_json() + json.dumps(self.options, sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 class Detector(nn.Module, ABC):

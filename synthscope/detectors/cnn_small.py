@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from synthscope.config import Config, validate
 from synthscope.detectors.base import Detector, DetectorConfig, InputConfig
+from synthscope.detectors.residual import residual
 
 
 class CnnSmall(Detector):
@@ -41,12 +42,6 @@ class CnnSmall(Detector):
         """Logits ``(B,)``, positive = AI."""
         maps = self.stages(self.stem(nn.functional.relu(self.filters(residual(self.normalize(images))))))
         return self.head(maps.mean((2, 3)))[:, 0]
-
-
-def residual(images: Tensor) -> Tensor:
-    """Difference to the mean of the 3 x 3 neighbourhood, 8 times, cut at 3 (about 21 grey levels); ``(B, 3, h, w)``."""
-    local = nn.functional.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
-    return ((images - local) * 8).clamp(-3, 3)
 
 
 class Block(nn.Module):

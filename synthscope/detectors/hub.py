@@ -60,8 +60,10 @@ def create_detector(
         paper=kind.paper,
     )
     detector = _build(kind, config, seed)
-    if options.get("pretrained"):
-        detector.load_pretrained()
+    if options.get("pretrained") or options.get("weights"):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            detector.load_pretrained()
     return detector
 
 

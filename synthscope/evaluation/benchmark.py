@@ -2,117 +2,110 @@
 
 Training rows are the subsets named by the recipe, test columns are all subsets (GenImage task 1); the degradations of
 task 2 are applied to test images only. Every view (raw, aligned) has detectors of its own, and the raw detectors are
-also tested in the other views: the drop shows how much of their accuracy was file format.
+also tested in the other views: the drop shows how much of their accuracy was file format. Floors stand below the
+detectors. A row that fails is listed in ``failures.json``, and does not stop the others.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from pydantic import Field, field_validator
 
-from synthscope.config import Config, load_recipe
-from synthscope.data.degrade import expand, parse_recipe
+from synthscope.data.degrade import expand
 from synthscope.errors import UsageError, suggest
+from synthscope.evaluation.config import BenchmarkConfig, SandboxRecipe, TrainingRow
 from synthscope.runtime import whole_file
+from synthscope.schema import MANIFEST, conform
 
+if TYPE_CHECKING:
+    from synthscope.evaluation.rows import Failure, Tested, Training
+    from synthscope.training.config import TrainConfig
 
-class SandboxRecipe(Config):
-    """The small artificial world to build when a recipe brings its own images."""
-
-    size: int = 128
-    classes: int = 10
-    train: int = 160
-    val: int = 40
-    seed: int = 0
-    fingerprint: bool = True
-    artifacts: bool | float = True
-    formats: Literal["raw", "aligned"] = "raw"
-
-
-class TrainingRow(Config):
-    """One training recipe and the subsets to train a detector on, each alone."""
-
-    recipe: str
-    subsets: list[str]  # ["*"] = every subset
-    overrides: list[str] = Field(default_factory=list)
-
-
-class BenchmarkConfig(Config):
-    """A benchmark recipe."""
-
-    title: str
-    source: str | None = None  # a manifest or LAYOUT:PATH
-    sandbox: SandboxRecipe | None = None
-    views: list[str] = Field(default_factory=lambda: ["none"])
-    train: list[TrainingRow] = Field(default_factory=list)
-    detectors: list[str] = Field(default_factory=list)  # trained before
-    train_where: str = "split=train"
-    test_where: str = "split=val"
-    max_per_class: int | None = None  # test images per subset and class
-    conditions: list[str] = Field(default_factory=lambda: ["none", "genimage"])
-    degrade: Literal["own", "all"] = "own"  # degrade the subsets a detector was trained on, or every subset
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    resamples: int = 2000
-    compare: list[tuple[str, str]] = Field(default_factory=list)  # names of detectors, first minus second
-    seed: int = 0
-
-    @field_validator("views")
-    @classmethod
-    def _canonical(cls, views: list[str]) -> list[str]:
-        return list(dict.fromkeys(str(parse_recipe(view)) for view in views))
+__all__ = ["BenchmarkConfig", "SandboxRecipe", "TrainingRow", "benchmark", "images_of", "print_tables", "read_failures"]
+FAILURES = "failures.json"
 
 
 def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = None) -> pl.DataFrame:
     """Run ``config`` into the folder ``out`` and return the predictions (``schema.PREDICTIONS``).
 
-    Writes ``manifest.parquet``, ``audit.parquet``, ``detectors/``, ``predictions.parquet`` and ``scores.parquet``.
+    Writes ``manifest.parquet``, ``audit.parquet``, ``detectors/``, ``predictions.parquet``, ``scores.parquet`` and,
+    where something failed, ``failures.json``. Run again, it does what is missing, and tries again what failed.
 
     Raises:
-        UsageError: Nothing to run on, or an unknown subset in the recipe.
-        SynthscopeError: No image of one class, in training or in testing.
+        UsageError: Nothing to run on, or an unknown training recipe.
+        SynthscopeError: No image of one class to test on.
+        Exception: The first failure, where no detector is left to test.
     """
-    from synthscope.data.manifest import check_two_classes, filter_manifest, sample, save_manifest, with_view
-    from synthscope.evaluation.predict import predict
-    from synthscope.evaluation.score import write_scores
+    from synthscope.data.manifest import check_two_classes
+    from synthscope.evaluation.floors import METADATA, metadata_floors
+    from synthscope.evaluation.rows import trainings
 
     out = Path(out)
-    images = _images(config, out, source)
-    training, testing = filter_manifest(images, config.train_where), filter_manifest(images, config.test_where)
-    if config.max_per_class is not None:
-        testing = sample(testing, per=("subset", "label"), n=config.max_per_class, seed=config.seed)
+    failures: list[Failure] = []
+    training, testing = split_images(config, images_of(config, out, source))
     check_two_classes(testing, f"the test images ({config.test_where})")
-    save_manifest(testing, out / "manifest.parquet")
+    planned = trainings(config, training, failures)
     _audit(testing, config.views, out)
-    trained = {
-        view: _train(config, with_view(training, view), out, tag=_tag(config.views, view)) for view in config.views
-    }
-    passes = [
-        predict(with_view(rows, view), folders, out=out, conditions=conditions, precision=config.precision)
-        for view in config.views
-        for rows, folders, conditions in _passes(config, testing, trained, view)
-    ]
-    predictions = pl.concat(passes).unique(maintain_order=True)
+    tested = _detectors(config, planned, training, out, failures)
+    _write_failures(failures, out)
+    if not any(
+        Path(spec).name not in {run.name for run in planned if run.floor} for specs in tested.values() for spec in specs
+    ):
+        nothing = UsageError("Expected detectors to train or to test, got none. Add train or detectors to the recipe.")
+        raise failures[0].error if failures else nothing
+    earlier = _settings(out).get("scored")
+    tables = _predict(config, testing, tested, out)
+    if METADATA in config.floors:
+        subsets, cache = dict.fromkeys(run.subset for run in planned), out / "floors" / "attributes.parquet"
+        tables += metadata_floors(config, subsets, training, testing, cache=cache, failures=failures)
+    predictions = _with_hashes(pl.concat(tables).unique(maintain_order=True))
     with whole_file(out / "predictions.parquet") as temporary:
         predictions.write_parquet(temporary)
-    write_scores(out, n_resamples=config.resamples, seed=config.seed, compare=config.compare)
-    _add_settings(out / "run.json", config, trained)
+    scored = _score(config, predictions, out, earlier, failures)
+    _write_failures(failures, out)
+    _add_settings(out, config, tested, scored, failures)
     return predictions
 
 
-def _add_settings(file: Path, config: BenchmarkConfig, trained: dict[str, dict[Path, str | None]]) -> None:
-    """Add the recipe to the settings that the last pass of predict left there."""
-    settings = json.loads(file.read_text())
-    settings["detectors"] = [folder.name for folders in trained.values() for folder in folders]
-    settings["conditions"] = expand(config.conditions)
-    settings["recipe"] = config.model_dump(mode="json", exclude_none=True)
-    with whole_file(file) as temporary:
-        temporary.write_text(json.dumps(settings, indent=2) + "\n")
+def split_images(config: BenchmarkConfig, images: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows to train on and rows to test on."""
+    from synthscope.data.manifest import filter_manifest, sample
+
+    training, testing = filter_manifest(images, config.train_where), filter_manifest(images, config.test_where)
+    if config.max_per_class is not None:
+        testing = sample(testing, per=("subset", "label"), n=config.max_per_class, seed=config.seed)
+    return training, testing
+
+
+def images_of(config: BenchmarkConfig, out: Path, source: str | None) -> pl.DataFrame:
+    """All images: those of ``source``, of the recipe, or of its sandbox, which is built where it is absent.
+
+    Raises:
+        UsageError: None of the three.
+    """
+    from synthscope.data.manifest import load_manifest
+
+    chosen = source or config.source
+    if chosen is None and config.sandbox is not None:
+        from synthscope.data.sandbox import build_sandbox
+
+        build_sandbox(out / "sandbox", **config.sandbox.model_dump())
+        chosen = f"genimage:{out / 'sandbox' / 'genimage'}"
+    if chosen is None:
+        raise UsageError("Expected images to run on, got none. Name a manifest or LAYOUT:PATH after the recipe.")
+    return load_manifest(chosen)
+
+
+def read_failures(run: str | Path) -> list[dict[str, str | None]]:
+    """What failed in a run: ``name``, ``step``, ``subset``, ``view`` and ``error`` of each, empty if nothing did."""
+    file = Path(run) / FAILURES
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
 
 
 def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
@@ -135,81 +128,117 @@ def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
             print(f"\n{sentence}")
 
 
-def _images(config: BenchmarkConfig, out: Path, source: str | None) -> pl.DataFrame:
-    from synthscope.data.manifest import load_manifest
-
-    chosen = source or config.source
-    if chosen is None and config.sandbox is not None:
-        from synthscope.data.sandbox import build_sandbox
-
-        build_sandbox(out / "sandbox", **config.sandbox.model_dump())
-        chosen = f"genimage:{out / 'sandbox' / 'genimage'}"
-    if chosen is None:
-        raise UsageError("Expected images to run on, got none. Name a manifest or LAYOUT:PATH after the recipe.")
-    return load_manifest(chosen)
-
-
 def _audit(testing: pl.DataFrame, views: list[str], out: Path) -> None:
+    """Save the test images and what their attributes give away, unless that was done for these very images."""
     from synthscope.data.audit import audit
-    from synthscope.data.manifest import with_view
+    from synthscope.data.manifest import save_manifest, with_view
 
+    images, audited = out / "manifest.parquet", out / "audit.parquet"
+    if images.is_file() and audited.is_file():
+        same = pl.read_parquet(images).equals(conform(testing, MANIFEST, "the test images"))
+        if same and pl.read_parquet(audited)["view"].unique(maintain_order=True).to_list() == views:
+            return
     tables = [audit(with_view(testing, view)).with_columns(view=pl.lit(view)) for view in views]
-    with whole_file(out / "audit.parquet") as temporary:
+    with whole_file(audited) as temporary:
         pl.concat(tables).write_parquet(temporary)
+    save_manifest(testing, images)
 
 
-def _of(images: pl.DataFrame, subset: str) -> pl.DataFrame:
-    """One subset, with the real images that belong to every subset."""
-    from synthscope.data.manifest import in_every_subset
+def _detectors(
+    config: BenchmarkConfig, planned: list[Training], training: pl.DataFrame, out: Path, failures: list[Failure]
+) -> dict[str, Tested]:
+    """The detectors of every view: those that could be trained, and those of the recipe that can be used."""
+    from synthscope.evaluation.floors import fit_spectrum
+    from synthscope.evaluation.rows import attempt, check_detector
+    from synthscope.training.fit import train
 
-    return images.filter((pl.col("subset") == subset) | in_every_subset())
-
-
-def _tag(views: list[str], view: str) -> str:
-    """End of the names of detectors trained in a view.
-
-    >>> [_tag(["none", "lr:64", "lr:32"], view) for view in ("none", "lr:64")], _tag(["none", "lr:64"], "lr:64")
-    (['', '.aligned1'], '.aligned')
-    """
-    others = [other for other in views if other != "none"]
-    if view == "none":
-        return ""
-    return ".aligned" if len(others) == 1 else f".aligned{others.index(view) + 1}"
-
-
-def _train(config: BenchmarkConfig, training: pl.DataFrame, out: Path, *, tag: str) -> dict[Path, str | None]:
-    """Folders of the detectors of one view, each with the subset it was trained on (None: trained elsewhere)."""
-    from synthscope.training.fit import TrainConfig, train
-
-    folders: dict[Path, str | None] = {}
-    known = training["subset"].drop_nulls().unique(maintain_order=True).to_list()
-    for row in config.train:
-        recipe = load_recipe(TrainConfig, row.recipe, package="synthscope.training", overrides=row.overrides)
-        for subset in known if row.subsets == ["*"] else row.subsets:
-            if subset not in known:
-                raise UsageError(f"Expected a subset of the images, got {subset!r}. {suggest(subset, known)}")
-            plain = re.sub(r"[^\w.-]+", "_", subset)  # subsets of a table may hold anything, slashes too
-            name = f"{recipe.name}.{plain}{tag}"
-            own, folder = _of(training, subset), out / "detectors" / name
-            folders[train(recipe.model_copy(update={"name": name}), own, folder)] = subset
-    folders |= {Path(folder): None for folder in config.detectors}
-    if not folders:
-        raise UsageError("Expected detectors to train or to test, got none. Add train or detectors to the recipe.")
-    return folders
+    tested: dict[str, Tested] = {view: {} for view in config.views}
+    for run in planned:
+        call = partial(_trained, fit_spectrum if run.floor else train, run, training, out / "detectors" / run.name)
+        folder = attempt(call, failures, name=run.name, step="train", subset=run.subset, view=run.view)
+        tested[run.view] |= {} if folder is None else {folder: run.subset}
+    usable = [attempt(partial(check_detector, spec), failures, name=spec, step="load") for spec in config.detectors]
+    for specs in tested.values():
+        specs |= {spec: None for spec in usable if spec is not None}
+    return tested
 
 
-def _passes(
-    config: BenchmarkConfig, testing: pl.DataFrame, trained: dict[str, dict[Path, str | None]], view: str
-) -> Iterator[tuple[pl.DataFrame, list[Path], list[str]]]:
-    """(images, detectors, conditions) to predict for one view; together they cover the recipe."""
-    own, first = trained[view], trained[config.views[0]]
-    degradations = [condition for condition in expand(config.conditions) if condition != "none"]
-    yield testing, list(own | first), ["none"]
-    if not degradations:
+def _trained(
+    solve: Callable[[TrainConfig, pl.DataFrame, Path], Path], run: Training, training: pl.DataFrame, folder: Path
+) -> Path:
+    return solve(run.recipe, run.images(training), folder)
+
+
+def _predict(
+    config: BenchmarkConfig, testing: pl.DataFrame, tested: dict[str, Tested], out: Path
+) -> list[pl.DataFrame]:
+    from synthscope.data.manifest import with_view
+    from synthscope.evaluation.predict import predict
+    from synthscope.evaluation.rows import passes
+
+    return [
+        predict(with_view(rows, view), specs, out=out, conditions=conditions, precision=config.precision)
+        for view in config.views
+        for rows, specs, conditions in passes(config, testing, tested, view)
+    ]
+
+
+def _with_hashes(predictions: pl.DataFrame) -> pl.DataFrame:
+    """The rows of floors, which read no files, with the hashes of the files that detectors have read."""
+    known = predictions.filter(pl.col("sha256").is_not_null()).unique("path").select("path", read="sha256")
+    joined = predictions.join(known, on="path", how="left", maintain_order="left")
+    return joined.with_columns(sha256=pl.coalesce("sha256", "read")).select(predictions.columns)
+
+
+def _score(
+    config: BenchmarkConfig, predictions: pl.DataFrame, out: Path, earlier: str | None, failures: list[Failure]
+) -> str:
+    """Score, unless the files are those of an ``earlier`` stamp; returns the stamp."""
+    from synthscope.evaluation.rows import Failure, note
+    from synthscope.evaluation.score import write_scores
+
+    names = predictions["detector"].unique().str.split("@").list.first().to_list()
+    pairs = [pair for pair in config.compare if not set(pair) - set(names)]
+    for pair in config.compare:
+        for name in set(pair) - set(names):
+            error = UsageError(f"Expected the name of one detector, got {name!r}. {suggest(name, names)}")
+            note(Failure(" − ".join(pair), "compare", error), failures)
+    if earlier != _stamp(config, predictions, out):
+        write_scores(out, n_resamples=config.resamples, seed=config.seed, compare=pairs)
+    return _stamp(config, predictions, out)
+
+
+def _stamp(config: BenchmarkConfig, predictions: pl.DataFrame, out: Path) -> str:
+    """Digest of predictions, scores and all that makes the second from the first."""
+    digest = hashlib.sha256(repr((config.resamples, config.seed, config.compare)).encode())
+    digest.update(predictions.hash_rows().to_numpy().tobytes())
+    for file in (out / "scores.parquet", out / "differences.parquet"):
+        digest.update(file.read_bytes() if file.is_file() else b"none")
+    return digest.hexdigest()
+
+
+def _settings(out: Path) -> dict[str, Any]:
+    file = out / "run.json"
+    return json.loads(file.read_text()) if file.is_file() else {}
+
+
+def _add_settings(
+    out: Path, config: BenchmarkConfig, tested: dict[str, Tested], scored: str, failures: list[Failure]
+) -> None:
+    """Add the recipe and what failed to the settings that the last pass of predict left there."""
+    settings = _settings(out)
+    settings["detectors"] = list(dict.fromkeys(Path(spec).name for specs in tested.values() for spec in specs))
+    settings["conditions"] = expand(config.conditions)
+    settings["recipe"] = config.model_dump(mode="json", exclude_none=True)
+    settings["scored"] = scored
+    settings["failures"] = [failure.row() for failure in failures]
+    with whole_file(out / "run.json") as temporary:
+        temporary.write_text(json.dumps(settings, indent=2) + "\n")
+
+
+def _write_failures(failures: list[Failure], out: Path) -> None:
+    if not failures:
+        (out / FAILURES).unlink(missing_ok=True)
         return
-    if config.degrade == "all":
-        yield testing, list(own), degradations
-        return
-    for subset in dict.fromkeys(own.values()):
-        rows = testing if subset is None else _of(testing, subset)
-        yield rows, [folder for folder, trained_on in own.items() if trained_on == subset], degradations
+    with whole_file(out / FAILURES) as temporary:
+        temporary.write_text(json.dumps([failure.row() for failure in failures], indent=2) + "\n", encoding="utf-8")

@@ -109,7 +109,7 @@ def _units(plan: Plan, ids: list[str]) -> pl.DataFrame:
             "architecture": detector.config.architecture,
             "train_set": "+".join(detector.config.trained_on.subsets) or None,
             "train_view": detector.config.trained_on.view,
-            "preprocessing": detector.config.input.digest(),
+            "preprocessing": detector.config.digest(),
             "condition": str(condition),
             "precision": plan.precision,
             "seed": plan.seed,

@@ -217,7 +217,9 @@ def _write_settings(path: Path, plan: Plan, units: pl.DataFrame, scorings: int, 
     settings = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "detectors": units["detector"].unique(maintain_order=True).to_list(),
-        "inputs": {d.config.input.digest(): d.config.input.model_dump(mode="json") for d in plan.detectors},
+        "inputs": {
+            d.config.digest(): d.config.model_dump(mode="json", include={"input", "options"}) for d in plan.detectors
+        },
         "conditions": list(map(str, plan.conditions)),
         "precision": plan.precision,
         "seed": plan.seed,

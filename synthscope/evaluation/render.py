@@ -27,6 +27,7 @@ class Cell:
     n_ai: int | None = None
     percent: bool = True
     mark: str = ""
+    signed: bool = False  # a difference
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,11 @@ class Table:
     notes: tuple[str, ...] = ()
     higher_is_better: bool | None = None
     intervals: bool = False  # print them in the cells; CSV always has them
-    signed: bool = False  # differences
+    signed: bool = False  # all cells are differences
 
     def to_text(self) -> str:
         """Aligned plain text for a terminal."""
-        body = [[_clean(name), *map(self._text, cells)] for name, cells in self.rows]
+        body = [[_clean(name), *map(self.text, cells)] for name, cells in self.rows]
         lines = [_clean(self.title), "", *aligned([[_clean(head) for head in (self.corner, *self.columns)], *body])]
         return "\n".join([*lines, *(f"  {_clean(note)}" for note in self.notes)])
 
@@ -57,7 +58,7 @@ class Table:
             _row(["---", *["---:"] * len(self.columns)]),
         ]
         for name, cells in self.rows:
-            texts = [self._text(cell) for cell in cells]
+            texts = [self.text(cell) for cell in cells]
             lines.append(
                 _row([markdown(name), *(f"**{text}**" if text in best[i] else text for i, text in enumerate(texts))])
             )
@@ -70,7 +71,7 @@ class Table:
         lines += [rf"\begin{{tabular}}{{l{'r' * len(self.columns)}}}", r"\toprule"]
         lines += [" & ".join(map(latex, (self.corner, *self.columns))) + r" \\", r"\midrule"]
         for name, cells in self.rows:
-            texts = [(text := self._text(cell), latex(text), text in best[i]) for i, cell in enumerate(cells)]
+            texts = [(text := self.text(cell), latex(text), text in best[i]) for i, cell in enumerate(cells)]
             bold = [rf"\textbf{{{escaped}}}" if winner else escaped for _, escaped, winner in texts]
             lines.append(" & ".join([latex(name), *bold]) + r" \\")
         lines += [r"\bottomrule", r"\end{tabular}"]
@@ -89,18 +90,19 @@ class Table:
             writer.writerow([name, *("" if number is None else repr(number) for group in numbers for number in group)])
         return file.getvalue()
 
-    def _text(self, cell: Cell) -> str:
+    def text(self, cell: Cell) -> str:
+        """A cell as printed; "–" where there is no number."""
         if cell.value is None:
             return "–"
-        text = self._number(cell.value, cell.percent)
+        text = self._number(cell, cell.value)
         if self.intervals and cell.ci_low is not None and cell.ci_high is not None:
-            text += f" [{self._number(cell.ci_low, cell.percent)}, {self._number(cell.ci_high, cell.percent)}]"
+            text += f" [{self._number(cell, cell.ci_low)}, {self._number(cell, cell.ci_high)}]"
         return text + cell.mark
 
-    def _number(self, value: float, percent: bool) -> str:
-        digits = 1 if percent else 3
-        rounded = round(100 * value if percent else value, digits) + 0.0  # never "-0.0"
-        return format(rounded, f"{'+' if self.signed else ''}.{digits}f")
+    def _number(self, cell: Cell, value: float) -> str:
+        digits = 1 if cell.percent else 3
+        rounded = round(100 * value if cell.percent else value, digits) + 0.0  # never "-0.0"
+        return format(rounded, f"{'+' if self.signed or cell.signed else ''}.{digits}f")
 
     def _best(self) -> list[set[str]]:
         """For each column the printed text of its best numbers; equal as printed is equally good."""
@@ -110,9 +112,9 @@ class Table:
             if self.higher_is_better is None or len(known) < 2:
                 best.append(set())
                 continue
-            printed = {cell: self._number(value, cell.percent) for value, cell in known if value is not None}
+            printed = {cell: self._number(cell, value) for value, cell in known if value is not None}
             top = (max if self.higher_is_better else min)(known, key=lambda pair: pair[0] or 0.0)[1]
-            best.append({self._text(cell) for cell, number in printed.items() if number == printed[top]})
+            best.append({self.text(cell) for cell, number in printed.items() if number == printed[top]})
         return best
 
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.evaluation.columns import MEAN
+from synthscope.evaluation.published.beside import beside
 from synthscope.evaluation.render import Cell, Table, plain_text
 from synthscope.evaluation.wording import (
     by_training,
@@ -42,13 +43,15 @@ DEGRADATIONS = "lr:112", "lr:64", "jpeg:q=65", "jpeg:q=30", "blur:sigma=3", "blu
 
 
 def tables_of(scores: pl.DataFrame, *, metric: str = "accuracy") -> list[Table]:
-    """The cross-generator matrix of every view, the degraded table where there is one, and the views side by side."""
+    """The cross-generator matrix of every view, the degraded table where there is one, the views side by side, and
+    published figures beside yours where they can be compared."""
     tables = []
     for view in views_of(scores):
         tables.append(cross_generator_matrix(scores, metric=metric, view=view))
         degraded = scores.filter(pl.col("view") == view, ~pl.col("condition").is_in(["none", MEAN]))
         if not degraded.is_empty():
             tables.append(degraded_table(scores, metric=metric, view=view))
+        tables += beside(scores, metric=metric, view=view)
     return [*tables, view_table(scores, metric=metric)] if len(views_of(scores)) > 1 else tables
 
 

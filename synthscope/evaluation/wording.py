@@ -19,6 +19,7 @@ GENIMAGE = {
     "midjourney": "Midjourney", "stable_diffusion_v_1_4": "SD V1.4", "stable_diffusion_v_1_5": "SD V1.5", "adm": "ADM",
     "glide": "GLIDE", "wukong": "Wukong", "vqdm": "VQDM", "biggan": "BigGAN",
 }  # fmt: skip
+FLOORS = {"metadata": "file attributes alone", "spectrum_lr": "a linear look at the spectrum"}  # by first word of ids
 ENOUGH = 10  # real images that a false positive rate should stand for
 Row = dict[str, Any]
 
@@ -43,48 +44,67 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=place)
 
 
-def short_names(detectors: Iterable[str]) -> dict[str, str]:
-    """Detector ids without the hash of the weights wherever that leaves them different.
+def floor_of(detector: str) -> str | None:
+    """The kind of floor that an id names, which stands below the detectors; None for a detector.
 
-    >>> short_names(["a@1", "b@1", "b@2"])
-    {'a@1': 'a', 'b@1': 'b@1', 'b@2': 'b@2'}
+    >>> floor_of("metadata.ADM.aligned@12345678"), floor_of("resnet50.ADM@12345678")
+    ('metadata', None)
+    """
+    kind = detector.partition("@")[0].partition(".")[0]
+    return kind if kind in FLOORS else None
+
+
+def short_names(detectors: Iterable[str]) -> dict[str, str]:
+    """Detector ids without the hash of the weights wherever that leaves them different; floors are marked.
+
+    >>> short_names(["a@1", "b@1", "b@2", "metadata.a@1"])
+    {'a@1': 'a', 'b@1': 'b@1', 'b@2': 'b@2', 'metadata.a@1': 'metadata.a (floor)'}
     """
     distinct = list(dict.fromkeys(detectors))
     stems = [identity.partition("@")[0] for identity in distinct]
     return {
-        identity: stem if stems.count(stem) == 1 else identity for identity, stem in zip(distinct, stems, strict=True)
+        identity: (stem if stems.count(stem) == 1 else identity) + (" (floor)" if floor_of(identity) else "")
+        for identity, stem in zip(distinct, stems, strict=True)
     }
 
 
 def row_names(rows: Sequence[tuple[str | None, str, str | None]], views: dict[str, str]) -> tuple[list[str], str]:
     """Names of (training set, detector, training view), and the head above them.
 
-    Training sets where they tell the rows apart, with the words of ``views`` where it takes both; else detectors.
+    Training sets where they tell the rows of detectors, and those of each floor, apart, with the words of ``views``
+    where it takes both; else detectors.
     """
-    sets, pairs = [row[0] for row in rows], {(train_set, view) for train_set, _, view in rows}
-    if len(pairs) > 1 and all(sets) and len(pairs) == len(rows):
+    keys = {(train_set, view, floor_of(detector)) for train_set, detector, view in rows}
+    sets = [train_set for train_set, detector, _ in rows if not floor_of(detector)]
+    if len(sets) > 1 and all(row[0] for row in rows) and len(keys) == len(rows):
         several = len(set(sets)) < len(sets)
-        ends = [f", {views[view or 'none']}" if several else "" for *_, view in rows]
-        return [pretty(name or "") + end for name, end in zip(sets, ends, strict=True)], "trained on"
+        titles = []
+        for train_set, detector, view in rows:
+            end, kind = f", {views[view or 'none']}" if several else "", floor_of(detector)
+            titles.append(pretty(train_set or "") + end + (f", {kind} (floor)" if kind else ""))
+        return titles, "trained on"
     names = short_names(detector for _, detector, _ in rows)
     return [names[detector] for _, detector, _ in rows], "detector"
 
 
 def grouped(rows: Iterable[Row], by: tuple[str, ...]) -> dict[tuple[Any, ...], list[Row]]:
-    """Rows by the values of some columns, in order of first appearance."""
+    """Rows by the values of some columns, in order of first appearance, floors behind detectors."""
     groups: dict[tuple[Any, ...], list[Row]] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: floor_of(row.get("detector") or "") is not None):
         groups.setdefault(tuple(row.get(column) for column in by), []).append(row)
     return groups
 
 
 def by_training(rows: Iterable[Row]) -> dict[tuple[Any, ...], list[Row]]:
-    """Rows by (training set, detector, training view): GenImage's subsets in the paper's order, raw views first."""
+    """Rows by (training set, detector, training view): GenImage's subsets in the paper's order, raw views first.
+
+    Floors come behind all detectors, one kind after the other.
+    """
     groups = grouped(rows, ("train_set", "detector", "train_view"))
 
-    def order(key: tuple[Any, ...]) -> tuple[int, str, bool]:
-        train_set, _, view = key
-        return place(train_set or ""), train_set or "", (view or "none") != "none"
+    def order(key: tuple[Any, ...]) -> tuple[str, int, str, bool]:
+        train_set, detector, view = key
+        return floor_of(detector) or "", place(train_set or ""), train_set or "", (view or "none") != "none"
 
     return {key: groups[key] for key in sorted(groups, key=order)}
 
@@ -102,12 +122,18 @@ def cell_of(row: Row, *, mark: str = "") -> Cell:
 
 
 def with_mean(cells: Sequence[Cell], mean: Cell | None) -> tuple[Cell, ...]:
-    """Cells and their mean: the scored one, with its interval, else the mean of the values if none is missing."""
+    """Cells and their mean: the scored one, with its interval, else that of the values there are.
+
+    Where some are missing, the mark says how many were averaged.
+    """
     values = [cell.value for cell in cells if cell.value is not None]
-    if mean is None and values and len(values) == len(cells):
-        mean = Cell(sum(values) / len(values), percent=cells[0].percent)
-    few = any("†" in cell.mark for cell in cells)
-    return (*cells, replace(mean or Cell(), mark="†" if few else ""))
+    mark = "†" if any("†" in cell.mark for cell in cells) else ""
+    if mean is not None and mean.value is not None:
+        return (*cells, replace(mean, mark=mark))
+    if not values:
+        return (*cells, Cell())
+    mark += f" (of {len(values)})" if len(values) < len(cells) else ""
+    return (*cells, Cell(sum(values) / len(values), percent=cells[0].percent, mark=mark))
 
 
 def mean_head(metric: str) -> str:

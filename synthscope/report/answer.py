@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
-from synthscope.evaluation.wording import pretty, short_names, views_of
+from synthscope.evaluation.wording import FLOORS, floor_of, pretty, short_names, views_of
 from synthscope.report.grids import chosen, comparable, number
 from synthscope.report.names import CHANCE, MEAN, distinct, metric_name, percent, view_names
 
@@ -22,16 +23,23 @@ def headline_metric(scores: pl.DataFrame) -> str:
     return "balanced_accuracy"
 
 
-def ranked(scores: pl.DataFrame, metric: str, view: str) -> pl.DataFrame:
-    """One row per detector on clean images, the best first: the macro mean, or the only test set."""
+def ranked(scores: pl.DataFrame, metric: str, view: str, *, floor: str | None = None) -> pl.DataFrame:
+    """One row per detector on clean images, the best first: the macro mean, or the only test set.
+
+    Floors are left out where there are detectors; with ``floor``, that kind of floor alone is ranked.
+    """
     table = chosen(scores, metric, view).filter(pl.col("condition") == "none", pl.col("value").is_not_null())
+    wanted = pl.Series([floor_of(name or "") == floor for name in table["detector"]], dtype=pl.Boolean)
+    if floor is not None or wanted.any():
+        table = table.filter(wanted)
     where = MEAN if MEAN in table["test_set"] else next(iter(distinct(table, "test_set")), MEAN)
     best_first = True if table.is_empty() else table["higher_is_better"][0] is not False
     return table.filter(test_set=where).sort("value", descending=best_first, maintain_order=True)
 
 
 def answer(scores: pl.DataFrame) -> list[str]:
-    """Sentences: the best detector, off its own generator, under degradation, in other views, and how sure that is."""
+    """Sentences: the best detector, above which floors, off its own generator, under degradation, in other views, and
+    how sure that is."""
     metric = headline_metric(scores)
     views = views_of(scores)
     if not views or (order := ranked(scores, metric, views[0])).is_empty():
@@ -40,6 +48,7 @@ def answer(scores: pl.DataFrame) -> list[str]:
     best = order.row(0, named=True)
     table = chosen(scores, metric, views[0])
     sentences = [_first(order, names, table, metric, words[views[0]])]
+    sentences += _floors(scores, best, metric, views[0])
     sentences += _off_generator(table.filter(detector=best["detector"]), best, names[best["detector"]], metric)
     sentences += _worst_condition(table.filter(detector=best["detector"]), metric)
     for view in views[1:]:
@@ -61,6 +70,28 @@ def _first(order: pl.DataFrame, names: dict[str, str], table: pl.DataFrame, metr
         overlap = None not in (best["ci_low"], best["ci_high"]) and best["ci_low"] <= second["value"] <= best["ci_high"]
         claim += ", inside the first one's interval: only a paired comparison can part them." if overlap else "."
     return claim
+
+
+def _floors(scores: pl.DataFrame, best: dict[str, Any], metric: str, view: str) -> list[str]:
+    """What it takes to beat the best of each kind of floor, and whether the best detector does."""
+    sentences = []
+    for kind, what in FLOORS.items():
+        order = ranked(scores, metric, view, floor=kind).filter(test_set=best["test_set"])
+        if order.is_empty():
+            continue
+        top = order.row(0, named=True)
+        beaten = top["value"] < best["value"] if top["higher_is_better"] is not False else top["value"] > best["value"]
+        verdict = "" if beaten else ": the best detector does not beat this floor"
+        where = f", learned on {pretty(top['train_set'])}," if top["train_set"] else ""
+        sentences.append(f"On the same images {what}{where} reaches {_value(top, metric, n=False)}{verdict}.")
+    return sentences
+
+
+def missing(failures: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence for each part of a benchmark that failed, as ``failures.json`` lists them."""
+    return [
+        f"Missing because it failed ({failure['step']}): {failure['name']}. {failure['error']}" for failure in failures
+    ]
 
 
 def _off_generator(own: pl.DataFrame, best: dict[str, Any], name: str, metric: str) -> list[str]:

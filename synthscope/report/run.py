@@ -13,7 +13,7 @@ import polars as pl
 from synthscope.data.audit import AUDIT
 from synthscope.errors import SynthscopeError
 from synthscope.evaluation.columns import MEAN, TEST_SETS
-from synthscope.evaluation.wording import place, pretty, short_names
+from synthscope.evaluation.wording import floor_of, place, pretty, short_names
 from synthscope.metrics.detection import METRICS
 from synthscope.report.names import distinct, view_names
 from synthscope.schema import MANIFEST, PREDICTIONS, SCORES, conform
@@ -31,6 +31,7 @@ class Run:
     audit: pl.DataFrame
     differences: pl.DataFrame
     settings: list[tuple[str, str]]  # of run.json, as dotted keys
+    failures: list[dict[str, Any]]  # of failures.json: name, step, subset, view, error
 
 
 def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
@@ -58,7 +59,8 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
         unreadable=unreadable,
         audit=conform(audit, AUDIT, f"the audit of {folder}").with_columns(pl.col("view").fill_null("none")),
         differences=_read(folder / "differences.parquet", SCORES).with_columns(pl.col("view").fill_null("none")),
-        settings=list(_flat(_settings(folder / "run.json"))),
+        settings=list(_flat(_settings(folder / "run.json") or {})),
+        failures=_settings(folder / "failures.json") or [],
     )
 
 
@@ -72,7 +74,7 @@ def test_column(run: Run) -> str:
 
 
 def detector_facts(run: Run) -> list[dict[str, str]]:
-    """One line per detector: ids, what it was trained on, threshold, input and precision."""
+    """One line per detector: ids, what it was trained on, threshold, input and precision; then those that failed."""
     names = short_names(distinct(run.scores, "detector"))
     words = view_names(run.scores)
     verdicts = pl.col("metric").is_in([name for name, metric in METRICS.items() if metric.reads == "verdicts"])
@@ -90,6 +92,9 @@ def detector_facts(run: Run) -> list[dict[str, str]]:
             "Precision": _values(own["precision"]),
             "Images": f"{own['path'].n_unique():,}" if own.height else "?",
         })  # fmt: skip
+    for failure in run.failures:
+        blank = dict.fromkeys(lines[0], "–") if lines else {}
+        lines.append(blank | {"Detector": str(failure["name"]), "Id": f"failed: {failure['error']}"})
     return lines
 
 
@@ -116,9 +121,13 @@ def _values(column: pl.Series) -> str:
 
 
 def _in_rows(scores: pl.DataFrame) -> pl.DataFrame:
-    """Scores in the order of a table's rows: trained on raw images first, then by training set in GenImage's order."""
+    """Scores in the order of a table's rows: trained on raw images first, then by training set in GenImage's order.
+
+    Floors come behind all detectors.
+    """
+    floor = pl.col("detector").fill_null("").map_elements(lambda name: bool(floor_of(name)), return_dtype=pl.Boolean)
     order = pl.col("train_set").fill_null("").map_elements(place, return_dtype=pl.Int64)
-    return scores.sort(pl.col("train_view") != "none", order, maintain_order=True)
+    return scores.sort(floor, pl.col("train_view") != "none", order, maintain_order=True)
 
 
 def _read(path: Path, schema: pl.Schema | None = None) -> pl.DataFrame:
@@ -134,7 +143,7 @@ def _read(path: Path, schema: pl.Schema | None = None) -> pl.DataFrame:
 
 def _settings(path: Path) -> Any:
     if not path.is_file():
-        return {}
+        return None
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -18,42 +18,82 @@ import cv2
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from synthscope import runtime
 from synthscope.config import Config
-from synthscope.detectors.base import IMAGENET_MEAN, IMAGENET_STD, resize, short_side
+from synthscope.detectors.base import IMAGENET_MEAN, IMAGENET_STD, Interpolation, Side, resize, short_side
+from synthscope.detectors.ssp import simplest_patch
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Range = tuple[float, float]
-Interpolation = Literal["bilinear", "bicubic"]
 
 
 class Resize(Config):
-    """Shorter side to ``size`` pixels, antialiased as in the detectors' own preprocessing."""
+    """Shorter side, or both sides, to ``size`` pixels, as in the detectors' own preprocessing."""
 
     step: Literal["resize"]
-    size: int = Field(ge=1)
+    size: int | None = Field(default=None, ge=1)
+    mode: Literal["short", "square"] = "short"
     interpolation: Interpolation = "bilinear"
 
     def __call__(self, rgb: np.ndarray, rng: np.random.Generator, crop: int) -> np.ndarray:
         """Resize."""
-        return _resized(rgb, *short_side(rgb.shape[0], rgb.shape[1], self.size), self.interpolation)
+        size = self.size or crop
+        sides = (size, size) if self.mode == "square" else short_side(rgb.shape[0], rgb.shape[1], size)
+        return _resized(rgb, *sides, self.interpolation)
+
+
+class RandomSqueeze(Config):
+    """GramNet: both sides to one random number of pixels; put a square resize to the input behind it."""
+
+    step: Literal["random_squeeze"]
+    size: tuple[Side, Side] = (64, 256)  # both included
+    interpolation: Interpolation = "opencv_bilinear"
+
+    @field_validator("size")
+    @classmethod
+    def _ascends(cls, size: tuple[int, int]) -> tuple[int, int]:
+        if size[0] > size[1]:
+            raise ValueError("give the smaller size first")
+        return size
+
+    def __call__(self, rgb: np.ndarray, rng: np.random.Generator, crop: int) -> np.ndarray:
+        """Squeeze."""
+        side = int(rng.integers(self.size[0], self.size[1] + 1))
+        return _resized(rgb, side, side, self.interpolation)
 
 
 class RandomCrop(Config):
-    """A square at a random place, native pixels; an image below the size is enlarged first."""
+    """A square at a random place, native pixels; an image below the size is enlarged first, or repeated.
+
+    Enlarging leaves the traces of interpolation that some detectors look for.
+    """
 
     step: Literal["random_crop"]
     size: int | None = Field(default=None, ge=1)
+    small: Literal["upscale", "tile"] = "upscale"
 
     def __call__(self, rgb: np.ndarray, rng: np.random.Generator, crop: int) -> np.ndarray:
         """Crop."""
         size = self.size or crop
-        if min(rgb.shape[:2]) < size:
+        if min(rgb.shape[:2]) < size and self.small == "tile":
+            rgb = np.tile(rgb, (-(-size // rgb.shape[0]), -(-size // rgb.shape[1]), 1))
+        elif min(rgb.shape[:2]) < size:
             rgb = _resized(rgb, *short_side(rgb.shape[0], rgb.shape[1], size), "bilinear")
         top, left = (int(rng.integers(side - size + 1)) for side in rgb.shape[:2])
         return rgb[top : top + size, left : left + size]
+
+
+class SimplestPatch(Config):
+    """SSP: the least textured of 64 random patches, drawn anew in every epoch."""
+
+    step: Literal["simplest_patch"]
+
+    def __call__(self, rgb: np.ndarray, rng: np.random.Generator, crop: int) -> np.ndarray:
+        """Choose."""
+        pixels = torch.from_numpy(np.require(rgb, requirements=["C", "W"])).permute(2, 0, 1)
+        return simplest_patch(pixels, crop, rng=rng).permute(1, 2, 0).numpy()
 
 
 class RandomResizedCrop(Config):
@@ -158,7 +198,15 @@ class BlurJpeg(Config):
 
 
 Step = Annotated[
-    Resize | RandomCrop | RandomResizedCrop | HFlip | RandAugment | RandomErasing | BlurJpeg,
+    Resize
+    | RandomSqueeze
+    | RandomCrop
+    | SimplestPatch
+    | RandomResizedCrop
+    | HFlip
+    | RandAugment
+    | RandomErasing
+    | BlurJpeg,
     Field(discriminator="step"),
 ]
 

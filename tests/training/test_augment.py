@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 
+import cv2
 import numpy as np
 import pytest
 import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from scipy.stats import kstest
 
 from synthscope import runtime
@@ -20,6 +21,8 @@ from synthscope.training.augment import (
     RandomCrop,
     RandomErasing,
     RandomResizedCrop,
+    RandomSqueeze,
+    SimplestPatch,
     Step,
     _jpeg_cv2,
     _jpeg_pil,
@@ -29,6 +32,7 @@ from synthscope.training.augment import (
 
 STEPS = [
     {"step": "resize", "size": 30},
+    {"step": "random_squeeze", "size": (8, 40)},
     {"step": "random_crop"},
     {"step": "random_resized_crop"},
     {"step": "hflip"},
@@ -65,6 +69,25 @@ def test_a_step_repeats_itself_by_seed_and_leaves_its_input_and_global_randomnes
 def test_crops_have_the_size_of_the_detector_for_any_image(height: int, width: int, seed: int) -> None:
     for step in (build(step="random_crop"), build(step="random_resized_crop")):
         assert augment(noise(height, width), [step], rng=np.random.default_rng(seed), crop=24).shape == (24, 24, 3)
+
+
+def test_a_resize_keeps_the_aspect_or_makes_a_square_with_the_kernel_asked_for() -> None:
+    rgb, rng = noise(), np.random.default_rng(0)
+    assert augment(rgb, [build(step="resize", size=20)], rng=rng, crop=24).shape == (20, 25, 3)
+    square = build(step="resize", mode="square", interpolation="opencv_bilinear")
+    assert np.array_equal(augment(rgb, [square], rng=rng, crop=24), cv2.resize(rgb, (24, 24)))  # the detector's input
+    assert augment(rgb, [build(step="resize", size=30, mode="square")], rng=rng, crop=24).shape == (30, 30, 3)
+
+
+def test_random_squeeze_draws_both_ends_and_keeps_no_aspect() -> None:
+    rgb, rng, step = noise(), np.random.default_rng(0), RandomSqueeze(step="random_squeeze", size=(6, 9))
+    for _ in range(3):
+        squeezed = step(rgb, rng, 24)
+        assert np.array_equal(squeezed, cv2.resize(rgb, squeezed.shape[:2]))
+    assert {step(rgb, rng, 24).shape for _ in range(100)} == {(side, side, 3) for side in (6, 7, 8, 9)}
+    for size in [(9, 6), (0, 6), (6, 10**6)]:
+        with pytest.raises(ValidationError):
+            build(step="random_squeeze", size=size)
 
 
 def test_random_crop_takes_native_pixels_everywhere() -> None:
@@ -159,3 +182,19 @@ def test_random_erasing_fills_a_box_with_normalised_noise() -> None:
     assert 0.015 < min(shares) and max(shares) < 0.35
     median = np.median(np.concatenate(values), axis=0)  # clipping moves the mean, not the median
     assert np.abs(median - np.array([0.485, 0.456, 0.406]) * 255).max() < 1.5
+
+
+def test_a_crop_larger_than_the_image_can_repeat_it() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (5, 9, 3), dtype=np.uint8)
+    crop = RandomCrop(step="random_crop", small="tile")(rgb, np.random.default_rng(1), 8)
+    tiled = np.tile(rgb, (2, 1, 1))
+    windows = np.lib.stride_tricks.sliding_window_view(tiled, (8, 8), axis=(0, 1))
+    assert any((window == crop.transpose(2, 0, 1)).all() for window in windows.reshape(-1, 3, 8, 8))
+
+
+def test_the_simplest_patch_is_redrawn_and_is_plain() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    rgb[:, 48:] = rgb[:, 48:] // 8 + 100
+    patches = [SimplestPatch(step="simplest_patch")(rgb, np.random.default_rng(seed), 32) for seed in range(4)]
+    assert all(patch.shape == (32, 32, 3) and patch.std() < 12 for patch in patches)
+    assert any(not np.array_equal(patches[0], patch) for patch in patches[1:])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
 
 from synthscope.config import load_recipe, recipe_names
 from synthscope.detectors.hub import create_detector
@@ -37,11 +38,13 @@ FAMILY = {"resnet50": "timm:test_resnet", "cnnspot": "timm:test_resnet", "cnn_sm
 @pytest.mark.parametrize("name", recipe_names(PACKAGE))
 def test_a_recipe_builds_its_detector(name: str) -> None:
     choice = load(name).detector
-    detector = create_detector(
-        choice.architecture, options={**choice.options, **({"pretrained": False} if name == "cnnspot" else {})}
-    )
+    offline = {"pretrained": False, "weights": None}
+    options = {key: offline.get(key, value) for key, value in choice.options.items()}
+    with torch.device("meta"):
+        detector = create_detector(choice.architecture, options=options, input=choice.input)
     parameters = build_optimizer(load(name).optimizer, detector).param_groups
-    assert sum(len(group["params"]) for group in parameters) == len(list(detector.parameters()))
+    trained = [parameter for parameter in detector.parameters() if parameter.requires_grad]
+    assert trained and sum(len(group["params"]) for group in parameters) == len(trained)
     assert all(parameter.ndim == 1 for parameter in parameters[1]["params"]) or detector.no_decay()
     assert parameters[1]["weight_decay"] == 0
 

@@ -13,18 +13,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 import polars as pl
 
 from synthscope.data.images import FACTS, measure_headers
+from synthscope.data.layouts.imagenet import group_by_class
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.registry import Registry
 from synthscope.runtime import Progress, whole_file
 from synthscope.schema import MANIFEST, conform
 
 Row = dict[str, Any]
+Group = Literal["class"] | None
 LAYOUTS: Registry[Callable[..., Iterator[Row]]] = Registry("layout")
 LAYOUTS.register("genimage", "synthscope.data.layouts.folders:genimage")
 LAYOUTS.register("cnndetection", "synthscope.data.layouts.folders:cnndetection")
@@ -51,12 +53,13 @@ class IndexReport:
     errors: tuple[tuple[str, str], ...]  # (path, why) of the first 1000 unusable files
 
 
-def index(source: str, *, workers: int | None = None) -> pl.DataFrame:
+def index(source: str, *, group: Group = None, workers: int | None = None) -> pl.DataFrame:
     """The manifest of a collection. Only names and headers are read; unusable files are rows with an ``error``.
 
     Args:
         source: ``"<layout>:<path>[?key=value&…]"``, such as ``genimage:/data/GenImage`` or
             ``imagefolder:/data/mine?ai=sdxl,flux&real=photos``.
+        group: ``"class"`` fills ``group`` with the ImageNet class; None leaves what the layout says.
         workers: Processes that read headers; None = one a core. The table does not depend on it.
 
     Returns:
@@ -64,12 +67,12 @@ def index(source: str, *, workers: int | None = None) -> pl.DataFrame:
 
     Raises:
         UsageError: Unknown layout or option.
-        SynthscopeError: Nothing at the path, or no images.
+        SynthscopeError: Nothing at the path, no images, or an image without the class that ``group`` needs.
     """
-    return pl.concat(_blocks(source, workers))
+    return pl.concat(_blocks(source, group, workers))
 
 
-def index_to(source: str, out: str | Path, *, workers: int | None = None) -> IndexReport:
+def index_to(source: str, out: str | Path, *, group: Group = None, workers: int | None = None) -> IndexReport:
     """Write the manifest of a collection to a Parquet file, a block of rows at a time.
 
     Memory does not grow with the number of images (but with the largest folder). Arguments and errors as
@@ -81,7 +84,7 @@ def index_to(source: str, out: str | Path, *, workers: int | None = None) -> Ind
     counts: Counter[str] = Counter()
     errors: list[tuple[str, str]] = []
     with whole_file(out) as temporary, ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for block in _blocks(source, workers):
+        for block in _blocks(source, group, workers):
             writer.write_table(block.to_arrow())
             broken = block.filter(pl.col("error").is_not_null())
             errors += broken.select("path", "error").head(_LISTED - len(errors)).rows()
@@ -90,28 +93,41 @@ def index_to(source: str, out: str | Path, *, workers: int | None = None) -> Ind
     return IndexReport(Path(out), counts["rows"], counts["real"], counts["ai"], counts["error"], tuple(errors))
 
 
-def _rows(source: str) -> Iterator[Row]:
+def parse_source(source: str) -> tuple[str, Path, dict[str, str]]:
+    """Layout, absolute root (links kept) and options of ``"<layout>:<path>[?key=value&…]"``; nothing is opened.
+
+    Raises:
+        UsageError: No layout before a colon.
+        SynthscopeError: Nothing after it.
+    """
     name, colon, rest = source.partition(":")
     if not colon:
         raise UsageError(
             f"Expected LAYOUT:PATH, got {source!r} without a layout. Put one before the path: {', '.join(LAYOUTS)}."
         )
-    layout = LAYOUTS[name]
     path, mark, query = rest.rpartition("?")
     if not mark or "=" not in query:
         path, query = rest, ""
+    if not path:
+        raise SynthscopeError(f"Expected a folder or file at '', got nothing. Check the path in {source!r}.")
     options = dict(parse_qsl(query.replace("+", "%2B"), keep_blank_values=True))
+    root = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  (resolve() would rename linked folders)
+    return name, root, options
+
+
+def _rows(source: str) -> Iterator[Row]:
+    name, root, options = parse_source(source)
+    layout = LAYOUTS[name]
     known = list(inspect.signature(layout).parameters)[1:]
     for key in options:
         if key not in known:
             raise UsageError(f"Expected options of layout {name} in {source!r}, got {key!r}. {suggest(key, known)}")
-    root = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  (resolve() would rename linked folders)
-    if not path or not root.exists():
-        raise SynthscopeError(f"Expected a folder or file at {path!r}, got nothing. Check the path in {source!r}.")
+    if not root.exists():
+        raise SynthscopeError(f"Expected a folder or file at {str(root)!r}, got nothing. Check the path in {source!r}.")
     return layout(root, **options)
 
 
-def _blocks(source: str, workers: int | None) -> Iterator[pl.DataFrame]:
+def _blocks(source: str, group: Group, workers: int | None) -> Iterator[pl.DataFrame]:
     from joblib import Parallel, cpu_count, delayed
 
     rows, count = _rows(source), 0
@@ -125,7 +141,8 @@ def _blocks(source: str, workers: int | None) -> Iterator[pl.DataFrame]:
             else:
                 chunks = (paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK))
                 facts = [fact for chunk in pool(delayed(measure_headers)(c) for c in chunks) for fact in chunk]
-            yield _table(block, facts, source)
+            table = _table(block, facts, source)
+            yield group_by_class(table) if group == "class" else table
             count += len(block)
             progress.advance(len(block))
     if not count:

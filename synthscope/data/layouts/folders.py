@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from synthscope.data.layouts.imagenet import parse_name
+from synthscope.data.layouts.ilsvrc import VAL_NAME, val_synsets
+from synthscope.data.layouts.imagenet import class_index, parse_name
 from synthscope.data.layouts.walk import image_files, subfolders, tree
 from synthscope.errors import SynthscopeError, UsageError, suggest
 
@@ -21,7 +22,7 @@ _SPLITS = {"training": "train", "validation": "val", "valid": "val", "testing": 
     split: split for split in ("train", "val", "test")
 }
 _INNER = re.compile(r"imagenet_(?:ai_\d{4}_)?(\w+)", re.IGNORECASE)  # imagenet_midjourney, imagenet_ai_0419_sdv4
-_MERGED = "imagenet_ai"  # all generators in one tree: file names tell the fakes apart, all reals are shared
+MERGED = "imagenet_ai"  # all generators in one tree: file names tell the fakes apart, all reals are shared
 GENERATORS = {
     "midjourney": "Midjourney",
     "sdv4": "stable_diffusion_v_1_4",
@@ -34,24 +35,28 @@ GENERATORS = {
 }  # name in files and inner folders -> GenImage's folder
 
 
-def genimage(root: Path) -> Iterator[Row]:
+def genimage(root: Path, *, val_labels: str = "", synset_ids: str = "") -> Iterator[Row]:
     """``{Generator}/[inner folder/]{train,val}/{ai,nature}/*``; ``root`` may be any folder above ``ai`` and ``nature``.
 
     The subset is the name of the generator's folder. Below ``imagenet_ai``, GenImage's own name for all generators
-    merged, it is read from the file names, and the reals belong to every subset.
+    merged, it is read from the file names, and the reals belong to every subset. The names of ImageNet's validation
+    images carry no class; ``val_labels`` and ``synset_ids`` name the files that do (see ``ilsvrc.val_synsets``).
     """
     labels = {"ai": 1, "nature": 0}
+    val = _val_synsets(val_labels, synset_ids)
     for folder in _class_folders(root, labels):
         *parts, kind = folder.parts
         split = _SPLITS.get(parts[-1].lower())
         above = parts[:-1] if split else parts
-        merged = above[-1] == _MERGED
+        merged = above[-1] == MERGED
         subset = None if merged else _subset(above, len(root.parts))
         label = labels[kind.lower()]
         for path, stem, error in image_files(folder):
             index, synset, name = parse_name(stem)
+            if val and (match := VAL_NAME.match(stem)) and (synset := val.get(int(match[1]))):
+                index = class_index(synset)
             if merged and label == 1:
-                subset = GENERATORS.get(name or "", name or _MERGED)
+                subset = GENERATORS.get(name or "", name or MERGED)
             known = {"class_index": index, "synset": synset, "error": error}
             yield _row(path, label, subset, split) | known
 
@@ -109,6 +114,12 @@ def _subset(above: list[str], depth: int) -> str:
     if len(above) >= depth + 2:
         return above[-2]  # the generator's folder as the user named it
     return GENERATORS.get(inner[1].lower(), above[-2])
+
+
+def _val_synsets(labels: str, ids: str) -> dict[int, str]:
+    if ids and not labels:
+        raise UsageError("Expected val_labels=FILE beside synset_ids=FILE, got only the second. Give both.")
+    return val_synsets(Path(labels).expanduser(), Path(ids).expanduser() if ids else None) if labels else {}
 
 
 def _given_labels(root: Path, ai: str, real: str) -> dict[str, int]:

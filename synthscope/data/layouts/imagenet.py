@@ -12,6 +12,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+import polars as pl
+
+from synthscope.errors import SynthscopeError
+
 _AI = re.compile(r"(?:[A-Za-z]+_1000_200_\d\d_)?(\d{1,3})_(.+?)_(?:image)?\d+")
 _REAL = re.compile(r"(n\d{8})(?:_.*)?")
 
@@ -34,8 +38,33 @@ def parse_name(stem: str) -> Named:
         index = int(match[1])
         return Named(index, synsets()[index] if synsets() else None, match[2])
     if match := _REAL.fullmatch(stem):
-        return Named(_index_of().get(match[1]), match[1])
+        return Named(class_index(match[1]), match[1])
     return Named()
+
+
+def group_by_class(table: pl.DataFrame) -> pl.DataFrame:
+    """The manifest with ``group`` = its ImageNet class, so that real and AI images of a class stay in one split.
+
+    Rows with an ``error`` may lack a class.
+
+    Raises:
+        SynthscopeError: A usable image without a class; says what to provide.
+    """
+    known = pl.coalesce(pl.format("class {}", "class_index"), pl.format("class {}", "synset"))
+    nameless = table.filter(known.is_null(), pl.col("error").is_null())
+    if nameless.height:
+        val = nameless.filter(pl.col("path").str.contains("ILSVRC2012_val_"))["path"]
+        advice = (
+            "Their names carry none: add ?val_labels=FILE to genimage:PATH, with ILSVRC2012_validation_ground_truth.txt"
+            " (and &synset_ids=meta.mat) or a list of names and synsets."
+            if len(val)
+            else "Leave them out with a filter, or group otherwise."
+        )
+        raise SynthscopeError(
+            f"Expected the ImageNet class of every image, got none for {nameless.height}, such as "
+            f"{(val if len(val) else nameless['path'])[0]}. {advice}"
+        )
+    return table.with_columns(group=known)
 
 
 @lru_cache(maxsize=1)
@@ -48,6 +77,11 @@ def synsets() -> tuple[str, ...]:
     folders = spec.submodule_search_locations or [] if spec else []
     lists = (Path(folder, "data/_info/imagenet_synsets.txt") for folder in folders)
     return tuple(next((file.read_text().split() for file in lists if file.is_file()), ()))
+
+
+def class_index(synset: str) -> int | None:
+    """0-based index of a synset among the sorted 1000; None for another one, or where the list is not installed."""
+    return _index_of().get(synset)
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,142 @@
+"""``synthscope analyze``: what a benchmark says beyond its tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from synthscope.cli.arguments import Out, Overrides, Source, View, Where, Workers, exit_with_unreadable, load
+from synthscope.errors import UsageError
+
+analyze = typer.Typer(help="Analyses: frequency, correlation, scaling, content.", no_args_is_help=True)
+Metric = Annotated[str, typer.Option(help="Metric of the matrix.")]
+
+
+@analyze.command("frequency")
+def frequency_command(
+    source: Source,
+    out: Out,
+    n: Annotated[int, typer.Option("--n", help="Images a source.")] = 1000,
+    size: Annotated[int, typer.Option(help="Side of the centre crop; smaller sources keep their size.")] = 256,
+    denoiser: Annotated[str, typer.Option(help="median | wavelet")] = "median",
+    order: Annotated[str, typer.Option(help="average_then_fft | fft_then_average")] = "average_then_fft",
+    real: Annotated[str, typer.Option(help="Real images: pooled | subset.")] = "pooled",
+    seed: int = 0,
+    workers: Workers = None,
+    view: View = None,
+    where: Where = None,
+) -> None:
+    """Mean spectrum of the noise residuals of every generator and of the real images, and its periodic peaks."""
+    import polars as pl
+
+    from synthscope.analysis.frequency import residual_spectra
+    from synthscope.analysis.spectra import peak_table, profile_table, save_spectra, summary_table
+    from synthscope.data.manifest import errors_of
+    from synthscope.evaluation.tables import plain_text
+    from synthscope.report.analysis_figures import profile_figure, spectra_figure
+    from synthscope.report.style import save_figure
+
+    images = load(source, where, view)
+    spectra = residual_spectra(
+        images, n=n, size=size, denoiser=denoiser, order=cast(Any, order), real=cast(Any, real), seed=seed,
+        workers=workers,
+    )  # fmt: skip
+    profiles = profile_table(spectra, denoiser=denoiser, order=order)
+    _write(profiles, out / "frequency")
+    _write(peak_table(spectra), out / "peaks")
+    save_spectra(spectra, out / "frequency.npz")
+    save_figure(spectra_figure(spectra, order=order, denoiser=denoiser), out / "spectra")
+    save_figure(profile_figure(profiles), out / "profiles")
+    print(plain_text(summary_table(spectra)))
+    unreadable = pl.DataFrame([row for s in spectra for row in s.errors], schema=["path", "error"], orient="row")
+    exit_with_unreadable(pl.concat([errors_of(images), unreadable.cast(pl.String)]))
+
+
+@analyze.command("correlation")
+def correlation_command(
+    source: Annotated[str, typer.Argument(help="Run folder, scores.parquet, or a CSV of percentages.")],
+    out: Out,
+    metric: Metric = "accuracy",
+    view: Annotated[str | None, typer.Option(help="View of the test images, where a run has several.")] = None,
+) -> None:
+    """Which generators are alike to detectors: transfer matrix, Pearson's r of its columns, and their tree."""
+    from synthscope.analysis.correlation import correlate, correlation_rows, correlation_table, read_transfer
+    from synthscope.report.analysis_figures import correlation_figure
+    from synthscope.report.style import save_figure
+
+    transfer = read_transfer(source, metric=metric, view=view)
+    correlation = correlate(transfer)
+    _write(correlation_rows(correlation), out / "correlation")
+    save_figure(correlation_figure(correlation, transfer), out / "correlation")
+    print(correlation_table(correlation, transfer).to_text())
+
+
+@analyze.command("scaling")
+def scaling_command(
+    source: Source,
+    config: Annotated[str, typer.Option("-c", "--config", help="Training recipe: a name, or a .yaml file.")],
+    out: Out,
+    subset: Annotated[str, typer.Option(help="Generator to train on, or all.")] = "all",
+    classes: Annotated[str, typer.Option(help="Numbers of classes.")] = "10,100,1000",
+    per_class: Annotated[str, typer.Option(help="Numbers of AI images a class.")] = "16,160",
+    seeds: Annotated[int, typer.Option(help="Runs of each cell.")] = 3,
+    test_where: Annotated[str, typer.Option(help="Rows to test on.")] = "split=val",
+    overrides: Overrides = None,
+    view: View = None,
+    where: Where = None,
+) -> None:
+    """Train on a grid of classes x images a class (GenImage, Tables 6 and 7). Run again to go on."""
+    from synthscope.analysis.scaling import scaling
+    from synthscope.analysis.scaling_table import scaling_table, summarise
+    from synthscope.config import load_recipe
+    from synthscope.report.analysis_figures import scaling_figure
+    from synthscope.report.style import save_figure
+    from synthscope.training.config import TrainConfig
+
+    recipe = load_recipe(TrainConfig, config, package="synthscope.training", overrides=overrides)
+    runs, left_out = scaling(
+        recipe, load(source, where, view), out, subset=subset, classes=_numbers(classes, "--classes"),
+        per_class=_numbers(per_class, "--per-class"), seeds=seeds, test_where=test_where,
+    )  # fmt: skip
+    summary = summarise(runs)
+    _write(runs, out / "scaling_runs")
+    _write(summary, out / "scaling")
+    save_figure(scaling_figure(summary), out / "scaling")
+    print(scaling_table(summary, left_out).to_text())
+
+
+@analyze.command("content")
+def content_command(
+    domains: Annotated[list[str], typer.Argument(help="NAME=SOURCE …, as in faces=imagefolder:DIR?ai=a&real=b.")],
+    detector: Annotated[list[str], typer.Option("-d", "--detector", help="Detector folder, local-dir: or hf-hub:.")],
+    out: Out,
+    view: View = None,
+    where: Where = None,
+) -> None:
+    """Test detectors on other content than they were trained on, such as faces and art (GenImage, Table 8)."""
+    from synthscope.analysis.content import content, content_table, parse_domains
+    from synthscope.report.analysis_figures import content_figure
+    from synthscope.report.style import save_figure
+
+    tables = {name: load(source, where, view) for name, source in parse_domains(domains).items()}
+    scores, predictions = content(tables, list(detector), out=out)
+    _write(scores, out / "content")
+    save_figure(content_figure(scores), out / "content")
+    print(content_table(scores).to_text())
+    exit_with_unreadable(predictions)
+
+
+def _write(table: Any, stem: Path) -> None:
+    from synthscope.evaluation.tables import write_table
+
+    for suffix in (".parquet", ".csv"):
+        write_table(table, stem.with_suffix(suffix))
+
+
+def _numbers(text: str, option: str) -> list[int]:
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise UsageError(f"Expected whole numbers after {option}, got {text!r}. Write 10,100.") from None

@@ -1,0 +1,195 @@
+"""Probes: a small trained head on a frozen network, and the linear one on the features of any timm model.
+
+The backbone's own weights are asked for by name or file; a probe never looks at random features unless told to.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from synthscope import runtime
+from synthscope.config import Config, validate
+from synthscope.detectors.backbones import timm_name
+from synthscope.detectors.base import Detector, DetectorConfig, InputConfig
+from synthscope.errors import SynthscopeError, UsageError
+
+WEIGHTS = "model.safetensors"  # in a folder or a Hugging Face repository
+
+
+class ProbeOptions(Config):
+    """Where the frozen backbone's weights come from. A saved detector holds them and reads none of these again."""
+
+    weights: str | None = None  # FILE, local-dir:FOLDER, hf-hub:OWNER/NAME[@REVISION] (downloads), or random
+
+
+class Probe(Detector):
+    """A frozen backbone, named by ``frozen``, under trained layers.
+
+    The backbone gets no gradient and stays in evaluation mode, but gradients flow through it to the input.
+    """
+
+    frozen: ClassVar[str] = "net.model"
+
+    def _freeze(self) -> None:
+        """Called by constructors once ``self.net`` is built."""
+        self.has_features = self.config.options.get("weights") == "random"
+        self.backbone.requires_grad_(False).eval()
+        self.backbone.register_load_state_dict_post_hook(self._loaded)
+
+    def _loaded(self, module: nn.Module, keys: Any) -> None:
+        self.has_features = not keys.missing_keys
+
+    @property
+    def backbone(self) -> nn.Module:
+        """The frozen part of ``self.net``."""
+        return self.get_submodule(self.frozen)
+
+    def train(self, mode: bool = True) -> Probe:
+        """As for any module, but the backbone stays in evaluation mode."""
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    def load_pretrained(self) -> None:
+        """Fill the backbone from ``options.weights``.
+
+        Raises:
+            UsageError: No such file.
+            SynthscopeError: No weights named, a failed download, or a file whose keys, shapes or numbers don't fit.
+        """
+        from synthscope.detectors.published.convert import misfit, not_finite  # published knows the probes
+        from synthscope.detectors.published.files import read_checkpoint
+
+        source = self.config.options.get("weights")
+        if source is None:
+            raise self._no_features()
+        if source == "random":
+            return
+        file = weights_file(str(source))
+        state = self.backbone_state(read_checkpoint(file)[0])
+        problem = misfit(state, self.backbone.state_dict())
+        if problem is None and (key := not_finite(state)):
+            problem = f"numbers that are not finite in {key}"
+        if problem:
+            raise SynthscopeError(
+                f"Expected exactly the weights of {self.backbone_name()} in {file}, got {problem}. "
+                f"Choose the file that belongs to it; input.crop must be the size that the weights were made for."
+            )
+        self.backbone.load_state_dict(state)
+
+    @abstractmethod
+    def backbone_name(self) -> str:
+        """timm's name of the backbone, with the tag of its weights."""
+
+    def backbone_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What a weights file holds, in the names of :attr:`backbone`; foreign keys stay, for the check to find."""
+        return state
+
+    def features(self, images: Tensor) -> Tensor:
+        """Frozen features ``(B, D)``, not normalised, of ``(B, 3, h, w)`` images, uint8 or float in 0..255.
+
+        Raises:
+            SynthscopeError: The backbone's weights are random, and nobody asked for that.
+        """
+        if not self.has_features:
+            raise self._no_features()
+        return self.backbone(self.normalize(images))
+
+    def _no_features(self) -> SynthscopeError:
+        repository = f"timm/{self.backbone_name()}"
+        return SynthscopeError(
+            f"Expected trained weights of the backbone {self.backbone_name()}, got none. Download {WEIGHTS} of "
+            f"https://huggingface.co/{repository} and set options.weights to the file, set it to hf-hub:{repository} "
+            f"to have it downloaded, or to random to probe random features on purpose."
+        )
+
+
+class LinearProbe(Probe):
+    """Logistic regression on the pooled features of a frozen timm model, taken as they are."""
+
+    class Options(ProbeOptions):
+        """The backbone; input.crop, input.mean and input.std must be those that it was trained with."""
+
+        backbone: str = Field(default="vit_small_patch16_224.dino", min_length=1)  # timm's name, best with its tag
+
+    default_input = InputConfig(resize=None, crop=224)
+    paper = "Alain and Bengio, Understanding intermediate layers using linear classifier probes, arXiv 1610.01644"
+    licence = "Apache-2.0 (timm); that of the backbone's weights binds the detector too"
+    weights = "trained by you: synthscope train; the backbone's own from options.weights"
+
+    def __init__(self, config: DetectorConfig) -> None:
+        super().__init__(config)
+        name = self.backbone_name()
+        timm = runtime.import_timm()
+        timm_name(f"timm:{name}")
+        arguments: dict[str, Any] = {}
+        if self._pretrained_cfg().get("fixed_input_size"):
+            if config.input.side is None:
+                raise UsageError(f"Expected input.crop in pixels for {name}, got none. Set input.crop, such as 224.")
+            arguments["img_size"] = config.input.side
+        model = timm.create_model(name, pretrained=False, num_classes=0, **arguments)
+        self.net = nn.ModuleDict({"model": model, "fc": nn.Linear(model.head_hidden_size, 1)})
+        self._freeze()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(B,)``, positive = AI."""
+        return self.net["fc"](self.features(images))[:, 0]
+
+    def load_pretrained(self) -> None:
+        """Fill the backbone from ``options.weights``; another mean or deviation than its own is refused."""
+        super().load_pretrained()
+        cfg = self._pretrained_cfg() if self.config.options.get("weights") != "random" else {}
+        for field in ("mean", "std"):
+            ours, theirs = getattr(self.config.input, field), tuple(cfg.get(field, ()))
+            if theirs and theirs != ours:
+                raise UsageError(
+                    f"Expected input.{field} {list(theirs)}, which {self.backbone_name()} was trained with, got "
+                    f"{list(ours)}. Set it."
+                )
+
+    def backbone_name(self) -> str:
+        """``options.backbone``."""
+        return validate(self.Options, self.config.options, "options").backbone
+
+    def backbone_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``state`` without timm's classifier, which a probe replaces."""
+        classifier = self._pretrained_cfg().get("classifier") or ()
+        heads = tuple(f"{head}." for head in ((classifier,) if isinstance(classifier, str) else classifier))
+        kept = self.backbone.state_dict()
+        return {key: value for key, value in state.items() if key in kept or not key.startswith(heads)}
+
+    def _pretrained_cfg(self) -> dict[str, Any]:
+        cfg = runtime.import_timm().get_pretrained_cfg(self.backbone_name(), allow_unregistered=True)
+        return cfg.to_dict() if cfg else {}
+
+
+def weights_file(source: str) -> Path:
+    """The file that ``options.weights`` names, downloaded where it starts with ``hf-hub:``.
+
+    Raises:
+        SynthscopeError: The download failed and no earlier one is cached.
+
+    >>> weights_file("local-dir:models/dino").as_posix()
+    'models/dino/model.safetensors'
+    """
+    if source.startswith("local-dir:"):
+        return Path(source.removeprefix("local-dir:")) / WEIGHTS
+    if not source.startswith("hf-hub:"):
+        return Path(source)
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    repository, _, revision = source.removeprefix("hf-hub:").partition("@")
+    try:
+        return Path(hf_hub_download(repository, WEIGHTS, revision=revision or None))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise SynthscopeError(
+            f"Expected {WEIGHTS} of the Hugging Face repository {repository}, got: {reason} Check the name and the "
+            f"network, or download the file elsewhere and set options.weights to its path."
+        ) from error

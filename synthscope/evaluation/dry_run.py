@@ -1,0 +1,92 @@
+"""What a benchmark would do and cost: images, bytes, trainings and forward passes counted, hours estimated.
+
+Nothing is trained and nothing is written. The hours extrapolate a probe of at most a minute on this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from synthscope.data.manifest import load_manifest, sample
+from synthscope.errors import UsageError
+from synthscope.evaluation.benchmark import split_images
+from synthscope.evaluation.config import BenchmarkConfig
+from synthscope.evaluation.estimate import estimate, measure
+from synthscope.evaluation.render import plain_text
+from synthscope.evaluation.wording import in_order
+from synthscope.evaluation.workload import TrainingWork, Work, count, total_bytes
+
+PROBED = 32  # images
+
+
+def dry_run(config: BenchmarkConfig, out: str | Path, *, source: str | None = None, seconds: float = 60.0) -> str:
+    """Counts and an estimate of the hours that ``benchmark(config, out, source=source)`` would take, as text.
+
+    Args:
+        config: The benchmark.
+        out: Its run folder, where a sandbox is looked for; nothing is written.
+        source: Images, as for ``benchmark``.
+        seconds: Of the probe, at most; 0 counts only.
+
+    Raises:
+        UsageError: No images, or those of a sandbox that is not built yet.
+    """
+    training, testing = split_images(config, load_manifest(_source(config, Path(out), source)))
+    work = count(config, training, testing)
+    probed = sample(testing.filter(pl.col("error").is_null()), ("subset", "label"), n=2, seed=0).head(PROBED)
+    absent = [path for path in probed["path"] if not Path(path).is_file()]
+    if absent:
+        text = f"No estimate of time: {len(absent)} of {probed.height} probed files are absent, such as {absent[0]}."
+    elif probed.is_empty() or seconds <= 0:
+        text = "No estimate of time: nothing was probed."
+    else:
+        text = estimate(work, measure(config, work, probed["path"].to_list(), seconds=seconds))
+    return "\n\n".join([f"{config.title}: what a run would do", *_counts(config, work, training, testing), text])
+
+
+def _source(config: BenchmarkConfig, out: Path, source: str | None) -> str:
+    if chosen := source or config.source:
+        return chosen
+    if config.sandbox is not None and (built := out / "sandbox" / "genimage").is_dir():
+        return f"genimage:{built}"
+    got = "none" if config.sandbox is None else "a recipe that draws its own once it runs"
+    raise UsageError(f"Expected images to count, got {got}. Name a manifest or LAYOUT:PATH after the recipe.")
+
+
+def _counts(config: BenchmarkConfig, work: Work, training: pl.DataFrame, testing: pl.DataFrame) -> Iterator[str]:
+    rows = []
+    for part, table in (("train", training), ("test", testing)):
+        for subset in [*in_order(table["subset"].drop_nulls().unique().sort().to_list()), None]:
+            own = table.filter(pl.col("subset").eq_missing(subset))
+            real, bad = (own["label"] == 0).sum(), own["error"].count()
+            if own.height:
+                rows.append((subset or "(every subset)", part, real, own.height - real, bad, total_bytes(own) / 1e9))
+    columns = ["subset", "part", "real", "AI", "unusable", "GB"]
+    yield plain_text(pl.DataFrame(rows, schema=columns, orient="row").with_columns(pl.col("GB").round(3)))
+    kinds: dict[str, list[TrainingWork]] = {}
+    for one in work.trainings:
+        kinds.setdefault(one.run.kind, []).append(one)
+    if kinds:
+        lines = [
+            (kind, len(ones), sum(one.images for one in ones), max(one.epochs for one in ones),
+             sum(one.steps for one in ones), ones[0].run.recipe.batch_size,
+             "at most" if ones[0].at_most else "closed form, one look" if ones[0].run.floor else "")
+            for kind, ones in kinds.items()
+        ]  # fmt: skip
+        heads = ["recipe", "detectors", "images", "epochs", "steps", "batch", "note"]
+        yield plain_text(pl.DataFrame(lines, schema=heads, orient="row"))
+    read = sum(one.bytes for one in work.trainings) + sum(one.bytes for one in work.passes)
+    decodes = sum(one.decodes for one in work.trainings) + sum(one.images for one in work.passes)
+    forwards = sum(one.forwards for one in work.passes)
+    yield (
+        f"Training: {len(work.trainings)} detectors, {sum(one.seen for one in work.trainings):,} images through them.\n"
+        f"Prediction: {forwards:,} forward passes of {sum(one.images for one in work.passes):,} decoded images, "
+        f"{len(config.views)} views.\n"
+        f"Decodes: {decodes:,}, and {work.audited:,} for the audit and file attributes. "
+        f"Bytes to read: {read / 1e9:.3f} GB, files that training keeps in memory counted once."
+    )
+    if work.failures:
+        yield "\n".join(["Would fail:", *(f"  {failure.name}: {failure.sentence}" for failure in work.failures)])
