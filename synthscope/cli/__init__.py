@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from synthscope.cli.analyze import analyze
 from synthscope.cli.arguments import Out, Overrides, Source, View, Where, Workers, exit_with_unreadable, load
 from synthscope.cli.data import data
 from synthscope.cli.detectors import detectors
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data, name="data")
+app.add_typer(analyze, name="analyze")
 app.add_typer(detectors, name="detectors")
 
 

@@ -95,11 +95,12 @@ def scaling_command(
     from synthscope.report.style import save_figure
     from synthscope.training.config import TrainConfig
 
+    grid = _numbers(classes, "--classes"), _numbers(per_class, "--per-class")
     recipe = load_recipe(TrainConfig, config, package="synthscope.training", overrides=overrides)
+    images = load(source, where, view)
     runs, left_out = scaling(
-        recipe, load(source, where, view), out, subset=subset, classes=_numbers(classes, "--classes"),
-        per_class=_numbers(per_class, "--per-class"), seeds=seeds, test_where=test_where,
-    )  # fmt: skip
+        recipe, images, out, subset=subset, classes=grid[0], per_class=grid[1], seeds=seeds, test_where=test_where
+    )
     summary = summarise(runs)
     _write(runs, out / "scaling_runs")
     _write(summary, out / "scaling")

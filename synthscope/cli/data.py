@@ -132,8 +132,6 @@ def data_align(
     save_manifest(table, out)
     for view, label in table.select("view", "label").unique().sort("label", "view").iter_rows():
         print(f"{'AI' if label else 'real'} images are seen {'as stored' if view == 'none' else f'through {view}'}")
-    if table["view"].n_unique() > 1:
-        print("Scores and reports keep views apart: train on this; to test on these images, write them with --write.")
     print(out)
     exit_with_unreadable(table)
 

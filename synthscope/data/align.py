@@ -2,8 +2,8 @@
 
 Reals are JPEG files and stay as they are; lossless AI images are compressed once. So the view differs by class here,
 and only here: one recipe for both would compress the reals twice. What is done to one class alone can itself tell the
-label; ``protocols.Protocol`` says how that is kept small. The result is a table of views: it costs no disk, and one
-can train on it. Scores keep views apart; to test, write files with one view for both (``align_files.write_aligned``).
+label; ``protocols.Protocol`` says how that is kept small. The result is a table of views: it costs no disk, one can
+train on it, and scores treat its views as one. For other programs ``align_files.write_aligned`` writes files.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""F3Net: frequency-aware decomposition of the image (FAD) beside local frequency statistics (LFS), two Xceptions.
+"""F3Net: frequency-aware decomposition of the image (FAD) and local frequency statistics (LFS), an Xception each.
 
 Qian et al., Thinking in Frequency, ECCV 2020, arXiv 2007.09355. The authors published no code; GenImage ships a
 re-implementation (Leminhbinh0209/F3Net after yyk-wew/F3Net), whose key names are used here. Where it departs from the
@@ -40,7 +40,7 @@ def dct_matrix(size: int) -> Tensor:
 
 
 def band(size: int, start: float, end: float) -> Tensor:
-    """1 where ``start < i + j <= end`` in a ``(size, size)`` spectrum, else 0; float32. ``start=-1`` holds the DC.
+    """1 where ``start < i + j <= end`` in a ``(size, size)`` spectrum, else 0; float32. ``start=-1`` lets the DC in.
 
     >>> band(3, 0, 1).tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
@@ -92,7 +92,7 @@ class FadHead(nn.Module):
     def __init__(self, side: int, heads: Heads) -> None:
         super().__init__()
         self.register_buffer("_DCT_all", dct_matrix(side))
-        self.register_buffer("_DCT_all_T", dct_matrix(side).T.contiguous())
+        self.register_buffer("_DCT_all_T", dct_matrix(side).T.contiguous())  # only for the published file's sake
         self.filters = nn.ModuleList(Mask(side, start, end) for start, end in fad_bands(side, heads))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -177,13 +177,13 @@ class Network(nn.Module):
 
 
 class F3Net(Detector):
-    """Both streams with cross-attention; square inputs, resized without keeping the aspect, values in [-1, 1].
+    """Both streams with cross-attention, on square images resized without keeping the aspect.
 
-    Any side works at which the two streams' maps are equally large: all but those with a remainder of 7, 8 or 9 by 16.
+    Any side from 10 pixels works where the streams' maps are equally large: not 7, 8 or 9 above a multiple of 16.
     """
 
     class Options(Config):
-        """Meaning of the frequency heads, and where the Xceptions start."""
+        """Meaning of the frequency heads, and what the Xceptions start from."""
 
         heads: Heads = "paper"  # published = as the re-implementation that GenImage ships; for its checkpoints
         pretrained: bool | str = False  # ImageNet weights of both Xceptions: timm's, or a file such as xception-….pth
@@ -214,9 +214,8 @@ class F3Net(Detector):
         """
         source = self.options.pretrained
         state = read_checkpoint(source)[0] if isinstance(source, str) else timm_weights()
-        origin = source if isinstance(source, str) else "timm"
-        self.net.fad_excep.load_imagenet(state, origin=origin)
-        self.net.lfs_excep.load_imagenet(state, origin=origin)
+        for stream in (self.net.fad_excep, self.net.lfs_excep):
+            stream.load_imagenet(state, origin=source if isinstance(source, str) else "timm")
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B,)``, positive = AI. Raises ``UsageError`` for images of another size than the transform's."""
@@ -225,6 +224,10 @@ class F3Net(Detector):
             height, width = images.shape[-2:]
             raise UsageError(f"Expected images of {side} x {side} pixels, got {width} x {height}. Preprocess them.")
         return self.net(self.normalize(images))[:, 0]
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """As the base class does, but to [0, 1] first: the published logarithm of flat windows sees the rounding."""
+        return (images.to(self.mean.dtype) / 255 - self.mean / 255) / (self.std / 255)
 
 
 def map_sides(side: int) -> tuple[int, int]:
@@ -243,8 +246,6 @@ def _checked(side: int | None) -> int:
         raise UsageError("Expected an input of fixed size for f3net, got none. Set input.crop, such as 299.")
     fits = next(n for n in range(max(side, 10), side + 11) if len(set(map_sides(n))) == 1)
     if side != fits:
-        raise UsageError(
-            f"Expected a side at which both streams of f3net have maps of one size, got {side} pixels. "
-            f"Set input.crop={fits}."
-        )
+        sentence = f"Expected a side at which both streams of f3net have maps of one size, got {side} pixels."
+        raise UsageError(f"{sentence} Set input.crop={fits}.")
     return side

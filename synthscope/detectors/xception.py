@@ -142,6 +142,18 @@ class Xception(nn.Module):
         self.load_state_dict(weights)
 
 
+class ChannelScale(nn.Conv2d):
+    """A 1 x 1 convolution of every channel by itself, as the product that it is: torch would loop over channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 1, groups=channels)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """``(B, channels, h, w)``, each channel times its weight plus its bias."""
+        assert self.bias is not None
+        return input * self.weight[:, 0] + self.bias[:, None, None]
+
+
 class MixBlock(nn.Module):
     """Cross-attention between two streams, channel by channel (F3Net, section 3.3).
 
@@ -157,9 +169,9 @@ class MixBlock(nn.Module):
         self.LFS_key = nn.Conv2d(channels, channels, 1)
         self.FAD_gamma = nn.Parameter(torch.zeros(1))
         self.LFS_gamma = nn.Parameter(torch.zeros(1))
-        self.FAD_conv = nn.Conv2d(channels, channels, 1, groups=channels)
+        self.FAD_conv = ChannelScale(channels)
         self.FAD_bn = nn.BatchNorm2d(channels)
-        self.LFS_conv = nn.Conv2d(channels, channels, 1, groups=channels)
+        self.LFS_conv = ChannelScale(channels)
         self.LFS_bn = nn.BatchNorm2d(channels)
         for conv in (self.FAD_conv, self.LFS_conv):
             assert conv.bias is not None

@@ -81,7 +81,17 @@ def read_predictions(source: pl.DataFrame | str | Path, *, threshold: float | No
     for group, column in ((list(Key._fields), "threshold"), (["image"], "label")):
         several = usable.filter(pl.col(column).n_unique().over(group) > 1)
         _no_row(several, f"one {column} for each {'image' if column == 'label' else 'detector'}", "Correct the column.")
-    return table
+    return one_treatment(table)
+
+
+def one_treatment(table: pl.DataFrame) -> pl.DataFrame:
+    """Views that meet one class each, such as JPEG for AI images alone, named as one treatment of both: "a+b"."""
+    classes = table.group_by("view").agg(n=pl.col("label").n_unique(), label=pl.col("label").first()).filter(n=1)
+    if classes["label"].n_unique() < 2:
+        return table
+    names = classes["view"].sort()
+    joined = pl.when(pl.col("view").is_in(names.implode())).then(pl.lit("+".join(names)))
+    return table.with_columns(view=joined.otherwise("view"))
 
 
 def _no_row(wrong: pl.DataFrame, expected: str, advice: str) -> None:

@@ -5,6 +5,7 @@ Nothing is trained and nothing is written. The hours extrapolate a probe of at m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +37,9 @@ def dry_run(config: BenchmarkConfig, out: str | Path, *, source: str | None = No
     """
     training, testing = split_images(config, load_manifest(_source(config, Path(out), source)))
     work = count(config, training, testing)
-    probed = sample(testing.filter(pl.col("error").is_null()), ("subset", "label"), n=2, seed=0).head(PROBED)
+    usable = testing.filter(pl.col("error").is_null())
+    share = math.ceil(PROBED / max(usable.n_unique(["subset", "label"]), 1))
+    probed = sample(usable, ("subset", "label"), n=share).head(PROBED)
     absent = [path for path in probed["path"] if not Path(path).is_file()]
     if absent:
         text = f"No estimate of time: {len(absent)} of {probed.height} probed files are absent, such as {absent[0]}."

@@ -214,12 +214,11 @@ def _write_settings(path: Path, plan: Plan, units: pl.DataFrame, scorings: int, 
     import torch
 
     packages = {name: version(name) for name in ("synthscope", "torch", "timm", "polars")}
+    inputs = {d.config.digest(): d.config.model_dump(mode="json", include={"input", "options"}) for d in plan.detectors}
     settings = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "detectors": units["detector"].unique(maintain_order=True).to_list(),
-        "inputs": {
-            d.config.digest(): d.config.model_dump(mode="json", include={"input", "options"}) for d in plan.detectors
-        },
+        "inputs": inputs,
         "conditions": list(map(str, plan.conditions)),
         "precision": plan.precision,
         "seed": plan.seed,

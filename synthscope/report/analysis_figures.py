@@ -148,7 +148,7 @@ def scaling_figure(summary: pl.DataFrame) -> Figure:
             axes.plot(x, y, color=colour, linestyle=DASHES[i % len(DASHES)], marker="os^D"[i % 4])
             known = rows.drop_nulls("ci_low")
             axes.vlines(known["train_ai"], known["ci_low"], known["ci_high"], color=colour, linewidth=1)
-            axes.plot(x, rows["published"], "os^D"[i % 4], color=colour, markerfacecolor="white", markersize=6)
+            axes.plot(x, rows["published"], "os^D"[i % 4], color=colour, markerfacecolor="none", markersize=8)
         axes.axhline(0.5, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
         axes.set_title("generator trained on" if test == "identical" else "all generators, mean")
         axes.set_xlabel("AI training images")

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from synthscope.evaluation.render import Table
 from synthscope.evaluation.wording import ENOUGH, pretty, short_names, views_of
 from synthscope.metrics.detection import METRICS
 from synthscope.report.names import CHANCE, MEAN, conditions, distinct, metric_name, percent, test_sets, view_names
@@ -119,6 +120,12 @@ def _title(metric: str) -> str:
 def _signed(metric: str, value: float | None) -> str:
     text = number(metric, value)
     return text.replace("-", "−") if value is None or text.startswith("-") else f"+{text}"
+
+
+def of_table(table: Table) -> Grid:
+    """A table of ``evaluation`` as it is printed, with intervals."""
+    lines = [Row(name, "", [Cell(table.text(cell)) for cell in cells]) for name, cells in table.rows]
+    return Grid(table.title, [(column, "") for column in table.columns], lines, notes=list(table.notes))
 
 
 def chosen(scores: pl.DataFrame, metric: str, view: str) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from synthscope.data.audit import warning
+from synthscope.evaluation.published.beside import beside
 from synthscope.evaluation.tables import audit_table, difference_table, tables_of
 from synthscope.evaluation.wording import views_of
 from synthscope.report import curves, figures, grids
@@ -120,6 +121,9 @@ def _contents(run: Run, folder: Path) -> dict[str, Any]:
         "tabs": [(metric_name(name), [grids.matrix(scores, name, view) for view in views]) for name in tabs],
         "every_metric": [grids.all_metrics(scores, view) for view in views],
         "degraded": [grid for view in views if (grid := grids.degraded(scores, tabs[0], view)).rows],
+        "published": [
+            grids.of_table(table) for view in views for table in beside(scores, metric=tabs[0], view=view)
+        ],
         "differences": [grids.differences(run.differences, view) for view in views_of(run.differences)],
         "audit": [
             (words.get(view, view), rows.rows(named=True))

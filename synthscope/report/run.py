@@ -12,7 +12,7 @@ import polars as pl
 
 from synthscope.data.audit import AUDIT
 from synthscope.errors import SynthscopeError
-from synthscope.evaluation.columns import MEAN, TEST_SETS
+from synthscope.evaluation.columns import MEAN, TEST_SETS, one_treatment
 from synthscope.evaluation.wording import floor_of, place, pretty, short_names
 from synthscope.metrics.detection import METRICS
 from synthscope.report.names import distinct, view_names
@@ -48,7 +48,8 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
     path = folder / "predictions.parquet"
     rows = pl.scan_parquet(path) if path.is_file() else pl.LazyFrame(schema=PREDICTIONS)
     clean = rows.filter((pl.col("condition") == "none") | pl.col("error").is_not_null()).collect()
-    clean = conform(clean, PREDICTIONS, str(path))
+    clean = conform(clean, PREDICTIONS, str(path)).with_columns(pl.col("view").fill_null("none"))
+    clean = one_treatment(clean)
     errors = [table.select("path", "error") for table in (clean, _read(folder / "manifest.parquet", MANIFEST))]
     unreadable = pl.concat(errors).filter(pl.col("error").is_not_null()).unique("path", maintain_order=True)
     if audit is None:

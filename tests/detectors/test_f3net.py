@@ -294,6 +294,12 @@ def test_images_are_squeezed_to_299_as_pillow_does() -> None:
 # the detector
 
 
+def test_values_are_those_of_the_published_transform_to_the_last_bit() -> None:
+    values = torch.arange(256, dtype=torch.uint8).expand(1, 3, 16, 256)
+    published = values.float() / 255 * 2 - 1
+    assert torch.equal(detector().normalize(values), published)
+
+
 @pytest.mark.parametrize("heads", ["paper", "published"])
 def test_one_logit_an_image_whatever_the_batch(heads: str) -> None:
     contrast = torch.linspace(0.2, 1, 8)[:, None, None, None]  # noise alone has the same statistics everywhere

@@ -24,7 +24,7 @@ from synthscope.detectors.base import Detector
 from synthscope.detectors.drct import DrctConvNext
 from synthscope.detectors.hub import load_detector, read_config
 from synthscope.detectors.published import PUBLISHED, import_checkpoint, names_that_fit, published_table
-from synthscope.detectors.published.convert import misfit
+from synthscope.detectors.published.convert import misfit, other_constant
 from synthscope.detectors.published.files import read_checkpoint
 from synthscope.detectors.univfd import ClipProbe
 from synthscope.errors import SynthscopeError, UsageError
@@ -146,8 +146,9 @@ def test_ssp_scores_its_patch_with_the_opposite_sign(files: list[str], tmp_path:
     trained(network, lambda _: ssp.p_ai(network, patches[WIDE]), "", head=0.1)
     torch.save(network.state_dict(), tmp_path / "published.pth")
     detector = load_detector(import_checkpoint(tmp_path / "published.pth", as_="ssp", out=tmp_path / "detector"))
-    other = network.state_dict() | {"srm.kernel": network.srm.kernel.flip(0)}
-    refused(other, tmp_path, "other values for srm.kernel, so a variant of the code wrote it", as_="ssp")
+    net, state = detector.get_submodule("net"), network.state_dict()
+    assert other_constant(state, net) is None
+    assert other_constant(state | {"srm.kernel": state["srm.kernel"].flip(0)}, net) == "srm.kernel"
     for file, patch in zip(files, patches, strict=True):
         chosen = detector.preprocess(read_rgb(file)).permute(1, 2, 0).numpy()
         assert chosen.shape == (32, 32, 3) and ssp.texture(chosen) <= ssp.texture(patch)

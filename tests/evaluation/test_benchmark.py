@@ -3,45 +3,22 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
-from PIL import Image
 
 from synthscope.config import load_recipe, recipe_names
 from synthscope.errors import SynthscopeError, UsageError
-from synthscope.evaluation.benchmark import BenchmarkConfig, benchmark, print_tables
+from synthscope.evaluation.benchmark import BenchmarkConfig, benchmark, print_tables, read_failures
 from synthscope.evaluation.score import write_scores
-
-VIEW = "crop:size=32|jpeg:q=96"
-ROW = {
-    "recipe": "cpu_small",
-    "subsets": ["one"],
-    "overrides": ["detector.input.crop=32", "steps=2", "batch_size=4", "data.holdout=0.25"],
-}
+from synthscope.evaluation.tables import cross_generator_matrix
+from synthscope.report.html import write_report
+from synthscope.schema import SCORES, conform
+from tests.evaluation.tiny_worlds import ROW, VIEW, build_world, config
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Two generators with smooth real and striped AI images, in the GenImage layout."""
-    root, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
-    for subset in ("one", "two"):
-        for split, n in (("train", 8), ("val", 3)):
-            for kind in ("ai", "nature"):
-                place = root / subset / split / kind
-                place.mkdir(parents=True)
-                for i in range(n):
-                    pixels = rng.integers(90, 160, (36, 40, 3), dtype=np.uint8)
-                    pixels[:, :: 2 if kind == "ai" else 40] //= 2
-                    Image.fromarray(pixels).save(place / (f"00{i}_x_0000{i}.png" if kind == "ai" else f"{i}.JPEG"))
-    return f"genimage:{root}"
-
-
-def config(**changes: object) -> BenchmarkConfig:
-    return BenchmarkConfig.model_validate(
-        {"title": "t", "train": [ROW], "views": ["none", VIEW], "resamples": 100, "conditions": ["none", "jpeg:q=50"]}
-        | changes
-    )
+    return build_world(tmp_path_factory.mktemp("images"))
 
 
 def test_matrix_of_views_conditions_and_detectors(
@@ -101,14 +78,128 @@ def test_shared_real_images_and_odd_names(source: str, tmp_path: Path) -> None:
 
 
 def test_mistakes_are_sentences(source: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="Did you mean one"):
+    with pytest.raises(UsageError, match="Did you mean one"):  # nothing else is left to test
         benchmark(config(train=[ROW | {"subsets": ["onee"]}]), tmp_path, source=source)
     with pytest.raises(UsageError, match="Expected images to run on"):
         benchmark(config(), tmp_path)
     with pytest.raises(UsageError, match="Expected detectors to train or to test"):
-        benchmark(config(train=[]), tmp_path, source=source)
+        benchmark(config(train=[], floors=["metadata", "spectrum_lr"]), tmp_path, source=source)
     with pytest.raises(SynthscopeError, match="split=test"):
         benchmark(config(test_where="split=test"), tmp_path, source=source)
+    with pytest.raises(UsageError, match="Did you mean cpu_small"):  # before anything is trained
+        benchmark(config(train=[ROW, ROW | {"recipe": "cpu_smal"}]), tmp_path / "typo", source=source)
+    assert not (tmp_path / "typo" / "detectors").exists()
+
+
+def test_what_fails_is_told_and_the_rest_goes_on(
+    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A generator that is absent, one with a single file, a loss that explodes, a folder without weights."""
+    alone = Path(source.removeprefix("genimage:")) / "one" / "train"
+    images = tmp_path / "images"
+    for subset, kinds in {"one": ("ai", "nature"), "single": ("ai",)}.items():
+        for kind in kinds:
+            (images / subset / "train" / kind).mkdir(parents=True)
+            for file in sorted((alone / kind).iterdir())[: 8 if subset == "one" else 1]:
+                (images / subset / "train" / kind / file.name).write_bytes(file.read_bytes())
+    val = Path(source.removeprefix("genimage:")) / "one" / "val"
+    (images / "one" / "val").symlink_to(val)
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text('{"name": "b", "architecture": "resnet5"}')
+    rows = [
+        ROW | {"subsets": ["absent", "one", "single"]},
+        ROW | {"overrides": [*ROW["overrides"], "name=exploding", "optimizer.lr=1.0e+30", "steps=9"]},  # type: ignore[misc]
+    ]
+    changed = config(
+        train=rows, views=["none"], detectors=[str(broken)], compare=[("cpu_small.one", "exploding.one")],
+        floors=["metadata", "spectrum_lr"], conditions=["none"],
+    )  # fmt: skip
+    table = benchmark(changed, tmp_path / "run", source=f"genimage:{images}")
+    kinds = table["detector"].str.split("@").list.first().unique().sort().to_list()
+    assert kinds == ["cpu_small.one", "metadata.one", "spectrum_lr.one"]
+    failures = {(row["step"], row["name"]): row["error"] for row in read_failures(tmp_path / "run")}
+    assert "got 'absent'" in failures["train", "cpu_small.absent"]
+    assert "0 real, 1 AI" in failures["train", "cpu_small.single"]
+    assert "finite" in failures["train", "exploding.one"]
+    assert "Did you mean" in failures["load", str(broken)]
+    assert "exploding.one" in failures["compare", "cpu_small.one − exploding.one"]
+    assert {name for step, name in failures if step == "train"} >= {"metadata.single", "spectrum_lr.single"}
+    settings = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert [row["name"] for row in settings["failures"]] == [name for _, name in failures]
+    told = capsys.readouterr().err
+    assert all(f"failed: {step} {name}: {error}" in told for (step, name), error in failures.items())
+    assert "failed: Expected" in write_report(tmp_path / "run").read_text().replace("<wbr>", "")
+
+    mended = config(train=[ROW], views=["none"], conditions=["none"])
+    benchmark(mended, tmp_path / "run", source=f"genimage:{images}")
+    assert read_failures(tmp_path / "run") == [] and not (tmp_path / "run" / "failures.json").exists()
+
+
+def test_an_error_that_nobody_foresaw_stops_one_detector_only(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from synthscope.training import fit
+
+    honest = fit.train
+
+    def train(recipe: fit.TrainConfig, manifest: pl.DataFrame, out: Path) -> Path:
+        if "two" in out.name:
+            raise RuntimeError("CUDA out of memory")
+        return honest(recipe, manifest, out)
+
+    monkeypatch.setattr(fit, "train", train)
+    rows = [ROW | {"subsets": ["*"]}]
+    table = benchmark(config(train=rows, views=["none"], conditions=["none"]), tmp_path, source=source)
+    assert table["train_set"].unique().to_list() == ["one"]
+    (failure,) = read_failures(tmp_path)
+    assert failure["name"] == "cpu_small.two" and "RuntimeError: CUDA out of memory" in str(failure["error"])
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_finished_run_does_no_work(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from synthscope.data import audit, images
+    from synthscope.evaluation import score
+
+    whole = config(floors=["metadata", "spectrum_lr"])
+    table = benchmark(whole, tmp_path, source=source)
+    times = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.name not in
+             {"run.json", "predictions.parquet", "training.json"} and file.is_file()}  # fmt: skip
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("work was done again")
+
+    for module, name in ((audit, "audit"), (score, "write_scores"), (images, "_to_rgb")):
+        monkeypatch.setattr(module, name, never)
+    assert benchmark(whole, tmp_path, source=source).equals(table)
+    assert times == {file: file.stat().st_mtime_ns for file in times} and len(times) > 20
+    with pytest.raises(AssertionError, match="work was done again"):  # other resamples are other scores
+        benchmark(whole.model_copy(update={"resamples": 101}), tmp_path, source=source)
+
+
+def test_scores_of_another_hand_are_replaced(source: str, tmp_path: Path) -> None:
+    small = config(views=["none"], conditions=["none"])
+    benchmark(small, tmp_path, source=source)
+    before = pl.read_parquet(tmp_path / "scores.parquet")
+    write_scores(tmp_path, by="generator", n_resamples=100)
+    benchmark(small, tmp_path, source=source)
+    assert pl.read_parquet(tmp_path / "scores.parquet").equals(before)
+
+
+def test_means_of_matrices_with_gaps_say_of_how_many() -> None:
+    base = {"view": "none", "condition": "none", "metric": "accuracy", "n_real": 50, "n_ai": 50, "n_error": 0}
+    rows = [
+        base | {"detector": f"{name}@1", "test_set": test, "value": value}
+        for name, values in {"a": (0.9, 0.7, 0.5), "b": (0.8, 0.6, None), "c": (None, None, None)}.items()
+        for test, value in zip(("ADM", "glide", "VQDM"), values, strict=True)
+    ]
+    scores = conform(pl.DataFrame(rows, infer_schema_length=None), SCORES, "the scores")
+    cells = {name: cells[-1] for name, cells in cross_generator_matrix(scores).rows}
+    assert (cells["a"].value, cells["a"].mark) == (pytest.approx(0.7), "")
+    assert (cells["b"].value, cells["b"].mark) == (pytest.approx(0.7), " (of 2)")
+    assert cells["c"].value is None
+    text = cross_generator_matrix(scores).to_text()
+    assert "70.0 (of 2)" in text and text.count("–") == 1 + 4
 
 
 @pytest.mark.parametrize("name", recipe_names("synthscope.evaluation"))
@@ -118,6 +209,6 @@ def test_shipped_recipes_are_valid_down_to_their_training_recipes(name: str) -> 
 
     recipe = load_recipe(BenchmarkConfig, name, package="synthscope.evaluation")
     assert [str(parse_recipe(view)) for view in recipe.views] == recipe.views
-    assert "none" in expand(recipe.conditions)
+    assert "none" in expand(recipe.conditions) and recipe.views[0] == "none" and len(recipe.views) == 2
     for row in recipe.train:
         load_recipe(TrainConfig, row.recipe, package="synthscope.training", overrides=row.overrides)

@@ -311,3 +311,12 @@ def test_same_run_same_page(small: Path) -> None:
     first = write_report(small).read_bytes()
     time.sleep(0.01)
     assert write_report(small).read_bytes() == first
+
+
+def test_published_figures_stand_beside_a_detector_of_genimage(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    made = {"resnet50.sd@11111111": "stable_diffusion_v_1_4"}
+    write_run(folder, make_predictions(folder, detectors=made, views=("none",)))
+    words = "".join(Page(write_report(folder).read_text()).words)
+    assert "Beside published figures" in words and "Grommelt et al." in words and "yours: resnet50.sd@11111111" in words
+    assert (folder / "tables" / "published_accuracy.md").is_file()

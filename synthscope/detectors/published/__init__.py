@@ -73,8 +73,8 @@ def import_checkpoint(
         raise SynthscopeError(f"Expected finite numbers for {key} in {file}, got nan or inf. Download the file again.")
     if key := other_constant(state, net):
         raise SynthscopeError(
-            f"Expected the published constants of {as_} in {file}, got other values for {key}, so a variant of the code "
-            f"wrote it. Score it with that code."
+            f"Expected the published constants of {as_} in {file}, got other values for {key}, so a variant of the "
+            f"code wrote it. Score it with that code."
         )
     if head_only:
         detector.load_pretrained()
