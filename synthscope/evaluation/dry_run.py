@@ -6,7 +6,6 @@ Nothing is trained and nothing is written. The hours extrapolate a probe of at m
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -30,7 +29,7 @@ def dry_run(config: BenchmarkConfig, out: str | Path, *, source: str | None = No
         config: The benchmark.
         out: Its run folder, where a sandbox is looked for; nothing is written.
         source: Images, as for ``benchmark``.
-        seconds: Of the probe, at most; 0 counts only.
+        seconds: Of the probe, about.
 
     Raises:
         UsageError: No images, or those of a sandbox that is not built yet.
@@ -43,11 +42,16 @@ def dry_run(config: BenchmarkConfig, out: str | Path, *, source: str | None = No
     absent = [path for path in probed["path"] if not Path(path).is_file()]
     if absent:
         text = f"No estimate of time: {len(absent)} of {probed.height} probed files are absent, such as {absent[0]}."
-    elif probed.is_empty() or seconds <= 0:
-        text = "No estimate of time: nothing was probed."
+    elif probed.is_empty():
+        text = "No estimate of time: there is no image to test on."
     else:
         text = estimate(work, measure(config, work, probed["path"].to_list(), seconds=seconds))
-    return "\n\n".join([f"{config.title}: what a run would do", *_counts(config, work, training, testing), text])
+    parts = [f"{config.title}: what a run would do", _images_table({"train": training, "test": testing})]
+    parts += [_trainings_table(work)] if work.trainings else []
+    parts += [_sums(work)]
+    if work.failures:
+        parts += ["\n".join(["Would fail:", *(f"  {failure.name}: {failure.sentence}" for failure in work.failures)])]
+    return "\n\n".join([*parts, text])
 
 
 def _source(config: BenchmarkConfig, out: Path, source: str | None) -> str:
@@ -59,37 +63,46 @@ def _source(config: BenchmarkConfig, out: Path, source: str | None) -> str:
     raise UsageError(f"Expected images to count, got {got}. Name a manifest or LAYOUT:PATH after the recipe.")
 
 
-def _counts(config: BenchmarkConfig, work: Work, training: pl.DataFrame, testing: pl.DataFrame) -> Iterator[str]:
+def _images_table(parts: dict[str, pl.DataFrame]) -> str:
     rows = []
-    for part, table in (("train", training), ("test", testing)):
+    for part, table in parts.items():
         for subset in [*in_order(table["subset"].drop_nulls().unique().sort().to_list()), None]:
             own = table.filter(pl.col("subset").eq_missing(subset))
-            real, bad = (own["label"] == 0).sum(), own["error"].count()
+            n_ai, bad = (own["label"] == 1).sum(), own["error"].count()
             if own.height:
-                rows.append((subset or "(every subset)", part, real, own.height - real, bad, total_bytes(own) / 1e9))
+                gigabytes = round(total_bytes(own) / 1e9, 3)
+                rows.append((subset or "(every subset)", part, own.height - n_ai, n_ai, bad, gigabytes))
     columns = ["subset", "part", "real", "AI", "unusable", "GB"]
-    yield plain_text(pl.DataFrame(rows, schema=columns, orient="row").with_columns(pl.col("GB").round(3)))
+    return plain_text(pl.DataFrame(rows, schema=columns, orient="row"))
+
+
+def _trainings_table(work: Work) -> str:
+    """A line for each training recipe, the sums over its subsets and views."""
     kinds: dict[str, list[TrainingWork]] = {}
     for one in work.trainings:
         kinds.setdefault(one.run.kind, []).append(one)
-    if kinds:
-        lines = [
-            (kind, len(ones), sum(one.images for one in ones), max(one.epochs for one in ones),
-             sum(one.steps for one in ones), ones[0].run.recipe.batch_size,
-             "at most" if ones[0].at_most else "closed form, one look" if ones[0].run.floor else "")
-            for kind, ones in kinds.items()
-        ]  # fmt: skip
-        heads = ["recipe", "detectors", "images", "epochs", "steps", "batch", "note"]
-        yield plain_text(pl.DataFrame(lines, schema=heads, orient="row"))
+    lines = [
+        (
+            kind,
+            len(ones),
+            sum(one.images for one in ones),
+            max(one.epochs for one in ones),
+            sum(one.steps for one in ones),
+            ones[0].run.recipe.batch_size,
+            "closed form, one look" if ones[0].run.floor else "at most" if ones[0].at_most else "",
+        )
+        for kind, ones in kinds.items()
+    ]
+    heads = ["recipe", "detectors", "images", "epochs", "steps", "batch", "note"]
+    return plain_text(pl.DataFrame(lines, schema=heads, orient="row"))
+
+
+def _sums(work: Work) -> str:
     read = sum(one.bytes for one in work.trainings) + sum(one.bytes for one in work.passes)
     decodes = sum(one.decodes for one in work.trainings) + sum(one.images for one in work.passes)
-    forwards = sum(one.forwards for one in work.passes)
-    yield (
+    return (
         f"Training: {len(work.trainings)} detectors, {sum(one.seen for one in work.trainings):,} images through them.\n"
-        f"Prediction: {forwards:,} forward passes of {sum(one.images for one in work.passes):,} decoded images, "
-        f"{len(config.views)} views.\n"
-        f"Decodes: {decodes:,}, and {work.audited:,} for the audit and file attributes. "
-        f"Bytes to read: {read / 1e9:.3f} GB, files that training keeps in memory counted once."
+        f"Prediction: {sum(one.forwards for one in work.passes):,} forward passes.\n"
+        f"Decodes: {decodes:,}, and {work.audited:,} for the audit and file attributes.\n"
+        f"Bytes to read: {read / 1e9:.3f} GB; what training keeps in memory is read once."
     )
-    if work.failures:
-        yield "\n".join(["Would fail:", *(f"  {failure.name}: {failure.sentence}" for failure in work.failures)])

@@ -82,14 +82,15 @@ def forward_rate(
 def step_rate(config: TrainConfig, detector: Detector, *, device: torch.device, seconds: float) -> float:
     """Seconds an image (all its views together) of a training step: forward, loss, backward, optimiser.
 
-    The batch is the recipe's, or as many of its images as the time allows.
+    Batches grow towards the recipe's. Where the time ends before, a straight line through the last two, whose constant
+    is what a step costs whatever its size, is read at the recipe's.
     """
     model = detector.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimizer, views = build_optimizer(config.optimizer, detector), config.augment.views
     dtype = autocast_dtype(config.precision, device)
-    most = max(2, min(MOST // views, config.batch_size // config.accumulate))
+    batch = max(2, config.batch_size // config.accumulate)
 
-    def probe(count: int, seconds: float) -> float:
+    def timed(count: int) -> float:
         images, targets = _noise(detector, views * count, device), (torch.arange(count, device=device) % 2).float()
 
         def step() -> None:
@@ -99,11 +100,26 @@ def step_rate(config: TrainConfig, detector: Detector, *, device: torch.device, 
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
-        return _seconds(step, device, seconds) / count
+        return _seconds(step, device, seconds / 8)
 
-    first = probe(2, seconds / 4)
-    count = min(most, max(2, int(seconds / 4 / first)))  # a warm-up and some repetitions must fit
-    return probe(count, seconds / 2)
+    end, counts = time.perf_counter() + seconds, [2]
+    times = [timed(2)]
+    while counts[-1] < min(batch, MOST // views) and time.perf_counter() + 8 * times[-1] < end:
+        counts.append(min(4 * counts[-1], batch, MOST // views))
+        times.append(timed(counts[-1]))
+    return at_batch(counts, times, batch) / batch
+
+
+def at_batch(counts: Sequence[int], times: Sequence[float], batch: int) -> float:
+    """Seconds of a step of ``batch`` images, on the line through the two largest measured ones.
+
+    >>> at_batch([2, 8], [0.3, 0.6], 32)
+    1.8
+    """
+    if len(counts) < 2 or counts[-1] == batch:
+        return times[-1] * batch / counts[-1]
+    slope = max((times[-1] - times[-2]) / (counts[-1] - counts[-2]), 0.0)
+    return round(times[-1] + slope * (batch - counts[-1]), 9)
 
 
 def _noise(detector: Detector, count: int, device: torch.device) -> torch.Tensor:

@@ -27,7 +27,7 @@ class TrainingWork:
     epochs: int
     steps: int
     decodes: int
-    bytes: int  # of files, read once
+    bytes: int  # to read from files
 
     @property
     def seen(self) -> int:
@@ -85,7 +85,7 @@ def count(config: BenchmarkConfig, training: pl.DataFrame, testing: pl.DataFrame
     predicted = [
         PassWork(view, rows.height, tuple(map(str, specs)), tuple(conditions), total_bytes(rows))
         for view in config.views
-        for rows, specs, conditions in passes(config, testing, tested, view)
+        for rows, specs, conditions in passes(config, testing.filter(pl.col("error").is_null()), tested, view)
     ]
     aligned = [view for view in config.views if view != "none"]
     audited = len(aligned) * sample(testing, ("subset", "label"), n=AUDITED).height
@@ -104,7 +104,8 @@ def _training_work(run: Training, train: pl.DataFrame, held_out: pl.DataFrame) -
     pixels = both.select((pl.col("width").cast(pl.Int64) * pl.col("height") * 3).sum()).item()
     kept = min(1.0, recipe.data.cache_megabytes * 2**20 / max(pixels, 1))
     decodes = round(images * (kept + (1 - kept) * epochs))
-    return TrainingWork(run, train.height, held_out.height, epochs, steps, decodes, total_bytes(both))
+    read = round(total_bytes(both) * decodes / images)
+    return TrainingWork(run, train.height, held_out.height, epochs, steps, decodes, read)
 
 
 def total_bytes(images: pl.DataFrame) -> int:

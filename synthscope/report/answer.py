@@ -81,9 +81,9 @@ def _floors(scores: pl.DataFrame, best: dict[str, Any], metric: str, view: str) 
             continue
         top = order.row(0, named=True)
         beaten = top["value"] < best["value"] if top["higher_is_better"] is not False else top["value"] > best["value"]
-        verdict = "" if beaten else ": the best detector does not beat this floor"
+        verdict = "" if beaten else ": the best detector does not beat it"
         where = f", learned on {pretty(top['train_set'])}," if top["train_set"] else ""
-        sentences.append(f"On the same images {what}{where} reaches {_value(top, metric, n=False)}{verdict}.")
+        sentences.append(f"The floor of {what}{where} is {_value(top, metric, n=False)}{verdict}.")
     return sentences
 
 

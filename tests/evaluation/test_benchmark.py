@@ -5,12 +5,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
+from typer.testing import CliRunner
 
+from synthscope.cli import app
 from synthscope.config import load_recipe, recipe_names
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.evaluation.benchmark import BenchmarkConfig, benchmark, print_tables, read_failures
 from synthscope.evaluation.score import write_scores
 from synthscope.evaluation.tables import cross_generator_matrix
+from synthscope.report.answer import missing
 from synthscope.report.html import write_report
 from synthscope.schema import SCORES, conform
 from tests.evaluation.tiny_worlds import ROW, VIEW, build_world, config
@@ -127,6 +131,8 @@ def test_what_fails_is_told_and_the_rest_goes_on(
     assert {name for step, name in failures if step == "train"} >= {"metadata.single", "spectrum_lr.single"}
     settings = json.loads((tmp_path / "run" / "run.json").read_text())
     assert [row["name"] for row in settings["failures"]] == [name for _, name in failures]
+    for failure, text in zip(settings["failures"], missing(settings["failures"]), strict=True):
+        assert failure["name"] in text and failure["error"] in text
     told = capsys.readouterr().err
     assert all(f"failed: {step} {name}: {error}" in told for (step, name), error in failures.items())
     assert "failed: Expected" in write_report(tmp_path / "run").read_text().replace("<wbr>", "")
@@ -134,6 +140,18 @@ def test_what_fails_is_told_and_the_rest_goes_on(
     mended = config(train=[ROW], views=["none"], conditions=["none"])
     benchmark(mended, tmp_path / "run", source=f"genimage:{images}")
     assert read_failures(tmp_path / "run") == [] and not (tmp_path / "run" / "failures.json").exists()
+
+
+def test_exit_code_is_3_where_something_is_missing(source: str, tmp_path: Path) -> None:
+    recipe, out = tmp_path / "r.yaml", tmp_path / "run"
+    recipe.write_text(yaml.safe_dump(config(views=["none"], conditions=["none"]).model_dump(mode="json")))
+    command = ["benchmark", "-c", str(recipe), "-o", str(out), source]
+    dry = CliRunner().invoke(app, [*command, "--dry-run"])
+    assert dry.exit_code == 0 and "Estimate for this machine" in dry.stdout and not out.exists()
+    assert CliRunner().invoke(app, command).exit_code == 0
+    some = CliRunner().invoke(app, [*command, "--set", "detectors=[nowhere]"])
+    assert some.exit_code == 3 and "Avg Acc. (%)" in some.stdout
+    assert some.stderr.splitlines()[-1].startswith("failed: load nowhere: Expected a detector folder, got nowhere")
 
 
 def test_an_error_that_nobody_foresaw_stops_one_detector_only(

@@ -60,7 +60,7 @@ def test_nothing_is_written_and_everything_is_said(source: str, tmp_path: Path) 
     assert ["cpu_small", "2", "24", "1", "4", "4"] in lines  # two views, 12 images, one epoch of two steps each
     assert "Would fail:" in text and "got 'absent'" in text
     assert "Estimate for this machine" in text and "images/s in training steps" in text
-    assert "Not included:" in text and "factor of two" in text
+    assert "Not included:" in text and "may be wrong twofold" in text
 
 
 def test_absent_files_give_counts_only(source: str, tmp_path: Path) -> None:

@@ -137,8 +137,8 @@ def test_floors_stand_below_the_detectors_and_never_win(source: str, tmp_path: P
     assert [floor_of(name) for name in ranked(scores, "accuracy", "none")["detector"]] == [None]
     sentences = " ".join(answer(scores))
     assert "images, cpu_small.one reaches" in sentences
-    assert "file attributes alone, learned on one, reaches 100.0" in sentences
-    assert "does not beat this floor" in sentences
+    assert "The floor of file attributes alone, learned on one, is 100.0" in sentences
+    assert "the best detector does not beat it." in sentences
 
 
 def test_rows_keep_the_names_of_their_training_sets_beside_floors() -> None:
