@@ -102,10 +102,10 @@ def step_rate(config: TrainConfig, detector: Detector, *, device: torch.device, 
 
         return _seconds(step, device, seconds / 8)
 
-    end, counts = time.perf_counter() + seconds, [2]
-    times = [timed(2)]
-    while counts[-1] < min(batch, MOST // views) and time.perf_counter() + 8 * times[-1] < end:
-        counts.append(min(4 * counts[-1], batch, MOST // views))
+    most, end = min(batch, max(MOST // views, 2)), time.perf_counter() + seconds
+    counts, times = [2], [timed(2)]
+    while counts[-1] < most and (len(counts) < 2 or time.perf_counter() + 8 * times[-1] < end):
+        counts.append(min(8 * counts[-1], most))
         times.append(timed(counts[-1]))
     return at_batch(counts, times, batch) / batch
 
