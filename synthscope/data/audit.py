@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 LIMIT = 0.60  # balanced accuracy above which results need the warning
 ATTRIBUTES = ("format", "size", "aspect", "jpeg_quality", "bytes_per_pixel")
 OVERALL = "overall"
-_MOST = 20_000  # images a class and subset; the interval is then within 0.005
-_MOST_DECODED = 1000
+MOST = 20_000  # images a class and subset; the interval is then within 0.005
+MOST_DECODED = 1000
 AUDIT = pl.Schema(
     {
         "subset": pl.String,  # or "overall", all images together
@@ -59,15 +59,15 @@ def audit(table: pl.DataFrame, *, by: str = "subset", seed: int = 0) -> pl.DataF
     """
     usable = table.filter(pl.col("error").is_null())
     viewed = bool((usable["view"].fill_null("none") != "none").any())
-    usable = sample(usable, (by, "label"), n=_MOST_DECODED if viewed else _MOST, seed=seed).sort("path")
+    usable = sample(usable, (by, "label"), n=MOST_DECODED if viewed else MOST, seed=seed).sort("path")
     view = "+".join(usable["view"].fill_null("none").unique().sort())
-    files = _measured(usable, seed) if viewed else usable
+    files = measure_viewed(usable, seed) if viewed else usable
     names = sorted(files.filter(pl.col("label") == 1)[by].drop_nulls().unique().cast(pl.String))
     shared = (pl.col("label") == 0) & (pl.col(by).is_null() | (pl.col(by).cast(pl.String) == "real"))
     parts = {name: files.filter((pl.col(by).cast(pl.String) == name) | shared) for name in names}
     rows = []
     for name, part in track((parts | {OVERALL: files}).items(), "auditing", total=len(parts) + 1, unit="subsets"):
-        features, labels = _features(part), part["label"].to_numpy()
+        features, labels = file_features(part), part["label"].to_numpy()
         for attributes in ("all", *ATTRIBUTES):
             chosen = {k: v for k, v in features.items() if attributes in ("all", k.split("=")[0])}
             rows.append((name, view, attributes, *_score(chosen, labels, seed)))
@@ -94,7 +94,7 @@ def warning(table: pl.DataFrame) -> str | None:
     )
 
 
-def _measured(table: pl.DataFrame, seed: int) -> pl.DataFrame:
+def measure_viewed(table: pl.DataFrame, seed: int) -> pl.DataFrame:
     """The rows with the attributes of their images after the view, stored as JPEG 4:2:0 of quality 96."""
     from joblib import Parallel, cpu_count, delayed
 
@@ -127,7 +127,7 @@ def _stored(path: str, view: Recipe, seed: int) -> tuple[int, int, int] | None:
     return rgb.shape[1], rgb.shape[0], file.tell()
 
 
-def _features(files: pl.DataFrame) -> dict[str, np.ndarray]:
+def file_features(files: pl.DataFrame) -> dict[str, np.ndarray]:
     """Name -> float64 ``(n,)``; formats as one column each, a missing JPEG quality as -1."""
     if files["width"].null_count() or files["format"].null_count():
         raise SynthscopeError(

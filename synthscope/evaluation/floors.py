@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from synthscope.data.audit import _MOST, _MOST_DECODED, _features, _measured
+from synthscope.data.audit import MOST, MOST_DECODED, file_features, measure_viewed
 from synthscope.data.manifest import check_two_classes, sample, with_view
 from synthscope.detectors.spectrum_lr import SpectrumLr
 from synthscope.evaluation.config import BenchmarkConfig
@@ -79,7 +79,7 @@ def metadata_floors(
         for subset in subsets:
             name = f"{METADATA}.{plain(subset)}{tag(config.views, view)}"
             images = with_view(of_subset(training, subset), view)
-            images = sample(images, ("label",), n=_MOST if view == "none" else _MOST_DECODED, seed=config.seed)
+            images = sample(images, ("label",), n=MOST if view == "none" else MOST_DECODED, seed=config.seed)
             call = partial(_learn_and_judge, name, images, tests, cache, subset=subset, seed=config.seed)
             table = attempt(call, failures, name=name, step="train", subset=subset, view=view)
             tables += [] if table is None else [table]
@@ -101,7 +101,7 @@ def measured(images: pl.DataFrame, cache: Path) -> pl.DataFrame:
         marked.filter(pl.col("error").is_null()).unique(_KEY, maintain_order=True).join(known, on=_KEY, how="anti")
     )
     for part in missing.iter_slices(_SLICE):
-        known = pl.concat([known, _measured(part, 0).select(*schema)])
+        known = pl.concat([known, measure_viewed(part, 0).select(*schema)])
         with whole_file(cache) as temporary:
             known.write_parquet(temporary)
     seen = marked.drop(_MEASURED).join(known, on=_KEY, how="left", maintain_order="left")
@@ -130,10 +130,10 @@ def metadata_floor(
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     usable = pl.col("error").is_null() & pl.all_horizontal(pl.col("width", "height", "format", "bytes").is_not_null())
-    train = sample(training.filter(usable), ("label",), n=_MOST, seed=seed).sort("path")
+    train = sample(training.filter(usable), ("label",), n=MOST, seed=seed).sort("path")
     check_two_classes(train, f"the measured training images of {subset}")
     known = testing.filter(usable)
-    features = np.column_stack(list(_features(pl.concat([train, known])).values()))
+    features = np.column_stack(list(file_features(pl.concat([train, known])).values()))
     labels = train["label"].to_numpy()
     model = HistGradientBoostingClassifier(
         max_iter=50, max_depth=3, min_samples_leaf=min(20, max(1, len(labels) // 10)), early_stopping=False,

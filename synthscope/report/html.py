@@ -20,7 +20,7 @@ from synthscope.evaluation.published.beside import beside
 from synthscope.evaluation.tables import audit_table, difference_table, tables_of
 from synthscope.evaluation.wording import views_of
 from synthscope.report import curves, figures, grids
-from synthscope.report.answer import answer, headline_metric, ranked
+from synthscope.report.answer import answer, headline_metric, missing, ranked
 from synthscope.report.gallery import galleries
 from synthscope.report.names import distinct, metric_name, view_names
 from synthscope.report.run import Run, detector_facts, image_facts, read_run, test_column
@@ -114,7 +114,7 @@ def _contents(run: Run, folder: Path) -> dict[str, Any]:
     tabs = _tabs(scores)
     leaders = distinct(ranked(scores, metric, raw), "detector") or distinct(scores, "detector")
     return {
-        "answer": answer(scores),
+        "answer": answer(scores) + missing(run.failures),
         "warnings": [text for _, rows in run.audit.group_by("view", maintain_order=True) if (text := warning(rows))],
         "recipes": [(word, view) for view, word in words.items() if view != "none"],
         "views": grids.views(scores, metric),

@@ -93,7 +93,7 @@ def test_attributes_after_a_view_are_measured_once(
     seen = measured(with_view(images, VIEW), cache)
     assert seen.columns == images.columns and seen["path"].equals(images["path"])
     assert set(seen["format"]) == {"JPEG"} and set(seen["width"]) == {32} == set(seen["height"])
-    monkeypatch.setattr(floors, "_measured", lambda *_: pytest.fail("measured twice"))
+    monkeypatch.setattr(floors, "measure_viewed", lambda *_: pytest.fail("measured twice"))
     assert measured(with_view(images, VIEW), cache).equals(seen)
     assert measured(with_view(images.head(5), VIEW), cache).equals(seen.head(5))
 
