@@ -13,9 +13,12 @@ from typing import Annotated
 import typer
 
 from synthscope.cli.analyze import analyze
+from synthscope.cli.annotate import annotate
 from synthscope.cli.arguments import Out, Overrides, Source, View, Where, Workers, exit_with_unreadable, load
 from synthscope.cli.data import data
 from synthscope.cli.detectors import detectors
+from synthscope.cli.explain import explain_command
+from synthscope.cli.xaigd import xaigd_metrics
 from synthscope.errors import SynthscopeError, UsageError
 
 app = typer.Typer(
@@ -26,7 +29,10 @@ app = typer.Typer(
 )
 app.add_typer(data, name="data")
 app.add_typer(analyze, name="analyze")
+app.add_typer(annotate, name="annotate")
 app.add_typer(detectors, name="detectors")
+app.add_typer(xaigd_metrics, name="xaigd-metrics")
+app.command("explain")(explain_command)
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ LAYOUTS.register("cnndetection", "synthscope.data.layouts.folders:cnndetection")
 LAYOUTS.register("imagefolder", "synthscope.data.layouts.folders:imagefolder")
 LAYOUTS.register("csv", "synthscope.data.layouts.tables:csv_table")
 LAYOUTS.register("parquet", "synthscope.data.layouts.tables:parquet_table")
+LAYOUTS.register("xaigd", "synthscope.data.layouts.xaigd:xaigd")
 
 _BLOCK = 8192  # rows measured, then written, at a time
 _CHUNK = 512  # files a worker process measures at a time

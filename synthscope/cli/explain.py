@@ -1,0 +1,57 @@
+"""``synthscope explain``: heatmaps of detectors, and how well they find annotated artifacts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from synthscope.cli.arguments import Out, Source, View, Where, exit_with_unreadable, load
+
+
+def explain_command(
+    source: Source,
+    detector: Annotated[list[str], typer.Option("-d", "--detector", help="Detector folder, local-dir: or hf-hub:.")],
+    explainer: Annotated[
+        list[str],
+        typer.Option(
+            "-e",
+            "--explainer",
+            help="gradcam | gradcam++ | layercam | attn_rollout | grad_rollout | chefer | integrated_gradients | "
+            "input_x_grad | occlusion | rise | patch_logits, with options as in gradcam:layer=net.layer3",
+        ),
+    ],
+    out: Out,
+    degrade: Annotated[list[str] | None, typer.Option(help='Recipes: none, genimage, "jpeg:q=65|lr:112" …')] = None,
+    annotations: Annotated[str | None, typer.Option(help="Annotations: a .parquet table, or FORMAT:PATH.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images that an explainer gets at once.")] = 8,
+    workers: Annotated[int, typer.Option("-j", "--workers", min=1, help="Threads that prepare and score.")] = 2,
+    seed: int = 0,
+    view: View = None,
+    where: Where = None,
+) -> None:
+    """Heatmaps of images, scored against annotations and across degradations. Resumable."""
+    from synthscope.data.annotations import load_annotations
+    from synthscope.data.degrade import expand
+    from synthscope.evaluation.explanation_scores import write_explanation_scores
+    from synthscope.evaluation.explanation_summary import headline
+    from synthscope.evaluation.explanation_values import check_conditions
+    from synthscope.evaluation.interpretability import explain
+    from synthscope.evaluation.tables import plain_text
+
+    conditions = expand(degrade or ["none"])
+    scored = annotations is not None or len(conditions) > 1
+    if scored:
+        check_conditions(conditions)
+    regions = load_annotations(annotations) if annotations else None
+    images = load(source, where, view)
+    table = explain(
+        images, list(detector), list(explainer), out=out, conditions=conditions, batch_size=batch_size,
+        workers=workers, seed=seed,
+    )  # fmt: skip
+    print(out / "explanations.parquet")
+    if scored:
+        scores = write_explanation_scores(out, regions, workers=workers, seed=seed)
+        print(out / "explanation_scores.parquet")
+        print(plain_text(headline(scores)))
+    exit_with_unreadable(table)

@@ -1,0 +1,16 @@
+"""Regions that people marked in images: taxonomy, table, masks, import and export, agreement, checks."""
+
+from synthscope.data.annotations.masks import image_masks, region_mask
+from synthscope.data.annotations.records import ANNOTATIONS, load_annotations, save_annotations
+from synthscope.data.annotations.taxonomy import CATEGORIES, LEVELS, Category
+
+__all__ = [
+    "ANNOTATIONS",
+    "CATEGORIES",
+    "LEVELS",
+    "Category",
+    "image_masks",
+    "load_annotations",
+    "region_mask",
+    "save_annotations",
+]
