@@ -70,6 +70,7 @@ def train_command(
     source: Source,
     config: Annotated[str, typer.Option("-c", "--config", help="Name of a recipe, or a .yaml file.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Detector folder to write.")],
+    annotations: Annotated[str | None, typer.Option(help="Artifact regions, for artifact_vit's recipes.")] = None,
     overrides: Overrides = None,
     view: View = None,
     where: Where = None,
@@ -78,7 +79,8 @@ def train_command(
     from synthscope.config import load_recipe
     from synthscope.training.fit import TrainConfig, train
 
-    recipe = load_recipe(TrainConfig, config, package="synthscope.training", overrides=overrides)
+    given = [*(overrides or []), *([f"annotations={annotations}"] if annotations else [])]
+    recipe = load_recipe(TrainConfig, config, package="synthscope.training", overrides=given)
     folder = train(recipe, load(source, where, view), out)
     if os.environ.get("RANK", "0") == "0":  # one of several processes under torchrun speaks
         print(folder)

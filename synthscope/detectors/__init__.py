@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from synthscope.detectors.base import Detector
 
 DETECTORS: Registry[type[Detector]] = Registry("detector")
+DETECTORS.register("artifact_vit", "synthscope.detectors.artifact_vit:ArtifactVit")
 DETECTORS.register("cnn_small", "synthscope.detectors.cnn_small:CnnSmall")
 DETECTORS.register("cnnspot", "synthscope.detectors.cnnspot:CnnSpot")
 DETECTORS.register("deit_s", "synthscope.detectors.backbones:DeitS")

@@ -121,9 +121,7 @@ def _contents(run: Run, folder: Path) -> dict[str, Any]:
         "tabs": [(metric_name(name), [grids.matrix(scores, name, view) for view in views]) for name in tabs],
         "every_metric": [grids.all_metrics(scores, view) for view in views],
         "degraded": [grid for view in views if (grid := grids.degraded(scores, tabs[0], view)).rows],
-        "published": [
-            grids.of_table(table) for view in views for table in beside(scores, metric=tabs[0], view=view)
-        ],
+        "published": [grids.of_table(table) for view in views for table in beside(scores, metric=tabs[0], view=view)],
         "differences": [grids.differences(run.differences, view) for view in views_of(run.differences)],
         "audit": [
             (words.get(view, view), rows.rows(named=True))

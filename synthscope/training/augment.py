@@ -1,7 +1,8 @@
 """Augmentations of one image, uint8 ``(H, W, 3)`` in and out, each with an explicit generator.
 
-A step is a configuration that can be called: recipes list them as ``{step: hflip, p: 0.5}``. ``crop`` is the side of
-the detector's input, which steps without a ``size`` of their own aim at.
+Channels behind the third are masks: they follow the geometry, with the nearest pixel, and nothing else. A step is a
+configuration that can be called: recipes list them as ``{step: hflip, p: 0.5}``. ``crop`` is the side of the
+detector's input, which steps without a ``size`` of their own aim at.
 """
 
 from __future__ import annotations
@@ -173,7 +174,8 @@ class RandomErasing(Config):
                 top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
                 noise = rng.normal(np.multiply(IMAGENET_MEAN, 255), np.multiply(IMAGENET_STD, 255), (h, w, 3))
                 rgb = rgb.copy()
-                rgb[top : top + h, left : left + w] = noise.round().clip(0, 255).astype(np.uint8)
+                rgb[top : top + h, left : left + w] = 0  # nothing of an artifact is left to see
+                rgb[top : top + h, left : left + w, :3] = noise.round().clip(0, 255).astype(np.uint8)
                 return rgb
         return rgb
 
@@ -189,12 +191,13 @@ class BlurJpeg(Config):
 
     def __call__(self, rgb: np.ndarray, rng: np.random.Generator, crop: int) -> np.ndarray:
         """Blur and compress."""
+        rgb, masks = rgb[..., :3], rgb[..., 3:]
         if rng.random() < self.blur_prob:
             rgb = gaussian_blur(rgb, float(rng.uniform(*self.sigma)))
         if rng.random() < self.jpg_prob:
             quality = int(rng.integers(self.quality[0], self.quality[1] + 1))
             rgb = (_jpeg_cv2, _jpeg_pil)[int(rng.integers(2))](rgb, quality)
-        return rgb
+        return np.dstack([rgb, masks]) if masks.size else rgb
 
 
 Step = Annotated[
@@ -241,8 +244,21 @@ def _jpeg_pil(rgb: np.ndarray, quality: int) -> np.ndarray:
 
 
 def _resized(rgb: np.ndarray, height: int, width: int, interpolation: Interpolation) -> np.ndarray:
+    rgb, masks = rgb[..., :3], rgb[..., 3:]
     pixels = torch.from_numpy(np.require(rgb, requirements=["C", "W"])).permute(2, 0, 1)
-    return resize(pixels, height, width, interpolation).permute(1, 2, 0).numpy()
+    rgb = resize(pixels, height, width, interpolation).permute(1, 2, 0).numpy()
+    return np.dstack([rgb, nearest(masks, height, width)]) if masks.size else rgb
+
+
+def nearest(masks: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Masks ``(H, W, C)`` at another size: every pixel takes the value at its centre, so that they stay on the image.
+
+    >>> nearest(np.arange(4).reshape(1, 4, 1), 1, 2)[0, :, 0].tolist()
+    [1, 3]
+    """
+    sides = zip((height, width), masks.shape[:2], strict=True)
+    rows, columns = ((2 * np.arange(new) + 1) * old // (2 * new) for new, old in sides)
+    return masks[rows[:, None], columns]
 
 
 @cache

@@ -21,17 +21,26 @@ from synthscope.runtime import seed_for, tune_allocator
 from synthscope.training.augment import augment
 from synthscope.training.config import Augmentation
 from synthscope.training.data import Rows
+from synthscope.training.masks import Targets
 
 Token = tuple[int, int, int]  # epoch, row, repeat
 Sample = tuple[int, int, np.ndarray | None]  # row, label, uint8 (V, h, w, 3); None = unreadable
-Batch = tuple[Tensor, Tensor, Tensor]  # rows int64 (B,), labels float32 (B,), images uint8 (V * B, 3, h, w)
+# rows int64 (B,), labels float32 (B,), images uint8 (V * B, 3, h, w), or (B, 4, h, w) with targets of the masks
+Batch = tuple[Tensor, Tensor, Tensor]
 
 
 class Images(Dataset[Sample]):
     """Decoded, viewed and transformed images. Decoded ones stay in memory until ``budget`` bytes are full."""
 
-    def __init__(self, rows: Rows, transform: Callable[[np.ndarray, Token], np.ndarray], *, budget: int) -> None:
-        self.rows, self.transform, self.room = rows, transform, budget
+    def __init__(
+        self,
+        rows: Rows,
+        transform: Callable[[np.ndarray, Token], np.ndarray],
+        *,
+        budget: int,
+        targets: Targets | None = None,
+    ) -> None:
+        self.rows, self.transform, self.room, self.targets = rows, transform, budget, targets
         self._cache: dict[int, np.ndarray] = {}
 
     def __getitem__(self, token: Token) -> Sample:
@@ -47,6 +56,8 @@ class Images(Dataset[Sample]):
         if (cached := self._cache.get(row)) is not None:
             return cached
         rgb = read_viewed(self.rows.paths[row], parse_recipe(self.rows.views[row]))
+        if self.targets is not None and self.rows.regions is not None:
+            rgb = self.targets(rgb, self.rows.regions[row], self.rows.keys[row])
         if rgb.nbytes <= self.room:
             self.room -= rgb.nbytes
             self._cache[row] = rgb

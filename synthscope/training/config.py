@@ -7,7 +7,8 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from synthscope.config import Config
-from synthscope.training.augment import Step
+from synthscope.training.alignment import Align
+from synthscope.training.augment import RandAugment, SimplestPatch, Step
 from synthscope.training.losses import Loss
 from synthscope.training.mix import Mix
 from synthscope.training.schedule import Schedule
@@ -72,11 +73,27 @@ class TrainConfig(Config):
     accumulate: int = Field(default=1, ge=1)  # micro-batches an optimiser step
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     ema: float | None = Field(default=None, gt=0, lt=1)  # decay of the averaged weights that are judged and kept
-    select_on: Literal["balanced_accuracy", "loss"] = "balanced_accuracy"  # of the held-out images, every epoch
+    select_on: Literal["balanced_accuracy", "loss", "iou"] = "balanced_accuracy"  # of the held-out images, every epoch
     stop_after: int | None = Field(default=None, ge=1)  # epochs without a better held-out figure
     seed: int = 0
     checkpoint_minutes: float = Field(default=10.0, gt=0)  # also at the end of every epoch
     licence: str | None = None  # of the weights, which the training images may bind; for the model card
+    task: Literal["authenticity", "artifacts", "both"] = "authenticity"  # what the losses are of; X-AIGD's AJ and PAD
+    artifact_weight: float = Field(default=1.0, gt=0)  # of the loss of the artifact masks
+    annotations: str | None = None  # table of artifact regions; read where the task or the alignment needs masks
+    init_from: str | None = None  # detector folder whose backbone's weights to start from
+    freeze: Literal["none", "backbone"] = "none"
+    align: Align | None = Field(default=None, validate_default=True)
+
+    @property
+    def aligned(self) -> Align | None:
+        """The alignment term, None where there is none or its source is."""
+        return self.align if self.align is not None and self.align.source != "none" else None
+
+    @property
+    def uses_masks(self) -> bool:
+        """Whether training looks at artifact annotations."""
+        return self.task != "authenticity" or self.aligned is not None
 
     @field_validator("steps")
     @classmethod
@@ -96,3 +113,23 @@ class TrainConfig(Config):
         if augment.views > 1 and augment.mix:
             raise ValueError("augment.mix cannot be combined with loss jsd")
         return loss
+
+    @field_validator("align")
+    @classmethod
+    def _masks_can_follow(cls, align: Align | None, info: ValidationInfo) -> Align | None:
+        told = info.data
+        aligned = align is not None and align.source != "none"
+        if aligned and told.get("task") == "artifacts":
+            raise ValueError("align needs the logit of an authenticity head: task authenticity or both")
+        if aligned and told.get("freeze") == "backbone":
+            raise ValueError("align changes the backbone's attention and needs freeze none")
+        if told.get("select_on") == "iou" and told.get("task") == "authenticity":
+            raise ValueError("select_on iou needs task artifacts or both")
+        augment = told.get("augment", Augmentation())
+        if not aligned and told.get("task", "authenticity") == "authenticity":
+            return align
+        if augment.mix or augment.views > 1:
+            raise ValueError("masks need augment.mix null and augment.views 1")
+        if lost := [step.step for step in augment.steps if isinstance(step, RandAugment | SimplestPatch)]:
+            raise ValueError(f"masks cannot follow the augmentation {lost[0]}")
+        return align

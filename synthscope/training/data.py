@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -21,6 +23,7 @@ class Rows:
     keys: list[str]  # what random draws are seeded by; they don't depend on where the images lie
     labels: list[int]
     views: list[str]
+    regions: list[list[dict[str, Any]] | None] | None = None  # annotated artifacts; None = not annotated
 
 
 def choose(manifest: pl.DataFrame, data: Data) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -55,7 +58,8 @@ def choose(manifest: pl.DataFrame, data: Data) -> tuple[pl.DataFrame, pl.DataFra
 
 def rows_of(table: pl.DataFrame) -> Rows:
     """Lists of the columns that training needs."""
-    return Rows(*(table[column].to_list() for column in ("path", "key", "label", "view")))
+    columns = ("path", "key", "label", "view", *(("regions",) if "regions" in table.columns else ()))
+    return Rows(*(table[column].to_list() for column in columns))
 
 
 def manifest_digest(*tables: pl.DataFrame) -> str:
@@ -64,5 +68,8 @@ def manifest_digest(*tables: pl.DataFrame) -> str:
     for table in tables:
         for part in table.select("key", "label", "subset", "view", "group").iter_slices(100_000):
             digest.update(part.write_csv(include_header=False).encode())
+        if "regions" in table.columns:
+            moved = table["regions"].list.eval(pl.element().struct.with_fields(path=pl.lit(None)))
+            digest.update(json.dumps(moved.to_list()).encode())
         digest.update(b"\0")
     return digest.hexdigest()

@@ -18,6 +18,7 @@ import polars as pl
 import torch
 
 from synthscope import runtime
+from synthscope.detectors.artifact_vit import ArtifactVit
 from synthscope.detectors.base import Calibration, Detector, TrainedOn
 from synthscope.detectors.card import model_card
 from synthscope.detectors.hub import create_detector, save_detector
@@ -30,8 +31,10 @@ from synthscope.training.data import choose, manifest_digest
 from synthscope.training.distributed import World, autocast_dtype, processes
 from synthscope.training.feeds import feeds
 from synthscope.training.folder import claim, fingerprint
-from synthscope.training.held_out import held_out_figures, held_out_logits
+from synthscope.training.held_out import held_out_figures, held_out_logits, held_out_masks
+from synthscope.training.masks import annotate
 from synthscope.training.mix import mix_batch
+from synthscope.training.objective import Objective, prepare
 from synthscope.training.schedule import learning_rate
 from synthscope.training.state import State
 
@@ -58,6 +61,8 @@ def train(config: TrainConfig, manifest: pl.DataFrame, out: str | Path, *, resum
     runtime.tune_allocator()
     folder = Path(out)
     parts = choose(manifest, config.data)
+    if config.uses_masks:
+        parts = annotate(parts, config.annotations)
     with processes() as world, torch.random.fork_rng(devices=[world.device] if world.device.type == "cuda" else []):
         if claim(folder, config, manifest_digest(*parts), world=world) and resume:
             return folder
@@ -85,12 +90,13 @@ class Run:
         detector = create_detector(
             choice.architecture, name=config.name, options=choice.options, input=choice.input, seed=config.seed
         )
+        prepare(detector, config)
         self.feeds = feeds(config, parts, detector, world=world)
         self.epochs = config.epochs or math.ceil((config.steps or 0) / self.feeds.batches.steps)
         detector.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         scaler = torch.amp.GradScaler(world.device.type, enabled=self.dtype == torch.float16)
         self.state = State(config, detector, scaler)
-        self.model = world.wrap(detector)
+        self.model = world.wrap(Objective(detector, config, self.dtype))
 
     def fit(self) -> None:
         """Epochs until the end, or until the held-out figure says stop."""
@@ -139,16 +145,15 @@ class Run:
         lr = self._learning_rate()
         for group in state.optimizer.param_groups:
             group["lr"] = lr
-        for number, (_, labels, images) in enumerate(batches):
+        for number, (rows, labels, images) in enumerate(batches):
             images, targets = images.to(world.device, non_blocking=True), labels.to(world.device, non_blocking=True)
             if config.augment.mix is not None:
                 rng = np.random.default_rng(seed_for("mix", *position, number))
                 images, targets = mix_batch(images, targets, mix=config.augment.mix, rng=rng)
             last = number == len(batches) - 1
             with nullcontext() if last or world.size == 1 else self.model.no_sync():  # type: ignore[operator]
-                with torch.autocast(world.device.type, self.dtype, enabled=self.dtype is not None):
-                    logits = self.model(images)
-                loss = config.loss(logits.float().view(config.augment.views, -1), targets)
+                known = None if self.feeds.annotated is None else self.feeds.annotated[rows].to(world.device)
+                loss = self.model(images, targets, known)
                 # a process's share may be one image smaller: weigh by images, so that their number changes nothing
                 weight = len(labels) * world.size / self.feeds.batches.batch_images(state.step)
                 state.scaler.scale(loss * weight).backward()
@@ -186,6 +191,7 @@ class Run:
         done = sum(self.feeds.batches.batch_images(step) for step in range(self._first, state.step))
         sums = self.world.gather((state.loss_sum, state.seen))
         figures = held_out_figures(self.feeds.held_out_labels, self._score(state.judged, self.dtype))
+        figures |= self._score_masks(state.judged, self.dtype)
         line = {
             "epoch": state.epoch + 1,
             "loss": sum(loss for loss, _ in sums) / max(sum(seen for _, seen in sums), 1),
@@ -194,7 +200,7 @@ class Run:
             **{f"held_out_{key}": value for key, value in figures.items()},
         }
         state.log.append(line)
-        chosen = figures["balanced_accuracy"] if self.config.select_on == "balanced_accuracy" else -figures["loss"]
+        chosen = -figures["loss"] if self.config.select_on == "loss" else figures[self.config.select_on]
         state.keep_if_best((chosen, -figures["loss"]))
         if self.config.schedule.name == "plateau_drop":
             state.plateau.update(chosen)
@@ -211,6 +217,13 @@ class Run:
         labels, images = self.feeds.held_out_labels, self.feeds.held_out
         return held_out_logits(detector, images, count=len(labels), world=self.world, dtype=dtype)
 
+    def _score_masks(self, detector: Detector, dtype: torch.dtype | None) -> dict[str, float]:
+        known = self.feeds.held_out_annotated
+        if known is None or not isinstance(detector, ArtifactVit) or self.config.task == "authenticity":
+            return {}
+        ai = known.numpy() * self.feeds.held_out_labels > 0
+        return held_out_masks(detector, self.feeds.held_out, chosen=ai, world=self.world, dtype=dtype)
+
     def _save_checkpoint(self) -> None:
         if self.world.rank == 0:
             self.state.save(self.checkpoint, self.fingerprint)
@@ -220,7 +233,7 @@ class Run:
         detector = self.state.detector
         detector.load_state_dict(self.state.best.weights)
         logits = self._score(detector, None)
-        figures = held_out_figures(self.feeds.held_out_labels, logits)
+        figures = held_out_figures(self.feeds.held_out_labels, logits) | self._score_masks(detector, None)
         known = np.isfinite(logits)
         temperature, bias = fit_temperature(self.feeds.held_out_labels[known], logits[known])
         update = {

@@ -7,19 +7,22 @@ import json
 from pathlib import Path
 from typing import Any
 
-from synthscope.detectors.hub import CONFIG
+from synthscope.detectors.hub import CONFIG, read_config
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import whole_file
 from synthscope.training.config import TrainConfig
 from synthscope.training.distributed import World
 
 RUN = "training.json"
-UNSEEN: Any = {"data": {"workers", "cache_megabytes"}, "checkpoint_minutes": True}  # keys that never change results
+# keys that never change results; what the annotations say is in the digest of the images
+UNSEEN: Any = {"data": {"workers", "cache_megabytes"}, "checkpoint_minutes": True, "annotations": True}
 
 
 def fingerprint(config: TrainConfig, manifest_sha256: str) -> str:
     """Equal for two runs that must end with the same weights."""
     text = config.model_dump_json(exclude=UNSEEN) + manifest_sha256
+    if config.init_from is not None:
+        text += read_config(config.init_from).weights_sha256 or ""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -56,7 +59,8 @@ def claim(folder: Path, config: TrainConfig, manifest_sha256: str, *, world: Wor
 
 def _difference(theirs: dict[str, Any], mine: dict[str, Any]) -> str:
     before, now = _flat(theirs["config"]), _flat(mine["config"])
-    for key in sorted((before.keys() | now.keys()) - {"data.workers", "data.cache_megabytes", "checkpoint_minutes"}):
+    unseen = {"data.workers", "data.cache_megabytes", "checkpoint_minutes", "annotations"}
+    for key in sorted((before.keys() | now.keys()) - unseen):
         if before.get(key) != now.get(key):
             return f"{key} ({before.get(key)!r} there, {now.get(key)!r} here)"
     return "its images"

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from synthscope.detectors.artifact_vit import ArtifactVit, category_masks
 from synthscope.detectors.base import Detector
 from synthscope.training.distributed import World
+from synthscope.training.masks import category_targets
 
 
 @torch.no_grad()
@@ -22,10 +24,40 @@ def held_out_logits(
     mine: list[tuple[int, float]] = []
     for rows, _, pixels in images:
         with torch.autocast(world.device.type, dtype, enabled=dtype is not None):
-            logits = detector(pixels.to(world.device, non_blocking=True))
+            logits = detector(pixels[:, :3].to(world.device, non_blocking=True))
         mine += zip(rows.tolist(), logits.float().tolist(), strict=True)
     scored = dict(pair for part in world.gather(mine) for pair in part)
     return np.array([scored.get(row, math.nan) for row in range(count)])
+
+
+@torch.no_grad()
+def held_out_masks(
+    detector: ArtifactVit, images: DataLoader[Any], *, chosen: np.ndarray, world: World, dtype: torch.dtype | None
+) -> dict[str, float]:
+    """``iou`` and ``pix_f1`` of the artifact masks, whatever their category, from pixels counted over all images.
+
+    X-AIGD's category-agnostic figures, at the detector's input instead of the image's own size.
+
+    Args:
+        detector: With an artifact head.
+        images: Batches whose fourth channel holds the targets.
+        chosen: bool by row: the annotated AI-generated images.
+        world: Processes that share the images.
+        dtype: Of the cheap arithmetic.
+    """
+    detector.eval()
+    counts = np.zeros(3, np.int64)  # TP, FP, FN
+    for rows, _, pixels in images:
+        if not (here := torch.from_numpy(chosen[rows.numpy()])).any():
+            continue
+        pixels = pixels[here].to(world.device)
+        with torch.autocast(world.device.type, dtype, enabled=dtype is not None):
+            maps = detector.artifact_logits(pixels[:, :3])
+        found = category_masks(maps, detector.options.masks).any(1)
+        there = category_targets(pixels[:, 3]).any(1)
+        counts += [int(pair.sum()) for pair in (found & there, found & ~there, ~found & there)]
+    tp, fp, fn = np.sum(world.gather(counts), axis=0).tolist()
+    return {"iou": tp / max(tp + fp + fn, 1), "pix_f1": 2 * tp / max(2 * tp + fp + fn, 1)}
 
 
 def held_out_figures(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:

@@ -1,0 +1,112 @@
+"""What a step lowers: the losses of the image's label, of its artifact masks, and of where attention goes.
+
+A module of its own, because processes average the gradients of the one module that they call.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from synthscope.detectors.artifact_vit import ArtifactVit
+from synthscope.detectors.base import Detector
+from synthscope.detectors.hub import load_detector
+from synthscope.errors import UsageError
+from synthscope.explain.attention import attention_taps
+from synthscope.training.alignment import alignment_loss, class_attention, patch_fractions
+from synthscope.training.config import TrainConfig
+from synthscope.training.masks import REGION, artifact_loss, category_targets
+
+
+def prepare(detector: Detector, config: TrainConfig) -> None:
+    """Start ``detector``'s backbone from another detector and freeze it, as ``config`` says.
+
+    Raises:
+        UsageError: A task, an alignment or a transfer that the detector is not made for.
+    """
+    if not isinstance(detector, ArtifactVit):
+        if config.uses_masks or config.init_from or config.freeze != "none":
+            raise UsageError(
+                f"Expected architecture artifact_vit for task, align, init_from and freeze, got "
+                f"{detector.config.architecture!r}. Change detector.architecture."
+            )
+        return
+    if detector.options.task != config.task:
+        raise UsageError(
+            f"Expected detector.options.task {config.task!r}, which the run trains, got {detector.options.task!r}. "
+            f"Set both to the same."
+        )
+    if config.init_from is not None:
+        _take_backbone(detector, config.init_from)
+    if config.freeze == "backbone":
+        if config.init_from is None and detector.options.weights is None:
+            raise UsageError(
+                "Expected trained weights in a frozen backbone, got none. Set init_from or detector.options.weights."
+            )
+        detector.vit.requires_grad_(False)
+
+
+def _take_backbone(detector: ArtifactVit, folder: str) -> None:
+    source = load_detector(folder)
+    names = ArtifactVit.shape_options
+    ours = {name: getattr(detector.options, name) for name in names}
+    theirs = {name: source.config.options.get(name) for name in names}
+    if not isinstance(source, ArtifactVit) or ours != theirs:
+        raise UsageError(
+            f"Expected an artifact_vit with the backbone {ours} in init_from, got {source.config.architecture} with "
+            f"{theirs} in {folder}. Set detector.options to the same, or name another folder."
+        )
+    detector.load_backbone(source.vit.state_dict(), origin=folder)
+
+
+class Objective(nn.Module):
+    """``(images, targets, annotated)`` of a micro-batch -> its mean loss.
+
+    ``BCE + artifact_weight * masks + beta * alignment``, each a mean over all images of the micro-batch, in which those
+    without annotations count as 0 in the latter two: so its size changes nothing.
+    """
+
+    def __init__(self, detector: Detector, config: TrainConfig, dtype: torch.dtype | None) -> None:
+        super().__init__()
+        self.detector, self.config = detector, config
+        # the small gradients inside the rollout vanish in fp16, and no scaler reaches them
+        self.dtype = None if config.aligned and dtype is torch.float16 else dtype
+
+    def forward(self, images: Tensor, targets: Tensor, annotated: Tensor | None = None) -> Tensor:
+        """Scalar loss.
+
+        Args:
+            images: ``(V * B, 3, h, w)``, or ``(B, 4, h, w)`` with targets in the fourth channel.
+            targets: float32 ``(B,)`` in [0, 1].
+            annotated: float32 ``(B,)``, 1 where the masks of an image are known.
+        """
+        if annotated is not None:
+            return self._masked(images[:, :3], targets, images[:, 3], annotated)
+        with self._autocast(images):
+            logits = self.detector(images)
+        return self.config.loss(logits.float().view(self.config.augment.views, -1), targets)
+
+    def _masked(self, images: Tensor, targets: Tensor, planes: Tensor, annotated: Tensor) -> Tensor:
+        detector, config, align = self.detector, self.config, self.config.aligned
+        assert isinstance(detector, ArtifactVit)
+        taps: AbstractContextManager[list[Tensor]] = attention_taps(detector.vit) if align else nullcontext([])
+        with taps as attentions, self._autocast(images):
+            logits, maps = detector.logits_and_maps(images)
+        loss = torch.zeros((), device=images.device)
+        if config.task != "artifacts":
+            loss = loss + config.loss(logits.float()[None], targets)
+        if maps is not None:
+            masks = artifact_loss(maps.float(), category_targets(planes), detector.options.masks)
+            loss = loss + config.artifact_weight * (masks * annotated).mean()
+        if align:
+            grid = detector.vit.patch_embed.grid_size
+            attention = class_attention(logits, attentions, grid=grid, second_order=align.second_order)
+            wanted = patch_fractions((planes & REGION) > 0, detector.patch)
+            apart = alignment_loss(attention, wanted, benign_weight=align.lambda_)
+            loss = loss + align.beta * (apart * annotated).mean()
+        return loss
+
+    def _autocast(self, images: Tensor) -> torch.autocast:
+        return torch.autocast(images.device.type, self.dtype, enabled=self.dtype is not None)
