@@ -26,7 +26,7 @@ class BackboneOptions(Config):
 
     pretrained: bool = False  # start from ImageNet weights; GenImage starts from scratch
     drop_path: float = Field(default=0.0, ge=0, lt=1)  # stochastic depth
-    residual: bool = False  # show the high-pass residual; from scratch, a transformer learns it in minutes, not days
+    residual: bool = False  # show the high-pass residual, from which few images and steps teach more than from pixels
 
 
 class Backbone(Detector):
