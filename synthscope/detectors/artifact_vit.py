@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from synthscope import runtime
 from synthscope.config import Config, validate
+from synthscope.data.annotations import taxonomy
 from synthscope.detectors.backbones import timm_name
 from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.probe import weights_file
 from synthscope.detectors.residual import residual
 from synthscope.errors import SynthscopeError, UsageError
 
-CATEGORIES = 7  # of artifacts; channel 0 of artifact logits is the background
+CATEGORIES = len(taxonomy.CATEGORIES)  # channel 0 of artifact logits is the background
 _HIDDEN = 128
 Task = Literal["authenticity", "artifacts", "both"]
 MaskForm = Literal["softmax", "sigmoid"]
@@ -127,7 +128,7 @@ class ArtifactVit(Detector):
         """
         from timm.models.vision_transformer import checkpoint_filter_fn
 
-        from synthscope.detectors.published.convert import misfit, not_finite
+        from synthscope.detectors.published.convert import unusable
 
         try:
             state = checkpoint_filter_fn(dict(state), self.vit)
@@ -135,9 +136,7 @@ class ArtifactVit(Detector):
             problem: str | None = str(error).strip().partition("\n")[0] or type(error).__name__
         else:
             state = {key: value for key, value in state.items() if not key.startswith("head.")}  # the old task's
-            problem = misfit(state, self.vit.state_dict())
-        if problem is None and (key := not_finite(state)):
-            problem = f"numbers that are not finite in {key}"
+            problem = unusable(state, self.vit.state_dict())
         if problem:
             raise SynthscopeError(
                 f"Expected the weights of {self.options.backbone} in {origin}, got {problem}. Choose the file that "

@@ -62,7 +62,7 @@ class Probe(Detector):
             UsageError: No such file.
             SynthscopeError: No weights named, a failed download, or a file whose keys, shapes or numbers don't fit.
         """
-        from synthscope.detectors.published.convert import misfit, not_finite  # published knows the probes
+        from synthscope.detectors.published.convert import unusable  # published knows the probes
         from synthscope.detectors.published.files import read_checkpoint
 
         source = self.config.options.get("weights")
@@ -72,10 +72,7 @@ class Probe(Detector):
             return
         file = weights_file(str(source))
         state = self.backbone_state(read_checkpoint(file)[0])
-        problem = misfit(state, self.backbone.state_dict())
-        if problem is None and (key := not_finite(state)):
-            problem = f"numbers that are not finite in {key}"
-        if problem:
+        if problem := unusable(state, self.backbone.state_dict()):
             raise SynthscopeError(
                 f"Expected exactly the weights of {self.backbone_name()} in {file}, got {problem}. "
                 f"Choose the file that belongs to it; input.crop must be the size that the weights were made for."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -42,11 +43,10 @@ def read_weights(file: Path, detector: Detector, sha256: str | None = None) -> d
 
 
 def _check_fit(state: dict[str, Tensor], wanted: dict[str, Tensor], file: Path) -> None:
-    missing, unexpected = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
-    if missing or unexpected:
+    if keys := unmatched(state, wanted):
         raise SynthscopeError(
-            f"Expected the {len(wanted)} keys of the architecture in {file}, got {_few(missing)} missing and "
-            f"{_few(unexpected)} unexpected. Use the weights that belong to this config.json."
+            f"Expected the {len(wanted)} keys of the architecture in {file}, got {keys}. Use the weights that belong "
+            f"to this config.json."
         )
     for key, value in state.items():
         if value.shape != wanted[key].shape:
@@ -54,8 +54,19 @@ def _check_fit(state: dict[str, Tensor], wanted: dict[str, Tensor], file: Path) 
                 f"Expected shape {tuple(wanted[key].shape)} for {key} in {file}, got {tuple(value.shape)}. "
                 f"Use the weights that belong to this config.json."
             )
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise SynthscopeError(f"Expected finite numbers for {key} in {file}, got nan or inf. Train again.")
+    if broken := not_finite(state):
+        raise SynthscopeError(f"Expected finite numbers for {broken} in {file}, got nan or inf. Train again.")
+
+
+def unmatched(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
+    """Which keys of ``wanted`` are missing and which others there are, as words after "got"; None if all match."""
+    missing, unexpected = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
+    return f"{_few(missing)} missing and {_few(unexpected)} unexpected" if missing or unexpected else None
+
+
+def not_finite(state: Mapping[str, Tensor]) -> str | None:
+    """The first key whose values are not all finite."""
+    return next((key for key, value in state.items() if not torch.isfinite(value).all()), None)
 
 
 def _few(keys: list[str]) -> str:

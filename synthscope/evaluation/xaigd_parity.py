@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from synthscope.data.annotations.taxonomy import LABELS
 from synthscope.errors import UsageError, suggest
 from synthscope.evaluation.xaigd_predictions import find_masks, prediction_key, read_boxes, read_mask
 from synthscope.evaluation.xaigd_records import AnnotatedImage
-from synthscope.metrics.xaigd import CATEGORIES, Counts, Frame, count_instances, count_pixels, rasterise
+from synthscope.metrics.xaigd import Counts, Frame, count_instances, count_pixels, rasterise
 from synthscope.runtime import track, whole_file
 
 TASKS = ("category-agnostic", "fine-grained")
@@ -57,7 +58,7 @@ def score_pixels(
     if not 0 <= prediction_threshold <= 255:
         raise UsageError(f"Expected a prediction threshold of 0 to 255, got {prediction_threshold}. Change it.")
     frame = frame or Frame()
-    categories: tuple[str | None, ...] = CATEGORIES if task == "fine-grained" else (None,)
+    categories: tuple[str | None, ...] = LABELS if task == "fine-grained" else (None,)
     masks = find_masks(prediction_root, images, task=task)
 
     def count(image: AnnotatedImage) -> list[Counts]:
@@ -118,7 +119,7 @@ def score_instances(
                 height=image.height,
                 overlap=overlap_threshold,
             )
-            for category in CATEGORIES
+            for category in LABELS
         ]
 
     at = f"@{overlap_threshold:g}"
@@ -126,7 +127,7 @@ def score_instances(
         _totals(images, count, workers),
         lambda generator, i, total: {
             "generator": generator,
-            "category": CATEGORIES[i],
+            "category": LABELS[i],
             f"P{at}": total.precision,
             f"R{at}": total.recall,
             f"F1{at}": total.f1,

@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from synthscope.data.annotations.taxonomy import LABELS
 from synthscope.errors import SynthscopeError, suggest
 from synthscope.evaluation.xaigd_records import AnnotatedImage
-from synthscope.metrics.xaigd import CATEGORIES
 
 BOX_COLUMNS = ("generator", "uid", "category", "x_min", "y_min", "x_max", "y_max")
 
@@ -29,7 +29,7 @@ def find_masks(root: str | Path, images: Sequence[AnnotatedImage], *, task: str)
     root = Path(root)
     if not root.is_dir():
         raise SynthscopeError(f"Expected a folder of predictions, got {root}, which is none. Check --prediction-root.")
-    categories = CATEGORIES if task == "fine-grained" else (None,)
+    categories = LABELS if task == "fine-grained" else (None,)
     wanted = {prediction_key(image, category) for image in images for category in categories}
     if slash := [part for key in wanted for part in key if "/" in part]:
         raise SynthscopeError(f"Expected names that can be folders, got {slash[0]!r} in the data. Rename the image.")
@@ -65,8 +65,8 @@ def read_boxes(file: str | Path, images: Sequence[AnnotatedImage]) -> dict[tuple
             for number, row in enumerate(reader, start=2):
                 generator, uid, category = row["generator"], row["uid"], row["category"]
                 where = f"{file}, row {number}"
-                if category not in CATEGORIES:
-                    advice = suggest(str(category), CATEGORIES)
+                if category not in LABELS:
+                    advice = suggest(str(category), LABELS)
                     raise SynthscopeError(f"Expected an X-AIGD category, got {category!r} in {where}. {advice}")
                 if (generator, uid) not in known:
                     raise SynthscopeError(
@@ -119,10 +119,10 @@ def _read_grey(file: Path, size: tuple[int, int]) -> np.ndarray:
 def _refuse(entry: Path, above: tuple[str, ...], task: str) -> None:
     layout = "generator/category/uid/*.png" if task == "fine-grained" else "generator/uid/*.png"
     advice = "Remove it, or name the data that it belongs to."
-    if entry.name in CATEGORIES:
+    if entry.name in LABELS:
         advice = "For masks by category use --task fine-grained."
     elif task == "fine-grained" and len(above) == 1:
-        advice = suggest(entry.name, CATEGORIES)
+        advice = suggest(entry.name, LABELS)
     raise SynthscopeError(f"Expected {layout} for the images of the data, got {entry}. {advice}")
 
 

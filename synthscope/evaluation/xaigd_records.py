@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synthscope.data.annotations.taxonomy import LABELS
 from synthscope.errors import SynthscopeError, suggest
-from synthscope.metrics.xaigd import CATEGORIES, pixel_polygon
+from synthscope.metrics.xaigd import pixel_polygon
 
 MAX_PIXELS = 100_000_000
 """Largest width x height of an image that is believed."""
@@ -137,9 +138,9 @@ def _image(where: str, row: dict[str, Any]) -> AnnotatedImage:
 
 
 def _category(where: str, category: Any) -> str:
-    if category not in CATEGORIES:
+    if category not in LABELS:
         raise SynthscopeError(
-            f"Expected an X-AIGD category, got {category!r} in {where}. {suggest(str(category), CATEGORIES)}"
+            f"Expected an X-AIGD category, got {category!r} in {where}. {suggest(str(category), LABELS)}"
         )
     return str(category)
 

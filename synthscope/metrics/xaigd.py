@@ -14,12 +14,6 @@ import numpy as np
 
 from synthscope.errors import SynthscopeError, UsageError
 
-CATEGORIES = (
-    "low-level-edge_shape", "low-level-texture", "low-level-color", "low-level-symbol",
-    "high-level-semantics", "cognitive-level-commonsense", "cognitive-level-physics",
-)  # fmt: skip
-"""The seven categories in their official order, which is the order of rows in the tables."""
-
 _DILATION = np.ones((5, 5), np.uint8)
 
 

@@ -16,11 +16,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from synthscope.cli.xaigd import xaigd_metrics
+from synthscope.data.annotations.taxonomy import LABELS as CATEGORIES
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.evaluation.xaigd_parity import score_instances, score_pixels, write_rows
 from synthscope.evaluation.xaigd_predictions import find_masks, read_mask
 from synthscope.evaluation.xaigd_records import read_images
-from synthscope.metrics.xaigd import CATEGORIES, Frame
+from synthscope.metrics.xaigd import Frame
 from tests.reference import xaigd_official as official
 
 SIZES = {"one-raw": (61, 48), "two-raw": (40, 72), "Three_1.5-raw": (56, 56)}

@@ -27,6 +27,7 @@ CATEGORIES: tuple[Category, ...] = (
     Category("cognitive-level-commonsense", "Commonsense", LEVELS[2], 6),
     Category("cognitive-level-physics", "Physics", LEVELS[2], 7),
 )
+LABELS = tuple(category.label for category in CATEGORIES)
 BY_LABEL = {category.label: category for category in CATEGORIES}
 _NAMES = {name.casefold(): c.label for c in CATEGORIES for name in (c.label, c.name)}
 _PREFIXES = ("low-level-", "high-level-", "cognitive-level-")

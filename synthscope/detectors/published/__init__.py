@@ -14,9 +14,10 @@ from torch import nn
 
 from synthscope.detectors.card import model_card
 from synthscope.detectors.hub import create_detector, save_detector
-from synthscope.detectors.published.convert import misfit, not_finite, other_constant
+from synthscope.detectors.published.convert import misfit, other_constant
 from synthscope.detectors.published.files import State, read_checkpoint
 from synthscope.detectors.published.table import PUBLISHED, Published, published, published_table
+from synthscope.detectors.weights import not_finite
 from synthscope.errors import SynthscopeError, UsageError
 
 __all__ = ["PUBLISHED", "import_checkpoint", "names_that_fit", "published_table"]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from synthscope.detectors.published.files import State
+from synthscope.detectors.weights import not_finite, unmatched
 
 CLIP_TEXT = re.compile(
     r"transformer\.resblocks\.\d+\..+|ln_final\.(weight|bias)|token_embedding\.weight|positional_embedding"
@@ -84,9 +85,8 @@ def negated(state: State, head: str) -> State:
 
 def misfit(state: State, wanted: dict[str, Tensor]) -> str | None:
     """What of ``state`` does not fit ``wanted`` exactly, as words after "got"; None if all does."""
-    missing, unexpected = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
-    if missing or unexpected:
-        return f"{_few(missing)} missing and {_few(unexpected)} unexpected"
+    if keys := unmatched(state, wanted):
+        return keys
     for key, value in state.items():
         if value.shape != wanted[key].shape:
             return f"shape {tuple(value.shape)} instead of {tuple(wanted[key].shape)} for {key}"
@@ -105,14 +105,12 @@ def other_constant(state: State, net: nn.Module) -> str | None:
     return next((k for k, v in constants.items() if not torch.allclose(state[k].to(v), v, atol=1e-5)), None)
 
 
-def not_finite(state: State) -> str | None:
-    """The first key whose values are not all finite."""
-    return next((key for key, value in state.items() if not torch.isfinite(value).all()), None)
+def unusable(state: State, wanted: dict[str, Tensor]) -> str | None:
+    """What keeps ``state`` from being loaded: a :func:`misfit`, or numbers that are not finite; None if nothing."""
+    if (problem := misfit(state, wanted)) is None and (key := not_finite(state)):
+        return f"numbers that are not finite in {key}"
+    return problem
 
 
 def _of(head: str) -> tuple[str, str]:
     return f"{head}.weight", f"{head}.bias"
-
-
-def _few(keys: list[str]) -> str:
-    return f"{len(keys)} ({', '.join(keys[:3])}{', …' if len(keys) > 3 else ''})" if keys else "none"
