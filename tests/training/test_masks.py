@@ -327,10 +327,10 @@ def test_held_out_figures_count_pixels_over_the_chosen_images() -> None:
 def test_a_run_learns_where_the_artifacts_are(world: tuple[pl.DataFrame, str], tmp_path: Path, form: str) -> None:
     options = OPTIONS | {"masks": form, "task": "artifacts", "width": 64}
     detector = {"architecture": "artifact_vit", "options": options, "input": {"resize": None, "crop": 32}}
-    run = config(world[1], task="artifacts", detector=detector, steps=150, select_on="iou")
+    run = config(world[1], task="artifacts", detector=detector, steps=300, select_on="iou")
     folder = train(run, world[0], tmp_path / "a")
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    assert max(line["held_out_iou"] for line in log) > 0.35 and log[-1]["loss"] < 0.5 * log[0]["loss"]
+    assert max(line["held_out_iou"] for line in log) > 0.5 and log[-1]["loss"] < 0.5 * log[0]["loss"]
     assert "| pix f1 | 0." in (folder / "README.md").read_text()
     assert isinstance(load_detector(folder), ArtifactVit)
 
