@@ -171,7 +171,7 @@ def benchmark_command(
 
 @app.command("report")
 def report_command(
-    run: Annotated[Path, typer.Argument(help="Run folder with predictions and scores.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of a benchmark, or of synthscope explain.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="HTML file; default: RUN/report.html.")] = None,
     title: Annotated[str | None, typer.Option(help="Headline of the report.")] = None,
 ) -> None:

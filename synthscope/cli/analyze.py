@@ -10,7 +10,7 @@ import typer
 from synthscope.cli.arguments import Out, Overrides, Source, View, Where, Workers, exit_with_unreadable, load
 from synthscope.errors import UsageError
 
-analyze = typer.Typer(help="Analyses: frequency, correlation, scaling, content.", no_args_is_help=True)
+analyze = typer.Typer(help="Analyses: frequency, correlation, scaling, content, truth, fidelity.", no_args_is_help=True)
 Metric = Annotated[str, typer.Option(help="Metric of the matrix.")]
 
 
@@ -127,6 +127,74 @@ def content_command(
     save_figure(content_figure(scores), out / "content")
     print(content_table(scores).to_text())
     exit_with_unreadable(predictions)
+
+
+@analyze.command("truth")
+def truth_command(
+    out: Out,
+    config: Annotated[
+        list[str] | None, typer.Option("-c", "--config", help="Training recipes: names, or .yaml files.")
+    ] = None,
+    explainer: Annotated[
+        list[str] | None, typer.Option("-e", "--explainer", help="As in synthscope explain; default: six methods.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = 96,
+    classes: Annotated[int, typer.Option(help="Kinds of main objects.")] = 10,
+    train: Annotated[int, typer.Option(help="AI pictures a generator to train on, with as many real.")] = 600,
+    test: Annotated[int, typer.Option(help="AI pictures a generator to test on, with as many real.")] = 20,
+    seeds: Annotated[int, typer.Option(help="Training runs of each recipe and world.")] = 1,
+    overrides: Overrides = None,
+    workers: Annotated[int, typer.Option("-j", "--workers", min=1, help="Threads and processes.")] = 2,
+) -> None:
+    """Which explainers and measures tell detectors that see artifacts from others? In worlds with known causes."""
+    from synthscope.analysis.truth import EXPLAINERS, truth
+    from synthscope.analysis.truth_table import truth_scores
+    from synthscope.analysis.truth_verdicts import shown, shown_accuracy, verdicts
+    from synthscope.config import load_recipe
+    from synthscope.evaluation.tables import plain_text, write_table
+    from synthscope.report.style import save_figure
+    from synthscope.report.truth_figure import truth_figure
+    from synthscope.training.config import TrainConfig
+
+    names = config or ["cpu_small"]
+    recipes = [load_recipe(TrainConfig, c, package="synthscope.training", overrides=overrides) for c in names]
+    values, accuracy = truth(
+        recipes, explainer or EXPLAINERS, out=out, size=size, classes=classes, train=train, test=test, seeds=seeds,
+        workers=workers,
+    )  # fmt: skip
+    scores = truth_scores(values)
+    told = verdicts(scores)
+    write_table(values, out / "truth_values.parquet")
+    write_table(scores, out / "truth.parquet")
+    write_table(told, out / "truth.csv")
+    write_table(accuracy, out / "truth_accuracy.csv")
+    save_figure(truth_figure(told, accuracy), out / "truth")
+    print(f"{plain_text(shown_accuracy(accuracy))}\n\n{plain_text(shown(told))}")
+
+
+@analyze.command("fidelity")
+def fidelity_command(
+    run: Annotated[Path, typer.Argument(help="Run folder with predictions.parquet.")],
+    annotations: Annotated[str, typer.Option("--annotations", help="Annotations (.parquet), or FORMAT:PATH.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write; default the run folder.")] = None,
+    real: Annotated[str | None, typer.Option(help="Photographs to fit NIQE on; default the run's real images.")] = None,
+    workers: Annotated[int, typer.Option("-j", "--workers", help="Threads.")] = 2,
+    seed: int = 0,
+) -> None:
+    """Are AI images with more artifacts, or of lower quality (NIQE), easier to detect? (X-AIGD, Fig. 3)."""
+    import polars as pl
+
+    from synthscope.data.annotations import load_annotations
+    from synthscope.data.manifest import filter_manifest
+    from synthscope.evaluation.fidelity import write_fidelity
+    from synthscope.evaluation.fidelity_table import fidelity_tables
+    from synthscope.report.fidelity_figure import save_fidelity_figure
+
+    photographs = filter_manifest(load(real, None, None), "label=0") if real else None
+    table = write_fidelity(run, load_annotations(annotations), out=out, real=photographs, workers=workers, seed=seed)
+    save_fidelity_figure(run, out)
+    print("\n\n".join(part.to_text() for part in fidelity_tables(table)))
+    exit_with_unreadable(pl.read_parquet((out or run) / "fidelity_images.parquet"))
 
 
 def _write(table: Any, stem: Path) -> None:

@@ -31,7 +31,7 @@ def explain_command(
     where: Where = None,
 ) -> None:
     """Heatmaps of images, scored against annotations and across degradations. Resumable."""
-    from synthscope.data.annotations import load_annotations
+    from synthscope.data.annotations import load_annotations, save_annotations
     from synthscope.data.degrade import expand
     from synthscope.evaluation.explanation_scores import write_explanation_scores
     from synthscope.evaluation.explanation_summary import headline
@@ -44,6 +44,8 @@ def explain_command(
     if scored:
         check_conditions(conditions)
     regions = load_annotations(annotations) if annotations else None
+    if regions is not None:
+        save_annotations(regions, out / "annotations.parquet")
     images = load(source, where, view)
     table = explain(
         images, list(detector), list(explainer), out=out, conditions=conditions, batch_size=batch_size,

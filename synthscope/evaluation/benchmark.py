@@ -20,6 +20,8 @@ import polars as pl
 from synthscope.data.degrade import expand
 from synthscope.errors import UsageError, suggest
 from synthscope.evaluation.config import BenchmarkConfig, SandboxRecipe, TrainingRow
+from synthscope.evaluation.sources import save_regions, source_of, split_images, with_other_tests
+from synthscope.evaluation.wording import floor_of
 from synthscope.runtime import whole_file
 from synthscope.schema import MANIFEST, conform
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from synthscope.evaluation.rows import Failure, Tested, Training
     from synthscope.training.config import TrainConfig
 
-__all__ = ["BenchmarkConfig", "SandboxRecipe", "TrainingRow", "benchmark", "images_of", "print_tables", "read_failures"]
+__all__ = ["BenchmarkConfig", "SandboxRecipe", "TrainingRow", "benchmark", "print_tables", "read_failures"]
 FAILURES = "failures.json"
 
 
@@ -42,15 +44,20 @@ def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = 
         SynthscopeError: No image of one class to test on.
         Exception: The first failure, where no detector is left to test.
     """
-    from synthscope.data.manifest import check_two_classes
+    from synthscope.data.manifest import check_two_classes, load_manifest, with_view
     from synthscope.evaluation.floors import METADATA, metadata_floors
+    from synthscope.evaluation.regions import region_steps
     from synthscope.evaluation.rows import trainings
 
-    out = Path(out)
+    out, config = Path(out), config if source is None else config.model_copy(update={"source": source})
     failures: list[Failure] = []
-    training, testing = split_images(config, images_of(config, out, source))
+    origin = source_of(config, out)
+    training, testing = split_images(config, load_manifest(origin))
     check_two_classes(testing, f"the test images ({config.test_where})")
+    testing = with_other_tests(config, testing, out)
     planned = trainings(config, training, failures)
+    regions = save_regions(config, origin, out)
+    planned = [run.with_files(out / "detectors", regions) for run in planned]
     _audit(testing, config.views, out)
     tested = _detectors(config, planned, training, out, failures)
     _write_failures(failures, out)
@@ -68,38 +75,12 @@ def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = 
     with whole_file(out / "predictions.parquet") as temporary:
         predictions.write_parquet(temporary)
     scored = _score(config, predictions, out, earlier, failures)
+    first = [spec for spec in tested[config.views[0]] if floor_of(Path(spec).name) is None]
+    rows = list(dict.fromkeys(run.kind for run in planned if not run.floor))
+    region_steps(config, with_view(testing, config.views[0]), first, out, rows=rows, failures=failures)
     _write_failures(failures, out)
     _add_settings(out, config, tested, scored, failures)
     return predictions
-
-
-def split_images(config: BenchmarkConfig, images: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows to train on and rows to test on."""
-    from synthscope.data.manifest import filter_manifest, sample
-
-    training, testing = filter_manifest(images, config.train_where), filter_manifest(images, config.test_where)
-    if config.max_per_class is not None:
-        testing = sample(testing, per=("subset", "label"), n=config.max_per_class, seed=config.seed)
-    return training, testing
-
-
-def images_of(config: BenchmarkConfig, out: Path, source: str | None) -> pl.DataFrame:
-    """All images: those of ``source``, of the recipe, or of its sandbox, which is built where it is absent.
-
-    Raises:
-        UsageError: None of the three.
-    """
-    from synthscope.data.manifest import load_manifest
-
-    chosen = source or config.source
-    if chosen is None and config.sandbox is not None:
-        from synthscope.data.sandbox import build_sandbox
-
-        build_sandbox(out / "sandbox", **config.sandbox.model_dump())
-        chosen = f"genimage:{out / 'sandbox' / 'genimage'}"
-    if chosen is None:
-        raise UsageError("Expected images to run on, got none. Name a manifest or LAYOUT:PATH after the recipe.")
-    return load_manifest(chosen)
 
 
 def read_failures(run: str | Path) -> list[dict[str, str | None]]:
@@ -109,13 +90,16 @@ def read_failures(run: str | Path) -> list[dict[str, str | None]]:
 
 
 def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
-    """Print the tables of a scored run: matrix and degradations of every view, paired differences, the audit."""
+    """Print the tables of a run: means over seeds, or matrix and degradations of every view; differences; the audit."""
     from synthscope.data.audit import warning
+    from synthscope.evaluation.seed_tables import seed_tables
     from synthscope.evaluation.tables import audit_table, difference_table, tables_of
     from synthscope.evaluation.wording import views_of
 
     run = Path(run)
-    tables = tables_of(pl.read_parquet(run / "scores.parquet"), metric=metric)
+    seeds = pl.read_parquet(run / "seeds.parquet") if (run / "seeds.parquet").is_file() else None
+    tables = [] if seeds is None else seed_tables(seeds)
+    tables = tables or tables_of(pl.read_parquet(run / "scores.parquet"), metric=metric)
     if (run / "differences.parquet").is_file():
         differences = pl.read_parquet(run / "differences.parquet")
         compared = differences["metric"][0]
@@ -204,13 +188,13 @@ def _score(
             error = UsageError(f"Expected the name of one detector, got {name!r}. {suggest(name, names)}")
             note(Failure(" − ".join(pair), "compare", error), failures)
     if earlier != _stamp(config, predictions, out):
-        write_scores(out, n_resamples=config.resamples, seed=config.seed, compare=pairs)
+        write_scores(out, by=config.by, n_resamples=config.resamples, seed=config.seed, compare=pairs)
     return _stamp(config, predictions, out)
 
 
 def _stamp(config: BenchmarkConfig, predictions: pl.DataFrame, out: Path) -> str:
     """Digest of predictions, scores and all that makes the second from the first."""
-    digest = hashlib.sha256(repr((config.resamples, config.seed, config.compare)).encode())
+    digest = hashlib.sha256(repr((config.resamples, config.seed, config.compare, config.by)).encode())
     digest.update(predictions.hash_rows().to_numpy().tobytes())
     for file in (out / "scores.parquet", out / "differences.parquet"):
         digest.update(file.read_bytes() if file.is_file() else b"none")

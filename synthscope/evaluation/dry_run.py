@@ -12,10 +12,10 @@ import polars as pl
 
 from synthscope.data.manifest import load_manifest, sample
 from synthscope.errors import UsageError
-from synthscope.evaluation.benchmark import split_images
 from synthscope.evaluation.config import BenchmarkConfig
 from synthscope.evaluation.estimate import estimate, measure
 from synthscope.evaluation.render import plain_text
+from synthscope.evaluation.sources import split_images
 from synthscope.evaluation.wording import in_order
 from synthscope.evaluation.workload import TrainingWork, Work, count, total_bytes
 
@@ -57,8 +57,8 @@ def dry_run(config: BenchmarkConfig, out: str | Path, *, source: str | None = No
 def _source(config: BenchmarkConfig, out: Path, source: str | None) -> str:
     if chosen := source or config.source:
         return chosen
-    if config.sandbox is not None and (built := out / "sandbox" / "genimage").is_dir():
-        return f"genimage:{built}"
+    if config.sandbox is not None and (built := out / "sandbox" / config.sandbox.layout).is_dir():
+        return f"{config.sandbox.layout}:{built}"
     got = "none" if config.sandbox is None else "a recipe that draws its own once it runs"
     raise UsageError(f"Expected images to count, got {got}. Name a manifest or LAYOUT:PATH after the recipe.")
 

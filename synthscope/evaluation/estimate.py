@@ -107,7 +107,7 @@ def _words(rates: Rates | str) -> str:
 
 def _key(one: TrainingWork) -> str:
     """Equal for trainings that cost the same an image."""
-    return one.run.recipe.model_copy(update={"name": one.run.kind}).model_dump_json()
+    return one.run.recipe.model_copy(update={"name": one.run.kind, "seed": 0}).model_dump_json()
 
 
 def _trained_rates(

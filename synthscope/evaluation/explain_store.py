@@ -6,9 +6,6 @@ The index of a part is written after its heatmaps, each whole or not at all, so 
 
 from __future__ import annotations
 
-import secrets
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from synthscope.errors import SynthscopeError
+from synthscope.evaluation.parts import new_part, read_parts
 from synthscope.runtime import whole_file
 
 KEY = ["sha256", "view", "detector", "preprocessing", "explainer", "options", "layer", "condition", "seed"]
@@ -48,35 +46,31 @@ def write_part(folder: Path, rows: Sequence[Mapping[str, Any]], heatmaps: Sequen
     """
     if not rows:
         return
-    part = f"part-{time.time_ns():020d}-{secrets.token_hex(4)}"
+    part = new_part(folder)
     scales = [2.0 ** float(np.frexp(np.abs(heatmap).max())[1]) for heatmap in heatmaps]
     arrays = {
         str(position): (heatmap / scale).astype(np.float16)
         for position, (heatmap, scale) in enumerate(zip(heatmaps, scales, strict=True))
     }
-    with whole_file(folder / f"{part}.npz") as temporary:
+    with whole_file(part.with_suffix(".npz")) as temporary:
         np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
     found = [
-        {**row, "scale": scale, "part": part, "position": position}
+        {**row, "scale": scale, "part": part.stem, "position": position}
         for position, (row, scale) in enumerate(zip(rows, scales, strict=True))
     ]
-    with whole_file(folder / f"{part}.parquet") as temporary:
+    with whole_file(part) as temporary:
         pl.DataFrame(found, schema=INDEX).write_parquet(temporary)
 
 
 def read_index(folder: Path) -> pl.DataFrame:
     """Columns of ``INDEX``, one row a key, the oldest. Parts that cannot be read are named on stderr and set aside."""
-    parts = [pl.DataFrame(schema=INDEX)]
-    for path in sorted(folder.glob("part-*.parquet")):
-        try:
-            if not path.with_suffix(".npz").is_file():
-                raise OSError("its heatmaps are missing")
-            parts.append(pl.read_parquet(path, schema=INDEX))
-        except (pl.exceptions.PolarsError, OSError) as error:
-            reason = str(error).splitlines()[0]
-            print(f"Expected a part of heatmaps, got {path} ({reason}). It is computed again.", file=sys.stderr)
-            path.rename(path.with_suffix(".broken"))
-    return pl.concat(parts).unique(KEY, keep="first", maintain_order=True)
+    index = read_parts(folder, INDEX, of="heatmaps", check=_require_heatmaps)
+    return index.unique(KEY, keep="first", maintain_order=True)
+
+
+def _require_heatmaps(part: Path) -> None:
+    if not part.with_suffix(".npz").is_file():
+        raise OSError("its heatmaps are missing")
 
 
 def read_heatmap(folder: Path, row: Mapping[str, Any]) -> NDArray[np.float32]:

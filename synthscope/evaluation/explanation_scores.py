@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from synthscope.data.annotations import rows_by_image
 from synthscope.errors import SynthscopeError
 from synthscope.evaluation.explain_store import read_heatmap
 from synthscope.evaluation.explanation_summary import UNIT, VALUES, summarise_values
@@ -60,6 +61,20 @@ def write_explanation_scores(
         SynthscopeError: No heatmaps, an unknown measure, or no image that could be scored.
     """
     run = Path(run)
+    scores = summarise_values(heatmap_values(run, annotations, measures=measures, workers=workers), seed=seed)
+    with whole_file(run / "explanation_scores.parquet") as temporary:
+        scores.write_parquet(temporary)
+    return scores
+
+
+def heatmap_values(
+    run: str | Path, annotations: pl.DataFrame | None = None, *, measures: Sequence[str] = MEASURES, workers: int = 2
+) -> pl.DataFrame:
+    """What :func:`write_explanation_scores` averages: columns of ``VALUES``, one row an image, heatmap and measure.
+
+    ``micro`` rows hold counts of pixels instead of a value. Arguments and errors are the same.
+    """
+    run = Path(run)
     check_measures(measures)
     if not (run / "explanations.parquet").is_file():
         raise SynthscopeError(f"Expected explanations.parquet in {run}, got none. Run synthscope explain first.")
@@ -67,7 +82,7 @@ def write_explanation_scores(
     table = table.filter(pl.col("error").is_null() & pl.col("input").is_not_null() & pl.col("part").is_not_null())
     conditions = table["condition"].unique().to_list()
     check_conditions(conditions)
-    marked = _by_image(annotations)
+    marked = {} if annotations is None else rows_by_image(annotations)
     images: list[tuple[pl.DataFrame, pl.DataFrame | None]] = []
     for image in table.partition_by("path", "view", maintain_order=True):
         rows = marked.get(image["path"][0], marked.get(image["sha256"][0]))
@@ -83,21 +98,7 @@ def write_explanation_scores(
         for found in pool.map(lambda pair: _image_values(run / "heatmaps", pair[0], pair[1], measures), images):
             values += found
             progress.advance()
-    scores = summarise_values(pl.DataFrame(values, schema=VALUES), seed=seed)
-    with whole_file(run / "explanation_scores.parquet") as temporary:
-        scores.write_parquet(temporary)
-    return scores
-
-
-def _by_image(annotations: pl.DataFrame | None) -> dict[str | None, pl.DataFrame]:
-    """Rows of every image under its path and under its sha256."""
-    found: dict[str | None, pl.DataFrame] = {}
-    if annotations is None:
-        return found
-    for column in ("sha256", "path"):
-        groups = annotations.filter(pl.col(column).is_not_null()).partition_by(column, as_dict=True)
-        found |= {str(key[0]): rows for key, rows in groups.items()}
-    return found
+    return pl.DataFrame(values, schema=VALUES)
 
 
 def _image_values(

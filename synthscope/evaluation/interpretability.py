@@ -21,7 +21,7 @@ from synthscope.detectors.base import Detector
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.evaluation.explain_plan import Shown, Unit, plan_units, show
 from synthscope.evaluation.explain_store import INDEX, KEY, read_index, write_part
-from synthscope.evaluation.store import require_writable
+from synthscope.evaluation.parts import require_writable
 from synthscope.explain.base import keeps_geometry
 from synthscope.runtime import Progress, tune_allocator, whole_file
 from synthscope.schema import MANIFEST, conform

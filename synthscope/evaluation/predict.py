@@ -20,7 +20,8 @@ import polars as pl
 
 from synthscope.data.degrade import encoder_versions, parse_recipe
 from synthscope.errors import UsageError
-from synthscope.evaluation.store import PART, assemble, finished, read_parts, require_writable, write_part
+from synthscope.evaluation.parts import read_parts, require_writable, write_part
+from synthscope.evaluation.store import PART, assemble, finished
 from synthscope.runtime import Progress, seed_for, tune_allocator, whole_file
 from synthscope.schema import MANIFEST, conform
 
@@ -91,7 +92,8 @@ def predict(
     start = time.monotonic()
     hashes, scorings = _score(images, mine, plan, units, folder)
     seconds = time.monotonic() - start
-    table = assemble(images.with_columns(sha256=pl.Series(hashes, dtype=pl.String)), units, read_parts(folder))
+    images = images.with_columns(sha256=pl.Series(hashes, dtype=pl.String))
+    table = assemble(images, units, read_parts(folder, PART, of="a prediction run"))
     complete = bool(table["answered"].all())
     if not complete:
         table = table.filter(pl.Series(mine).gather(pl.int_range(table.height, eager=True) // units.height))
@@ -150,7 +152,7 @@ def _score(
     from synthscope.evaluation.engines import score
     from synthscope.evaluation.preparation import Job
 
-    parts = read_parts(folder)
+    parts = read_parts(folder, PART, of="a prediction run")
     done = finished(parts, units)
     views = {view: parse_recipe(view) for view in images["view"].unique()}
     jobs = [

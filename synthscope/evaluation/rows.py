@@ -6,7 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,22 +21,32 @@ from synthscope.training.config import TrainConfig
 
 T = TypeVar("T")
 Tested = dict[str | Path, str | None]  # detector folder or spec -> subset it was trained on; None = trained elsewhere
+TOGETHER = "all"  # as a subset to train on: all of them as one
 
 
 @dataclass(frozen=True)
 class Training:
-    """One detector to train on one subset in one view."""
+    """One detector to train on one subset in one view, with one seed."""
 
     name: str  # of its folder
-    kind: str  # the recipe's own name
+    kind: str  # the row's name
     recipe: TrainConfig
     subset: str
     view: str
-    floor: bool  # solved in closed form, listed below the detectors
+    floor: bool = False  # solved in closed form, listed below the detectors
+    seed: int | None = None  # None = the recipe's own
+    start: str | None = None  # name of the training from whose backbone to start
 
     def images(self, training: pl.DataFrame) -> pl.DataFrame:
         """Its rows of the training images: the subset, and the real images that belong to every subset."""
         return with_view(of_subset(training, self.subset), self.view)
+
+    def with_files(self, detectors: Path, regions: Path | None) -> Training:
+        """The same, with the folder to start from and, where the recipe names none, the annotations."""
+        changes = {} if self.start is None else {"init_from": str(detectors / self.start)}
+        if self.recipe.uses_masks and self.recipe.annotations is None and regions is not None:
+            changes["annotations"] = str(regions)
+        return replace(self, recipe=self.recipe.model_copy(update=changes))
 
 
 @dataclass(frozen=True)
@@ -88,35 +98,61 @@ def note(failure: Failure, failures: list[Failure]) -> None:
 
 
 def trainings(config: BenchmarkConfig, training: pl.DataFrame, failures: list[Failure]) -> list[Training]:
-    """All detectors to train, view by view, the floor ``spectrum_lr`` behind the others.
+    """All detectors to train, view by view and row by row, the floor ``spectrum_lr`` behind the others.
 
     Subsets that the images don't have are added to ``failures``.
 
     Raises:
-        UsageError: An unknown or broken training recipe.
+        UsageError: An unknown or broken training recipe, two rows of one name, or a start that is no row above.
     """
     known = training["subset"].drop_nulls().unique(maintain_order=True).to_list()
-    pairs = []
+    rows: list[tuple[str, TrainConfig, list[str], str | None]] = []
     for row in config.train:
-        recipe = load_recipe(TrainConfig, row.recipe, package="synthscope.training", overrides=row.overrides)
-        wanted = config.subsets if row.subsets is None else row.subsets
-        for subset in (known or wanted) if wanted == ["*"] else wanted:
-            if subset in known:
-                pairs.append((recipe, subset, False))
-            else:
-                got = f"got {subset!r}. {suggest(subset, known)}"
-                error = UsageError(f"Expected a subset of the training images ({config.train_where}), {got}")
-                note(Failure(f"{recipe.name}.{plain(subset)}", "train", error, subset), failures)
+        file = row.recipe.replace("{scale}", config.scale)
+        recipe = load_recipe(TrainConfig, file, package="synthscope.training", overrides=row.overrides)
+        name = row.name or recipe.name
+        earlier = [known_row for known_row, *_ in rows]
+        if name in earlier:
+            raise UsageError(f"Expected a name of its own for every row of train, got {name!r} twice. Add a name.")
+        if row.start is not None and row.start not in earlier:
+            advice = suggest(row.start, earlier)
+            raise UsageError(f"Expected a row above in start of {name}, got {row.start!r}. {advice}")
+        rows.append((name, recipe, _subsets(config, name, row.subsets or config.subsets, known, failures), row.start))
+    found = [run for view in config.views for row in rows for run in _runs(config, view, *row)]
     if "spectrum_lr" in config.floors:
         floor = load_recipe(TrainConfig, "spectrum_lr", package="synthscope.training")
-        pairs += [(floor, subset, True) for subset in dict.fromkeys(subset for _, subset, _ in pairs)]
-    found = []
-    for view in config.views:
-        for recipe, subset, is_floor in pairs:
-            name = f"{recipe.name}.{plain(subset)}{tag(config.views, view)}"
-            named = recipe.model_copy(update={"name": name})
-            found.append(Training(name, recipe.name, named, subset, view, is_floor))
+        subsets = list(dict.fromkeys(subset for *_, subsets, _ in rows for subset in subsets))
+        for view in config.views:
+            for run in _runs(config.model_copy(update={"seeds": []}), view, floor.name, floor, subsets, None):
+                found.append(replace(run, floor=True))
     return found
+
+
+def _subsets(
+    config: BenchmarkConfig, name: str, wanted: list[str], known: list[str], failures: list[Failure]
+) -> list[str]:
+    """Those of ``wanted`` that there are; the others are noted."""
+    subsets = []
+    for subset in (known or wanted) if wanted == ["*"] else wanted:
+        if subset in known or (subset == TOGETHER and known):
+            subsets.append(subset)
+        else:
+            got = f"got {subset!r}. {suggest(subset, known)}"
+            error = UsageError(f"Expected a subset of the training images ({config.train_where}), {got}")
+            note(Failure(f"{name}.{plain(subset)}", "train", error, subset), failures)
+    return subsets
+
+
+def _runs(
+    config: BenchmarkConfig, view: str, row: str, recipe: TrainConfig, subsets: list[str], start: str | None
+) -> Iterator[Training]:
+    """The trainings of one row in one view."""
+    for subset in subsets:
+        for seed in config.seeds or (None,):
+            end = f".{plain(subset)}{tag(config.views, view)}" + ("" if seed is None else f".seed{seed}")
+            changes = {"name": row + end} | ({} if seed is None else {"seed": seed})
+            named = recipe.model_copy(update=changes)
+            yield Training(row + end, row, named, subset, view, seed=seed, start=None if start is None else start + end)
 
 
 def check_detector(spec: str) -> str:
@@ -162,7 +198,9 @@ def passes(
 
 
 def of_subset(images: pl.DataFrame, subset: str) -> pl.DataFrame:
-    """One subset, with the real images that belong to every subset."""
+    """One subset, with the real images that belong to every subset; ``TOGETHER`` are all of them."""
+    if subset == TOGETHER and TOGETHER not in images["subset"]:
+        return images
     return images.filter((pl.col("subset") == subset) | in_every_subset())
 
 

@@ -6,15 +6,8 @@ with an error is tried again by the next run.
 
 from __future__ import annotations
 
-import secrets
-import sys
-import time
-from pathlib import Path
-
 import polars as pl
 
-from synthscope.errors import SynthscopeError
-from synthscope.runtime import whole_file
 from synthscope.schema import PREDICTIONS, conform
 
 KEY = ["view", "detector", "preprocessing", "condition", "precision", "seed"]  # beside the image: its sha256, or path
@@ -35,25 +28,6 @@ PART = pl.Schema(
 _IMAGE = pl.coalesce("sha256", "path").alias("image")
 
 
-def write_part(folder: Path, rows: pl.DataFrame) -> None:
-    """Add ``rows`` (columns of ``PART``) to the run in ``folder``; names sort by time of writing."""
-    with whole_file(folder / f"part-{time.time_ns():020d}-{secrets.token_hex(4)}.parquet") as temporary:
-        rows.write_parquet(temporary)
-
-
-def read_parts(folder: Path) -> pl.DataFrame:
-    """All rows of all parts, oldest first. A part that cannot be read is named on stderr and set aside."""
-    parts = [pl.DataFrame(schema=PART)]
-    for path in sorted(folder.glob("part-*.parquet")):
-        try:
-            parts.append(pl.read_parquet(path, schema=PART))
-        except (pl.exceptions.PolarsError, OSError) as error:
-            reason = str(error).splitlines()[0]
-            print(f"Expected a part of a prediction run, got {path} ({reason}). It is computed again.", file=sys.stderr)
-            path.rename(path.with_suffix(".broken"))
-    return pl.concat(parts)
-
-
 def finished(parts: pl.DataFrame, units: pl.DataFrame) -> dict[tuple[str, str], int]:
     """Which units of work have a logit: (sha256, view) to a number whose bit ``u`` stands for unit ``u``."""
     keys = [key for key in KEY if key != "view"]
@@ -68,7 +42,7 @@ def assemble(images: pl.DataFrame, units: pl.DataFrame, parts: pl.DataFrame) -> 
         images: Manifest rows with ``sha256`` filled where it is known and ``view`` everywhere.
         units: One row a detector and condition: columns of ``KEY`` but ``view``, ``unit``, and what is known of the
             detector, with ``temperature`` and ``bias`` of its calibration.
-        parts: :func:`read_parts`.
+        parts: Rows of ``PART``.
 
     Returns:
         Columns of ``schema.PREDICTIONS`` and ``answered``.
@@ -92,16 +66,3 @@ def assemble(images: pl.DataFrame, units: pl.DataFrame, parts: pl.DataFrame) -> 
     ).with_columns(p_ai=pl.when(pl.col("logit").is_not_null()).then(1 / (1 + (-scaled).exp())))
     answered = pl.col("logit").is_not_null() | pl.col("error").is_not_null()
     return conform(table, PREDICTIONS, "the predictions").with_columns(table.select(answered=answered)["answered"])
-
-
-def require_writable(folder: Path) -> None:
-    """Create ``folder``. Raises ``SynthscopeError`` where nothing can be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(folder / ".writable"):
-            pass
-        (folder / ".writable").unlink()
-    except OSError as error:
-        raise SynthscopeError(
-            f"Expected a folder to write to, got {folder}: {error.strerror}. Choose another one."
-        ) from error

@@ -11,7 +11,7 @@ import polars as pl
 from synthscope.data.manifest import sample
 from synthscope.evaluation.config import BenchmarkConfig
 from synthscope.evaluation.floors import METADATA
-from synthscope.evaluation.rows import Failure, Tested, Training, attempt, passes, trainings
+from synthscope.evaluation.rows import TOGETHER, Failure, Tested, Training, attempt, passes, trainings
 from synthscope.training.data import choose
 
 AUDITED = 1000  # images a class and subset that the audit decodes in a view
@@ -90,7 +90,8 @@ def count(config: BenchmarkConfig, training: pl.DataFrame, testing: pl.DataFrame
     aligned = [view for view in config.views if view != "none"]
     audited = len(aligned) * sample(testing, ("subset", "label"), n=AUDITED).height
     if METADATA in config.floors and works:
-        subsets = training.filter(pl.col("subset").is_in([run.subset for run in planned]))
+        named = {run.subset for run in planned}
+        subsets = training if TOGETHER in named else training.filter(pl.col("subset").is_in(named))
         audited += len(aligned) * (testing.height + sample(subsets, ("subset", "label"), n=AUDITED).height)
     return Work(works, predicted, audited, failures)
 

@@ -1,6 +1,7 @@
 """Annotated images for the X-AIGD metrics, from the data set's Parquet files or from an annotation table.
 
-Pictures are never decoded: only the columns with names, sizes and polygons are read, a batch of rows at a time.
+Files and rows are those of the annotation reader, but what it keeps to be validated stops here, as it stops the
+official scripts. Pictures are never decoded: names, sizes and polygons are read, a batch of rows at a time.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from synthscope.data.annotations.readers.files import parsing
+from synthscope.data.annotations.readers.xaigd import labelled_regions
+from synthscope.data.annotations.records import Row
 from synthscope.data.annotations.taxonomy import LABELS
+from synthscope.data.layouts.xaigd import Shard, shards
 from synthscope.errors import SynthscopeError, suggest
 from synthscope.metrics.xaigd import pixel_polygon
 
@@ -22,7 +25,6 @@ MAX_PIXELS = 100_000_000
 """Largest width x height of an image that is believed."""
 
 _KEYS = ["generator", "uid", "width", "height"]
-_Region = tuple[Any, Any]  # category, polygons
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,9 @@ def read_images(data: Sequence[str | Path], *, split: str | None = None) -> list
             category, or a polygon of fewer than three points; the sentence names file and row.
     """
     images: dict[tuple[str, str], AnnotatedImage] = {}
-    for file in _files(data, split):
+    for shard in _shards(data, split):
         known = set(images)
-        for where, row, regions in _rows(file):
+        for where, row, regions in _rows(shard):
             image = _image(where, row)
             if image.key in known or (image.key in images and "labels" in row):
                 raise SynthscopeError(
@@ -62,71 +64,54 @@ def read_images(data: Sequence[str | Path], *, split: str | None = None) -> list
                     "Remove one of the two."
                 )
             image = images.setdefault(image.key, image)
-            for category, polygons in regions:
-                image.polygons.setdefault(_category(where, category), []).extend(_pixels(where, image, polygons))
+            for region in regions:
+                drawn = image.polygons.setdefault(_category(where, region["category"]), [])
+                drawn.extend(_pixels(where, image, region["polygons"]))
     if not images:
         raise SynthscopeError(f"Expected annotated images, got none in {', '.join(map(str, data))}. Check the files.")
     return list(images.values())
 
 
-def _files(data: Sequence[str | Path], split: str | None) -> list[Path]:
-    files = []
+def _shards(data: Sequence[str | Path], split: str | None) -> list[Shard]:
+    found = []
     for place in map(Path, data):
         if not place.exists():
             raise SynthscopeError(f"Expected a Parquet file or a folder, got {place}, which is absent. Check --data.")
-        files += _in_folder(place, split) if place.is_dir() else [place]
-    return files
+        parts = shards(place, (split or "") if place.is_dir() else "")
+        if len(splits := sorted({shard.name for shard in parts})) > 1:
+            raise SynthscopeError(f"Expected one split in {place}, got {', '.join(splits)}. Choose one with --split.")
+        found += parts
+    return found
 
 
-def _in_folder(folder: Path, split: str | None) -> list[Path]:
-    pattern = "*.parquet" if split is None else f"{split}-*.parquet"
-    files = sorted(folder.glob(pattern)) or sorted((folder / "data").glob(pattern))
-    if not files:
-        raise SynthscopeError(f"Expected {pattern} in {folder}, got no such file. Check --data and --split.")
-    splits = sorted({file.name.rpartition("-of-")[0].rpartition("-")[0] for file in files} - {""})
-    if len(splits) > 1:
-        raise SynthscopeError(f"Expected one split in {folder}, got {', '.join(splits)}. Choose one with --split.")
-    return files
-
-
-def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any], list[_Region]]]:
+def _rows(shard: Shard) -> Iterator[tuple[str, Row, list[Row]]]:
     """Each row as: where it stands, its columns, its regions."""
-    try:
-        table = pq.ParquetFile(file)
-    except (pa.ArrowException, OSError) as error:
-        raise SynthscopeError(f"Expected a Parquet file, got {file}: {error}. Fetch the file again.") from error
-    with table:
-        names = set(table.schema_arrow.names)
-        is_table = "gt_kind" in names
-        columns = [*_KEYS, *(["region", "category", "gt_kind", "polygons"] if is_table else ["labels"])]
-        if missing := [column for column in columns if column not in names]:
-            raise SynthscopeError(f"Expected columns {', '.join(columns)} in {file}, got no {missing[0]}. Add it.")
-        number, labelled = 0, is_table
-        for batch in table.iter_batches(batch_size=256, columns=columns):
-            for row in batch.to_pylist():
-                number += 1
-                labelled = labelled or row["labels"] is not None
-                where = f"{file}, row {number}"
-                yield where, row, _table_regions(where, row) if is_table else _label_regions(row)
+    is_table = "gt_kind" in shard.columns
+    columns = (*_KEYS, *(("region", "category", "gt_kind", "polygons") if is_table else ("labels",)))
+    if missing := [column for column in columns if column not in shard.columns]:
+        raise SynthscopeError(f"Expected columns {', '.join(columns)} in {shard.path}, got no {missing[0]}. Add it.")
+    labelled = is_table
+    with parsing(shard.path, "X-AIGD's columns"):
+        for number, row in enumerate(shard.rows(columns), start=1):
+            where = f"{shard.path}, row {number}"
+            regions = _table_regions(where, row) if is_table else labelled_regions(row)
+            labelled = labelled or regions is not None
+            yield where, row, regions or []
     if not labelled:
-        raise SynthscopeError(f"Expected annotations, got {file}, an unlabelled split. Choose a labelled one.")
+        raise SynthscopeError(f"Expected annotations, got {shard.path}, an unlabelled split. Choose a labelled one.")
 
 
-def _label_regions(row: dict[str, Any]) -> list[_Region]:
-    return [(label["label"], [label["points"]]) for label in row["labels"] or ()]
-
-
-def _table_regions(where: str, row: dict[str, Any]) -> list[_Region]:
+def _table_regions(where: str, row: Row) -> list[Row]:
     if row["region"] is None:
         return []
     if row["gt_kind"] != "polygon":
         raise SynthscopeError(
             f"Expected polygons, got gt_kind {row['gt_kind']!r} in {where}. These metrics need polygons."
         )
-    return [(row["category"], row["polygons"] or [None])]
+    return [row | {"polygons": row["polygons"] or [None]}]
 
 
-def _image(where: str, row: dict[str, Any]) -> AnnotatedImage:
+def _image(where: str, row: Row) -> AnnotatedImage:
     generator, uid, width, height = (row[column] for column in _KEYS)
     if not generator or not uid:
         raise SynthscopeError(f"Expected a generator and a uid, got {generator!r} and {uid!r} in {where}. Add them.")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from synthscope.explain.base import Explainer
 
 EXPLAINERS: Registry[type[Explainer]] = Registry("explainer")
+EXPLAINERS.register("artifact_map", "synthscope.explain.artifact_map:ArtifactMap")
 EXPLAINERS.register("attn_rollout", "synthscope.explain.attention:AttentionRollout")
 EXPLAINERS.register("chefer", "synthscope.explain.attention:Chefer")
 EXPLAINERS.register("grad_rollout", "synthscope.explain.attention:GradientRollout")

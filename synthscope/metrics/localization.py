@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from synthscope.errors import SynthscopeError, UsageError
-from synthscope.metrics.detection import auroc, average_precision
 from synthscope.metrics.localization_curves import Floats, Mask, partial_area, region_weights
 from synthscope.metrics.localization_ties import hypergeometric, top_pixels
 
@@ -165,18 +164,38 @@ def iou_at_threshold(heatmap: ArrayLike, mask: ArrayLike, *, rule: Literal["half
 
 
 def pixel_average_precision(heatmap: ArrayLike, mask: ArrayLike) -> float:
-    """Average precision of the pixels, annotated ones being positive; NaN also where all pixels are annotated."""
-    return _ranked(average_precision, heatmap, mask)
+    """Average precision of the pixels, annotated ones being positive; NaN also where all pixels are annotated.
+
+    >>> pixel_average_precision([[4.0, 3.0], [2.0, 1.0]], [[1, 0], [1, 0]])
+    0.8333333333333333
+    """
+    a, m = checked(heatmap, mask)
+    if not (a.any() and m.any()) or m.all():
+        return np.nan
+    annotated, above, tied = _background_above(a, m)
+    true = np.cumsum(annotated[::-1])[::-1]
+    return float(np.sum(annotated * true / (true + above + tied)) / true[0])
 
 
 def pixel_auroc(heatmap: ArrayLike, mask: ArrayLike) -> float:
     """Probability that an annotated pixel is more relevant than another; NaN also where all pixels are annotated."""
-    return _ranked(auroc, heatmap, mask)
-
-
-def _ranked(function: Callable[[ArrayLike, ArrayLike], float], heatmap: ArrayLike, mask: ArrayLike) -> float:
     a, m = checked(heatmap, mask)
-    return function(m.ravel(), a.ravel()) if a.any() and m.any() and not m.all() else np.nan
+    if not (a.any() and m.any()) or m.all():
+        return np.nan
+    annotated, above, tied = _background_above(a, m)
+    return 1 - float(annotated @ (above + tied / 2) / (annotated.sum() * np.count_nonzero(~m)))
+
+
+def _background_above(a: Floats, m: Mask) -> tuple[Floats, Floats, Floats]:
+    """For each distinct relevance of annotated pixels, rising: how many of them have it, background above it and at it.
+
+    Two sorts of bare values and one sorted search are several times faster than an order of all pixels.
+    """
+    values, annotated = np.unique(a[m], return_counts=True)
+    background = np.sort(a[~m])
+    above = background.size - np.searchsorted(background, values, side="right")
+    tied = background.size - np.searchsorted(background, values) - above
+    return annotated.astype(np.float64), above.astype(np.float64), tied.astype(np.float64)
 
 
 def aupro(heatmap: ArrayLike, mask: ArrayLike, *, max_fpr: float = MAX_FPR) -> float:

@@ -1,13 +1,11 @@
-"""One self-contained page for a run folder: answer, audit, matrices, degradations, errors, and how it was measured.
+"""One self-contained page for a run folder: answer, matrices, degradations, evidence, errors, how it was measured.
 
 The page holds no script, loads nothing, and says so in its content security policy; every text from a table is escaped.
 """
 
 from __future__ import annotations
 
-import base64
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +15,30 @@ from matplotlib.figure import Figure
 
 from synthscope.data.audit import warning
 from synthscope.evaluation.published.beside import beside
+from synthscope.evaluation.seed_tables import seed_tables
 from synthscope.evaluation.tables import audit_table, difference_table, tables_of
 from synthscope.evaluation.wording import views_of
-from synthscope.report import curves, figures, grids
+from synthscope.report import curves, explanations, figures, grids
 from synthscope.report.answer import answer, headline_metric, missing, ranked
+from synthscope.report.drawings import Drawing, drawing, stored_drawing
+from synthscope.report.fidelity_figure import save_fidelity_figure
 from synthscope.report.gallery import galleries
 from synthscope.report.names import distinct, metric_name, view_names
-from synthscope.report.run import Run, detector_facts, image_facts, read_run, test_column
+from synthscope.report.run import (
+    Run,
+    detector_facts,
+    explain_settings,
+    has_heatmaps,
+    image_facts,
+    read_experiments,
+    read_run,
+    test_column,
+)
 from synthscope.report.style import save_figure
 from synthscope.runtime import whole_file
 
 TABS = ("accuracy", "balanced_accuracy", "auroc", "average_precision")
-MAX_SVG_BYTES, MAX_LISTED, MAX_GALLERIES = 250_000, 200, 4
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure of the page: data URI, natural width in CSS pixels, words for those who cannot see it."""
-
-    title: str
-    uri: str
-    width: int
-    alt: str
+MAX_LISTED, MAX_GALLERIES = 200, 4
 
 
 def write_report(
@@ -47,8 +47,9 @@ def write_report(
     """Write ``run/report.html`` (or ``out``), and beside the scores ``run/figures/`` and ``run/tables/``.
 
     Args:
-        run: Folder with ``scores.parquet``; read where present: ``predictions.parquet``, ``manifest.parquet``,
-            ``audit.parquet``, ``differences.parquet`` and ``run.json``.
+        run: Folder with ``scores.parquet`` or ``explanations.parquet``. Read where present: ``predictions.parquet``,
+            ``manifest.parquet``, ``audit.parquet``, ``differences.parquet``, ``run.json``, ``heatmaps/``,
+            ``annotations.parquet`` and the tables of ``EXPERIMENTS``.
         out: The page to write.
         audit: Table of ``data.audit`` to show instead of ``audit.parquet``; a ``view`` column is optional.
         title: Headline; default: the name of the folder.
@@ -57,7 +58,7 @@ def write_report(
         Path of the page.
 
     Raises:
-        SynthscopeError: The run has no scores, or a file in it is broken.
+        SynthscopeError: The run has neither scores nor explanations, or a file in it is broken.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -67,9 +68,14 @@ def write_report(
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["breakable"] = _breakable
-    contents = _contents(read_run(run, audit), run / "figures")
-    page = environment.get_template("report.html").render(title=title or run.resolve().name, **contents)
-    write_tables(run)
+    scored = (run / "scores.parquet").is_file() or not (run / "explanations.parquet").is_file()
+    contents = _contents(read_run(run, audit), run / "figures") if scored else _unscored(run)
+    evidence = _evidence(run, run / "figures")
+    page = environment.get_template("report.html").render(
+        title=title or run.resolve().name, scored=scored, **evidence, **contents
+    )
+    if scored:
+        write_tables(run)
     target = out or run / "report.html"
     with whole_file(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -80,6 +86,7 @@ def write_tables(run: Path) -> list[Path]:
     """Write the tables of ``run/scores.parquet`` as Markdown, LaTeX and CSV into ``run/tables/``; returns the files."""
     source = read_run(run)
     tables = [table for metric in _tabs(source.scores) for table in tables_of(source.scores, metric=metric)]
+    tables += seed_tables(read_experiments(run)["seeds"])
     if source.audit.height:
         tables.append(audit_table(source.audit))
     for view in views_of(source.differences):
@@ -138,13 +145,20 @@ def _contents(run: Run, folder: Path) -> dict[str, Any]:
     }
 
 
+def _unscored(run: Path) -> dict[str, Any]:
+    """What the page of a run of heatmaps alone prints beside its evidence."""
+    errors = pl.read_parquet(run / "explanations.parquet", columns=["path", "error"]).drop_nulls("error").unique("path")
+    unreadable = errors.sort("path").head(MAX_LISTED).rows()
+    return {"settings": explain_settings(run), "unreadable": unreadable, "n_unreadable": errors.height}
+
+
 def _figures(run: Run, folder: Path, metric: str, views: list[str], leaders: list[str]) -> dict[str, list[Drawing]]:
     """Drawings under the name of the section that shows them."""
     words, raw = view_names(run.scores), views[0]
     drawn: dict[str, list[Drawing]] = {"audit": [], "matrix": [], "degraded": [], "images": []}
 
     def add(section: str, stem: str, title: str, figure: Figure, alt: str) -> None:
-        drawn[section].append(_embed(save_figure(figure, folder / stem), title, alt, figure))
+        drawn[section].append(drawing(figure, folder / stem, title, alt))
 
     if run.audit.height:
         alt = "Bars: balanced accuracy of file attributes alone, per subset; the table holds the numbers."
@@ -173,9 +187,36 @@ def _figures(run: Run, folder: Path, metric: str, views: list[str], leaders: lis
     return drawn
 
 
-def _embed(files: list[Path], title: str, alt: str, figure: Figure) -> Drawing:
-    """A saved figure as a data URI: SVG, or PNG where the SVG would make the page heavy."""
-    png, svg = files
-    kind, file = ("svg+xml", svg) if svg.stat().st_size <= MAX_SVG_BYTES else ("png", png)
-    uri = f"data:image/{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
-    return Drawing(title, uri, round(figure.get_figwidth() * 96), alt)
+def _evidence(run: Path, folder: Path) -> dict[str, Any]:
+    """What the page shows of explanations and of the experiments on them; figures are written to ``folder``."""
+    tables = read_experiments(run)
+    scores = tables["explanation_scores"]
+    grids, drawn, looks = [], [], None
+    if scores.height:
+        grids = explanations.explanation_grids(scores)
+        figure = explanations.explanation_figure(scores)
+        alt = "Dots with 95 % intervals, a panel per measure; the table holds the numbers."
+        drawn.append(drawing(figure, folder / "explanations", "Heatmaps against annotations", alt))
+    if has_heatmaps(run):
+        from synthscope.report.examples import gallery  # needs torch, which tables and figures do not
+
+        looks = gallery(run)
+    sections = []
+    for section in explanations.sections(tables):
+        pictures = [
+            drawing(figure, folder / stem, title, f"{title}: dots with 95 % intervals; the tables hold the numbers.")
+            for stem, title, figure in section.figures
+        ]
+        if section.anchor == "fidelity":
+            alt = "Recall of every generator over its damage; the tables hold the numbers."
+            drawable = (run / "predictions.parquet").is_file() and (run / "fidelity_images.parquet").is_file()
+            files = [file for file in save_fidelity_figure(run) if file.suffix == ".png"] if drawable else []
+            pictures = [stored_drawing(png, "Recall and fidelity", alt) for png in files]
+        sections.append((section, pictures))
+    return {
+        "finding": explanations.finding(scores) if scores.height else "",
+        "explanation_grids": grids,
+        "explanation_figures": drawn,
+        "looks": looks,
+        "sections": sections,
+    }

@@ -19,6 +19,7 @@ from synthscope.report.names import distinct, view_names
 from synthscope.schema import MANIFEST, PREDICTIONS, SCORES, conform
 
 LONGEST = 300  # characters of a setting
+EXPERIMENTS = "explanation_scores", "mask_scores", "erasure_scores", "fidelity", "seeds"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,29 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
         settings=list(_flat(_settings(folder / "run.json") or {})),
         failures=_settings(folder / "failures.json") or [],
     )
+
+
+def read_experiments(folder: Path) -> dict[str, pl.DataFrame]:
+    """The tables of ``EXPERIMENTS`` in ``folder``; empty where there is none.
+
+    Raises:
+        SynthscopeError: A table that cannot be read.
+    """
+    return {name: _read(folder / f"{name}.parquet") for name in EXPERIMENTS}
+
+
+def has_heatmaps(folder: Path) -> bool:
+    """Whether a run has heatmaps that have a place in their images."""
+    path = folder / "explanations.parquet"
+    if not (path.is_file() and (folder / "heatmaps").is_dir()):
+        return False
+    return pl.read_parquet(path, columns=["input", "part"]).drop_nulls().height > 0
+
+
+def explain_settings(folder: Path) -> list[tuple[str, str]]:
+    """What ``synthscope explain`` wrote about its settings, but its units, as dotted keys."""
+    settings = _settings(folder / "explain.json") or {}
+    return list(_flat({name: value for name, value in settings.items() if name != "units"}, "explain"))
 
 
 def test_column(run: Run) -> str:

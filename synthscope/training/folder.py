@@ -14,8 +14,11 @@ from synthscope.training.config import TrainConfig
 from synthscope.training.distributed import World
 
 RUN = "training.json"
-# keys that never change results; what the annotations say is in the digest of the images
-UNSEEN: Any = {"data": {"workers", "cache_megabytes"}, "checkpoint_minutes": True, "annotations": True}
+# keys that never change results; what the annotations say is in the digest of the images, and the weights to start
+# from have a digest of their own
+UNSEEN: Any = {
+    "data": {"workers", "cache_megabytes"}, "checkpoint_minutes": True, "annotations": True, "init_from": True,
+}  # fmt: skip
 
 
 def fingerprint(config: TrainConfig, manifest_sha256: str) -> str:
@@ -63,7 +66,7 @@ def _difference(theirs: dict[str, Any], mine: dict[str, Any]) -> str:
     for key in sorted((before.keys() | now.keys()) - unseen):
         if before.get(key) != now.get(key):
             return f"{key} ({before.get(key)!r} there, {now.get(key)!r} here)"
-    return "its images"
+    return "its images" if now.get("init_from") is None else "its images or the weights to start from"
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

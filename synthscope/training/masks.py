@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from synthscope.data.annotations import CATEGORIES, image_masks, load_annotations
+from synthscope.data.benign import blots, largest
 from synthscope.detectors.artifact_vit import MaskForm
 from synthscope.detectors.base import Detector, preprocess
 from synthscope.errors import SynthscopeError, UsageError
@@ -117,14 +118,9 @@ def alignment_region(rgb: np.ndarray, artifacts: np.ndarray, *, source: Source, 
         return np.zeros_like(artifacts)
     area = int(artifacts.sum())
     if source == "saliency":
-        return _largest(spectral_residual(rgb), area)
+        return largest(spectral_residual(rgb), area)
     rng = np.random.default_rng(seed_for("blots", key))
-    noise = rng.standard_normal(artifacts.shape).astype(np.float32)
-    blots = cv2.GaussianBlur(noise, (0, 0), max(artifacts.shape) / 16)
-    if source == "benign":
-        blots[artifacts] = -np.inf
-        area = min(area, artifacts.size - area)
-    return _largest(blots, area)
+    return blots(artifacts.shape, area, outside=artifacts if source == "benign" else None, rng=rng)
 
 
 def spectral_residual(rgb: np.ndarray) -> np.ndarray:
@@ -141,13 +137,6 @@ def spectral_residual(rgb: np.ndarray) -> np.ndarray:
     saliency = np.abs(np.fft.ifft2(np.exp(residual + 1j * np.angle(spectrum)))) ** 2
     smooth = cv2.GaussianBlur(saliency.astype(np.float32), (0, 0), 2.5)
     return cv2.resize(smooth, (rgb.shape[1], rgb.shape[0]), interpolation=cv2.INTER_LINEAR)
-
-
-def _largest(values: np.ndarray, count: int) -> np.ndarray:
-    """Mask of exactly ``count`` largest values; of equal ones the first."""
-    mask = np.zeros(values.size, bool)
-    mask[np.argsort(-values, axis=None, kind="stable")[:count]] = True
-    return mask.reshape(values.shape)
 
 
 def preprocess_with_target(detector: Detector, pixels: np.ndarray) -> Tensor:
@@ -183,8 +172,9 @@ def class_targets(masks: Tensor) -> Tensor:
 def artifact_loss(maps: Tensor, masks: Tensor, form: MaskForm) -> Tensor:
     """Segmentation loss of each image ``(B,)``.
 
-    Softmax: cross-entropy over background and seven categories. Sigmoid: binary cross-entropy plus soft Dice loss,
-    means over categories.
+    Softmax: cross-entropy over background and seven categories. Sigmoid: the mean of binary cross-entropies, plus the
+    soft Dice loss of the categories that the image has. Of the others Dice would reward nothing but silence, and most
+    images have most categories not.
 
     Args:
         maps: float32 artifact logits ``(B, 8, h, w)``.
@@ -196,5 +186,7 @@ def artifact_loss(maps: Tensor, masks: Tensor, form: MaskForm) -> Tensor:
     logits, wanted = maps[:, 1:], masks.float()
     entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean((1, 2, 3))
     p = logits.sigmoid()
-    dice = (2 * (p * wanted).sum((2, 3)) + 1) / (p.sum((2, 3)) + wanted.sum((2, 3)) + 1)
-    return entropy + (1 - dice).mean(1)
+    areas = wanted.sum((2, 3))
+    dice = (2 * (p * wanted).sum((2, 3)) + 1) / (p.sum((2, 3)) + areas + 1)
+    present = (areas > 0).float()
+    return entropy + ((1 - dice) * present).sum(1) / present.sum(1).clamp(min=1)

@@ -94,6 +94,33 @@ def test_xaigd(tmp_path: Path) -> None:
         load_annotations(f"xaigd:{tmp_path}?split=unlabeled_train")
 
 
+def test_annotations_and_images_meet_whatever_way_leads_to_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The annotations have no hash, so that paths must match: of splits, files, relative paths and links."""
+    blobs, home = tmp_path / "blobs", tmp_path / "real" / "set"
+    for split in ("labeled_test", "labeled_train"):
+        file = xaigd_table(home, [xaigd_row(f"g{i}", split, [SQUARE]) for i in range(3)], split)
+        blobs.mkdir(exist_ok=True)
+        file.rename(blobs / split)
+        file.symlink_to(blobs / split)  # as huggingface_hub keeps them
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    monkeypatch.chdir(tmp_path / "real")
+    file = "data/labeled_test-00000-of-00001.parquet"
+    ways = ["set", "./set", "../link/set", str(home), str(tmp_path / "link" / "set")]
+    pairs = {way: (f"xaigd:{way}?compression=matched", f"xaigd:{way}") for way in ways}
+    pairs |= {f"{way} test": (f"xaigd:{way}?split=labeled_test", f"xaigd:{way}/{file}") for way in ways}
+    pairs["bare"] = f"xaigd:set/{file}", f"../link/set/{file}"
+    wanted = set(index(f"xaigd:{home}")["path"])
+    assert len(wanted) == 6 and all(Path(path).is_relative_to(home) for path in wanted)
+    for name, (images, regions) in pairs.items():
+        found = set(index(images)["path"])
+        assert found == set(load_annotations(regions)["path"]), name
+        assert found <= wanted and len(found) == (3 if name.endswith(("test", "bare")) else 6)
+    elsewhere = "images=../link/elsewhere"
+    assert set(index(f"xaigd:set?{elsewhere}")["path"]) == set(load_annotations(f"xaigd:{home}?{elsewhere}")["path"])
+
+
 def test_xaigd_images_are_written_once_and_follow_the_file(tmp_path: Path) -> None:
     path = xaigd_table(tmp_path, [xaigd_row("g", str(i), []) for i in range(5)])
     first = index(f"xaigd:{path}?images={tmp_path}/elsewhere")["path"].to_list()

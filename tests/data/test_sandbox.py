@@ -88,6 +88,15 @@ def test_raw_files_tell_the_label_and_aligned_files_do_not(sandbox, aligned):
     assert ai == nature and len(ai) == 1
 
 
+def test_one_layout_alone_has_the_same_pictures(sandbox, tmp_path):
+    for name in ("genimage", "xaigd"):
+        alone = build_sandbox(tmp_path / name, **SMALL, layouts=name, workers=1)
+        whole = {path: data for path, data in tree(sandbox.folder).items() if path.parts[0] == name}
+        assert {path: data for path, data in tree(alone.folder).items() if path.name != "sandbox.json"} == whole
+    with pytest.raises(UsageError, match="layouts of the sandbox to be genimage, xaigd or both, got 'coco'"):
+        build_sandbox(tmp_path / "none", **SMALL, layouts="coco")
+
+
 def test_xaigd_tables(sandbox):
     labels = pa.list_(pa.struct({"label": pa.string(), "points": pa.list_(pa.list_(pa.float64()))}))
     text, whole = pa.string(), pa.int64()

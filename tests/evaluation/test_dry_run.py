@@ -11,9 +11,10 @@ import pytest
 
 from synthscope.data.manifest import load_manifest, save_manifest
 from synthscope.errors import UnreadableImageError, UsageError
-from synthscope.evaluation.benchmark import benchmark, split_images
+from synthscope.evaluation.benchmark import benchmark
 from synthscope.evaluation.dry_run import dry_run
 from synthscope.evaluation.probe import read_rate
+from synthscope.evaluation.sources import split_images
 from synthscope.evaluation.workload import count
 from tests.evaluation.tiny_worlds import ROW, build_world, config
 

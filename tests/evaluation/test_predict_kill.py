@@ -16,19 +16,19 @@ import os, signal, sys
 from pathlib import Path
 import polars as pl
 from synthscope.detectors.hub import create_detector
-from synthscope.evaluation import predict, store
+from synthscope.evaluation import parts, predict
 
 folder, out, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 predict.SECONDS_BETWEEN_PARTS = 0
 written = 0
 
-def write_part(parts, rows):
+def write_part(folder, rows):
     global written
     if moment == "while writing the second part" and written == 1:
-        with store.whole_file(parts / "part-9.parquet") as temporary:
+        with parts.whole_file(folder / "part-9.parquet") as temporary:
             temporary.write_bytes(b"PAR1 half a part")
             os.kill(os.getpid(), signal.SIGKILL)
-    store.write_part(parts, rows)
+    parts.write_part(folder, rows)
     written += 1
     if moment == "after the second part" and written == 2:
         os.kill(os.getpid(), signal.SIGKILL)

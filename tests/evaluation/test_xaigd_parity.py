@@ -286,6 +286,7 @@ def test_files_of_boxes_that_are_none(world: Path) -> None:
 
 
 BAD_ROWS = [
+    ({"labels": [{"label": None, "points": None}]}, "category, got None in .*row 2"),
     ({"labels": [TRIANGLE[0] | {"label": "low-level-text"}]}, "row 2. Did you mean low-level-"),
     ({"labels": [TRIANGLE[0] | {"points": [[1.0, 1.0], [2.0, 2.0], [3.0]]}]}, "row 2, generator 'h'.*at least 3"),
     ({"generator": "g"}, "once, got generator 'g', uid 'u' again in .*row 2"),
@@ -305,17 +306,17 @@ def test_data_that_cannot_be_scored(tmp_path: Path, change: dict, sentence: str)
 
 def test_folders_and_splits(tmp_path: Path) -> None:
     row = {"image": None, "generator": "g", "uid": "u", "labels": TRIANGLE, "width": 8, "height": 8}
-    with pytest.raises(SynthscopeError, match="no such file"):
+    with pytest.raises(SynthscopeError, match=r"Parquet files .* got none"):
         read_images([tmp_path])
     for split, uids in {"labeled_test": "ab", "labeled_train": "c", "unlabeled_test": "d"}.items():
         for i, uid in enumerate(uids):
             labels = None if split == "unlabeled_test" else TRIANGLE
             path = tmp_path / "data" / f"{split}-0000{i}-of-0000{len(uids)}.parquet"
             write_parquet([row | {"uid": uid, "labels": labels}], path)
-    with pytest.raises(
-        SynthscopeError, match=r"got labeled_test, labeled_train, unlabeled_test\. Choose one with --split"
-    ):
+    with pytest.raises(SynthscopeError, match=r"got labeled_test, labeled_train\. Choose one with --split"):
         read_images([tmp_path])
+    with pytest.raises(UsageError, match="Did you mean labeled_test"):
+        read_images([tmp_path], split="labelled_test")
     assert [image.uid for image in read_images([tmp_path], split="labeled_test")] == ["a", "b"]
     assert len(read_images([tmp_path / "data"], split="labeled_train")) == 1
     with pytest.raises(SynthscopeError, match="unlabelled split"):

@@ -9,7 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from scipy.stats import spearmanr
 from torch import Tensor
 from typer.testing import CliRunner
 
@@ -256,6 +259,23 @@ def test_stability_of_known_maps() -> None:
     half = np.where(left, heat, 99).astype(np.float32)  # differs only where it did not look
     assert stability(Placed(heat, seen), Placed(half, left)) == pytest.approx([1, 1, 1])
     assert np.isnan(stability(Placed(heat, seen), Placed(np.zeros_like(heat), seen))).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([1, 2, 9, 10**6]), st.integers(2, 300))
+def test_stability_is_that_of_ranks_and_quantiles(seed: int, values: int, pixels: int) -> None:
+    """Against scipy and numpy, with ties, negative values and both zeros."""
+    rng = np.random.default_rng(seed)
+    a, b = (rng.integers(-values, values + 1, (2, 1, pixels)) / np.float32(values) * 1e-9).astype(np.float32)
+    a[0, :2], b[0, :2] = (-0.0, 1), (1, 0.0)
+    everywhere = np.ones((1, pixels), bool)
+    x, y = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
+    top_x, top_y = x > np.quantile(x, 0.9), y > np.quantile(y, 0.9)
+    union = (top_x | top_y).sum()
+    expected = [spearmanr(x, y).statistic, x @ y / np.sqrt((x @ x) * (y @ y))]
+    expected.append((top_x & top_y).sum() / union if union else np.nan)
+    found = stability(Placed(a, everywhere), Placed(b, everywhere))
+    assert found == pytest.approx(expected, abs=1e-12, nan_ok=True)
 
 
 def test_blank_maps_are_counted_and_means_have_intervals() -> None:

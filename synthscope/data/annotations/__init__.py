@@ -1,7 +1,7 @@
 """Regions that people marked in images: taxonomy, table, masks, import and export, agreement, checks."""
 
 from synthscope.data.annotations.masks import image_masks, region_mask
-from synthscope.data.annotations.records import ANNOTATIONS, load_annotations, save_annotations
+from synthscope.data.annotations.records import ANNOTATIONS, load_annotations, rows_by_image, save_annotations
 from synthscope.data.annotations.taxonomy import CATEGORIES, LEVELS, Category
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "image_masks",
     "load_annotations",
     "region_mask",
+    "rows_by_image",
     "save_annotations",
 ]

@@ -86,6 +86,20 @@ def load_annotations(source: str | Path) -> pl.DataFrame:
         raise SynthscopeError(f"Expected a Parquet file at {path}, got: {error}. Write it anew.") from error
 
 
+def rows_by_image(table: pl.DataFrame) -> dict[str | None, pl.DataFrame]:
+    """Rows of every image, under its path and under its sha256.
+
+    >>> table = pl.DataFrame({"path": ["a.png", "a.png"], "sha256": ["0f", "0f"]})
+    >>> {name: rows.height for name, rows in rows_by_image(table).items()}
+    {'0f': 2, 'a.png': 2}
+    """
+    found: dict[str | None, pl.DataFrame] = {}
+    for column in ("sha256", "path"):
+        groups = table.filter(pl.col(column).is_not_null()).partition_by(column, as_dict=True)
+        found |= {str(key[0]): rows for key, rows in groups.items()}
+    return found
+
+
 def save_annotations(table: pl.DataFrame, path: str | Path) -> None:
     """Write annotations (Parquet, exactly the columns of ``ANNOTATIONS``), whole or not at all."""
     with whole_file(path) as temporary:

@@ -91,11 +91,19 @@ class Shard:
         match = _SNAPSHOT.search(self.path.as_posix())
         return match[1] if match else f"parquet:{self.fingerprint}"
 
-    def has(self, column: str) -> bool:
-        """Whether the file has a column."""
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """Names of the file's columns."""
+        import pyarrow as pa
         from pyarrow import parquet
 
-        return column in parquet.read_schema(self.path).names
+        try:
+            return frozenset(parquet.read_schema(self.path).names)
+        except (OSError, pa.ArrowException) as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> SynthscopeError:
+        return SynthscopeError(f"Expected X-AIGD's Parquet file at {self.path}, got: {error}. Fetch it.")
 
     def named_rows(self, columns: tuple[str, ...], seen: set[tuple[str, str]]) -> Iterator[Row]:
         """:meth:`rows`, of which ``generator`` and ``uid`` name a file each; ``seen`` grows with their pairs."""
@@ -129,7 +137,7 @@ class Shard:
                         image = row.pop("image", None)
                         yield row | {"image.path": image.get("path") if image else None}
         except (OSError, pa.ArrowException) as error:
-            raise SynthscopeError(f"Expected X-AIGD's Parquet file at {self.path}, got: {error}. Fetch it.") from error
+            raise self._unreadable(error) from error
 
     def image_path(self, key: Row) -> str:
         """Where the image of a row is or will be."""
@@ -170,7 +178,8 @@ class Shard:
 def shards(root: Path, split: str = "", images: str = "") -> list[Shard]:
     """The Parquet files of a data set (or one file) with the wanted splits; default: every labelled one."""
     files = [root] if root.is_file() else sorted(root.glob("data/*.parquet")) or sorted(root.glob("*.parquet"))
-    home = Path(images).expanduser().absolute() if images else _home(root) / "images"
+    # links are followed here alone, so that images and annotations named by different ways to the folder meet
+    home = (Path(images).expanduser() if images else _home(root) / "images").resolve()
     found = [Shard(path, home) for path in files]
     names = sorted({shard.name for shard in found})
     labelled = [name for name in names if not name.startswith("unlabeled")]

@@ -7,7 +7,7 @@ import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from synthscope.data.sandbox.generators import fit_generators
 from synthscope.data.sandbox.images import Studio, make_all
@@ -18,6 +18,7 @@ from synthscope.errors import SynthscopeError, UsageError
 from synthscope.runtime import track
 
 DEFAULT_ARTIFACT_RATE = 0.8
+Layouts = Literal["genimage", "xaigd", "both"]
 _VERSION = 1  # raise it when the same settings give other pixels
 
 
@@ -52,6 +53,7 @@ def build_sandbox(
     fingerprint: bool = True,
     artifacts: bool | float = True,
     formats: Formats = "raw",
+    layouts: Layouts = "both",
     workers: int = 2,
 ) -> SandboxReport:
     """Write a small world with known generators and known artifacts, in the layouts of GenImage and X-AIGD.
@@ -72,6 +74,7 @@ def build_sandbox(
         artifacts: Share of the generated pictures that carry artifacts; True is 0.8, False none.
         formats: ``raw``: photographs are JPEG files of various sizes and qualities, generated pictures PNG files of one
             size a generator. ``aligned``: one size, JPEG at quality 96 for all.
+        layouts: ``genimage``, ``xaigd`` or ``both``; neither changes the pictures of the other.
         workers: Processes.
 
     Raises:
@@ -82,14 +85,18 @@ def build_sandbox(
     settings = {
         "version": _VERSION, "size": size, "classes": classes, "train": train, "val": val, "seed": seed,
         "fingerprint": fingerprint, "artifacts": rate, "formats": formats,
+        "layouts": layouts,
     }  # fmt: skip
     _check(settings, workers)
     folder = Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         return _existing(folder, settings)
     plan = Plan(size, classes, seed, formats)
-    placed = [*plan.genimage("train", train), *plan.genimage("val", val)]
-    placed += [*plan.xaigd("train", max(train // 2, 1)), *plan.xaigd("test", max(val // 2, 1))]
+    placed = []
+    if layouts != "xaigd":
+        placed += [*plan.genimage("train", train), *plan.genimage("val", val)]
+    if layouts != "genimage":
+        placed += [*plan.xaigd("train", max(train // 2, 1)), *plan.xaigd("test", max(val // 2, 1))]
     studio = Studio(fit_generators(seed, size) if fingerprint else None, rate)
     partial = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}"
     try:
@@ -115,6 +122,7 @@ def _check(settings: dict[str, Any], workers: int) -> None:
         ("val", settings["val"] >= 1, "1 or more"),
         ("artifacts", 0 <= settings["artifacts"] <= 1, "a share from 0 to 1"),
         ("formats", settings["formats"] in ("raw", "aligned"), "raw or aligned"),
+        ("layouts", settings["layouts"] in ("genimage", "xaigd", "both"), "genimage, xaigd or both"),
     )
     for key, sound, wanted in (*rules, ("workers", workers >= 1, "1 or more")):
         if not sound:

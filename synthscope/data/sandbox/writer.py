@@ -92,13 +92,18 @@ class Writer:
 
     def finish(self) -> dict[str, Any]:
         """Write the tables; the fields of :class:`SandboxReport` beside the folder."""
-        data = self.root / "xaigd" / "data"
-        data.mkdir(parents=True)
+        if (self.root / "genimage").is_dir():
+            annotations = pa.Table.from_pylist(self.annotations, ANNOTATIONS_SCHEMA)
+            pq.write_table(annotations, self.root / "genimage" / "annotations.parquet")
+        if (self.root / "xaigd").is_dir():
+            self._write_xaigd(self.root / "xaigd")
+        return {"real": self.real, "ai": self.ai, "regions": dict(sorted(self.regions.items()))}
+
+    def _write_xaigd(self, root: Path) -> None:
+        (root / "data").mkdir()
         for split, rows in self.labelled.items():
             table = pa.Table.from_pylist(rows, XAIGD_SCHEMA)
-            pq.write_table(table, data / f"labeled_{split}-00000-of-00001.parquet", row_group_size=100)
-        annotations = pa.Table.from_pylist(self.annotations, ANNOTATIONS_SCHEMA)
-        pq.write_table(annotations, self.root / "genimage" / "annotations.parquet")
+            pq.write_table(table, root / "data" / f"labeled_{split}-00000-of-00001.parquet", row_group_size=100)
         photographs = [
             {
                 "uid": uid,
@@ -111,5 +116,4 @@ class Writer:
             }
             for uid, place in self.photographs.items()
         ]
-        pl.DataFrame(photographs).write_csv(self.root / "xaigd" / "real_image_metadata.csv")
-        return {"real": self.real, "ai": self.ai, "regions": dict(sorted(self.regions.items()))}
+        pl.DataFrame(photographs).write_csv(root / "real_image_metadata.csv")

@@ -26,11 +26,21 @@ def xaigd(root: Path, *, split: str = "", images: str = "") -> Iterator[Row]:
     seen: set[tuple[str, str]] = set()
     for shard in shards(root, split, images):
         with parsing(shard.path, "X-AIGD's columns"):
-            rows = shard.rows(_COLUMNS) if shard.has("path") else shard.named_rows(_COLUMNS, seen)
+            rows = shard.rows(_COLUMNS) if "path" in shard.columns else shard.named_rows(_COLUMNS, seen)
             for row in rows:
-                if row["labels"] is not None:
-                    regions = [{"category": label["label"], "polygons": [label["points"]]} for label in row["labels"]]
+                if (regions := labelled_regions(row)) is not None:
                     yield from image_rows(_image(shard, row), regions, kind="polygon")
+
+
+def labelled_regions(row: Row) -> list[Row] | None:
+    """``category`` and ``polygons`` of each region in the column ``labels``, unchecked; None where nobody looked.
+
+    >>> labelled_regions({"labels": [{"label": "low-level-color", "points": [[1.0, 2.0]]}]})
+    [{'category': 'low-level-color', 'polygons': [[[1.0, 2.0]]]}]
+    """
+    if row["labels"] is None:
+        return None
+    return [{"category": label["label"], "polygons": [label["points"]]} for label in row["labels"]]
 
 
 def _image(shard: Shard, row: Row) -> Row:

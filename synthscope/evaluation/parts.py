@@ -1,0 +1,68 @@
+"""Parts of a run that can be stopped at any time: small tables, each written whole, read together, oldest first."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from synthscope.errors import SynthscopeError
+from synthscope.runtime import whole_file
+
+
+def new_part(folder: Path) -> Path:
+    """A file name for the next part of ``folder``; names sort by time."""
+    return folder / f"part-{time.time_ns():020d}-{secrets.token_hex(4)}.parquet"
+
+
+def write_part(folder: Path, rows: pl.DataFrame) -> None:
+    """Add ``rows`` to the run in ``folder``; nothing is written where there are none."""
+    if rows.height:
+        with whole_file(new_part(folder)) as temporary:
+            rows.write_parquet(temporary)
+
+
+def read_parts(
+    folder: Path,
+    schema: pl.Schema,
+    *,
+    of: str,
+    narrow: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda rows: rows,
+    check: Callable[[Path], None] = lambda path: None,
+) -> pl.DataFrame:
+    """All rows of all parts, oldest first. A part that cannot be read is named on stderr and set aside.
+
+    Args:
+        folder: Of the run.
+        schema: Columns of every part.
+        of: What the parts are of, for the message.
+        narrow: Chooses rows and columns before they are read.
+        check: Raises ``OSError`` where something beside the part is missing.
+    """
+    parts = [narrow(pl.DataFrame(schema=schema).lazy()).collect()]
+    for path in sorted(folder.glob("part-*.parquet")):
+        try:
+            check(path)
+            parts.append(narrow(pl.scan_parquet(path, schema=schema)).collect())
+        except (pl.exceptions.PolarsError, OSError) as error:
+            reason = str(error).splitlines()[0]
+            print(f"Expected a part of {of}, got {path} ({reason}). It is computed again.", file=sys.stderr)
+            path.rename(path.with_suffix(".broken"))
+    return pl.concat(parts)
+
+
+def require_writable(folder: Path) -> None:
+    """Create ``folder``. Raises ``SynthscopeError`` where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(folder / ".writable"):
+            pass
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise SynthscopeError(
+            f"Expected a folder to write to, got {folder}: {error.strerror}. Choose another one."
+        ) from error
