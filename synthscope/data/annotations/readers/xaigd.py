@@ -12,7 +12,7 @@ from synthscope.data.layouts.xaigd import Shard, shards
 _COLUMNS = ("path", "generator", "uid", "labels", "width", "height", "image.path")
 
 
-def xaigd(root: Path, *, split: str = "", images: str = "") -> Iterator[Row]:
+def xaigd(root: Path, *, split: str = "", images: str = "", real: str = "", compression: str = "") -> Iterator[Row]:
     """Rows of the labelled images, whose paths are those of the layout ``xaigd:`` with the same options.
 
     An empty list of labels is an annotated image without artifacts; null (the unlabelled splits) is not annotated.
@@ -22,6 +22,8 @@ def xaigd(root: Path, *, split: str = "", images: str = "") -> Iterator[Row]:
         root: The data set's folder, or one Parquet file.
         split: Such as ``labeled_test`` or several with commas; default every labelled one.
         images: Folder of the images, as given to the layout.
+        real: Option of the layout that changes nothing here, so that one text names images and annotations.
+        compression: Another.
     """
     seen: set[tuple[str, str]] = set()
     for shard in shards(root, split, images):
