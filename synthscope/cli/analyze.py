@@ -152,6 +152,7 @@ def truth_command(
     from synthscope.analysis.truth_verdicts import shown, shown_accuracy, verdicts
     from synthscope.config import load_recipe
     from synthscope.evaluation.tables import plain_text, write_table
+    from synthscope.report.html import write_report
     from synthscope.report.style import save_figure
     from synthscope.report.truth_figure import truth_figure
     from synthscope.training.config import TrainConfig
@@ -170,6 +171,7 @@ def truth_command(
     write_table(accuracy, out / "truth_accuracy.csv")
     save_figure(truth_figure(told, accuracy), out / "truth")
     print(f"{plain_text(shown_accuracy(accuracy))}\n\n{plain_text(shown(told))}")
+    print(f"\nReport: {write_report(out, title='Can explainers and measures be believed?')}")
 
 
 @analyze.command("fidelity")

@@ -91,7 +91,8 @@ def estimate(work: Work, measured: Measured) -> str:
         f"Estimate for this machine ({measured.device.type}, {cpu_count()} cores): training {_time(train)}, prediction "
         f"{_time(test)}, together {_time(train + test)}.",
         f"It extrapolates a probe of {measured.seconds:.0f} s on {measured.images} images and may be wrong twofold. "
-        "Not included: indexing, the audit and file attributes, scoring, the report.",
+        "Not included: indexing, the audit and file attributes, scoring, further test sets, looks at regions, "
+        "the report.",
         "What the run folder already holds is not subtracted.",
         f"Images a second on one thread: decoding {1 / measured.decode:,.0f}{applied}.",
         *(f"  {name}: {_words(rates)}" for name, rates in shown.items()),

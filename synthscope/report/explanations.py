@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import polars as pl
 from matplotlib.figure import Figure
 
+from synthscope.analysis.truth_verdicts import verdicts
 from synthscope.data.annotations.taxonomy import CATEGORIES, LEVELS
+from synthscope.evaluation.render import Cell as TableCell
+from synthscope.evaluation.render import Table
 from synthscope.evaluation.seed_tables import seed_tables
 from synthscope.evaluation.wording import short_names
 from synthscope.report.grids import Cell, Grid, Row, of_table
+from synthscope.report.names import metric_name
 from synthscope.report.tidy import TITLES, dots_figure, tidy_grid
 
 MAIN = ("relevance_mass", "relevance_rank", "pointing_game", "iou_at_area", "pixel_average_precision", "micro_f1")
@@ -34,9 +39,15 @@ class Section:
 
 
 def sections(tables: Mapping[str, pl.DataFrame]) -> list[Section]:
-    """The experiments that a run has, of its tables ``mask_scores``, ``erasure_scores``, ``fidelity``, ``seeds``."""
-    makers = {"seeds": _seeds, "mask_scores": _masks, "erasure_scores": _erasure, "fidelity": _fidelity}
-    return [make(tables[name]) for name, make in makers.items() if not tables[name].is_empty()]
+    """The experiments that a run has a table of."""
+    makers = {
+        "seeds": _seeds,
+        "mask_scores": _masks,
+        "erasure_scores": _erasure,
+        "fidelity": _fidelity,
+        "truth": _truth,
+    }
+    return [make(tables[name]) for name, make in makers.items() if name in tables and not tables[name].is_empty()]
 
 
 def explanation_grids(scores: pl.DataFrame) -> list[Grid]:
@@ -149,6 +160,34 @@ def _fidelity(scores: pl.DataFrame) -> Section:
         "interval leaves out 0. p by permutation."
     )
     return Section("fidelity", "Does accuracy follow artifacts or image quality?", how, grids)
+
+
+def _truth(scores: pl.DataFrame) -> Section:
+    told = verdicts(scores).filter(images="all")
+    grids = []
+    for (recipe,), rows in told.group_by(["recipe"], maintain_order=True):
+        measures = rows["measure"].unique(maintain_order=True).to_list()
+        lines = []
+        for (explainer,), part in rows.group_by(["explainer"], maintain_order=True):
+            found = {row["measure"]: row for row in part.iter_rows(named=True)}
+            lines.append((str(explainer), tuple(_apart(found.get(measure)) for measure in measures)))
+        title = f"{recipe}: score with artifacts less score with fingerprints"
+        columns = tuple(TITLES.get(measure, metric_name(measure)) for measure in measures)
+        table = Table("truth", title, "explainer", columns, tuple(lines), intervals=True, signed=True)
+        grids.append(of_table(table))
+    how = (
+        "Two worlds show the same scenes: in one only artifacts betray the AI images, in the other only traces of "
+        "decoders, which are everywhere. Both are scored against the artifacts of the first, image by image. * marks "
+        "pairs of explainer and measure that tell the two detectors apart with every seed; believe no others."
+    )
+    return Section("truth", "Can explainers and measures be believed?", how, grids)
+
+
+def _apart(row: Mapping[str, Any] | None) -> TableCell:
+    if row is None:
+        return TableCell(percent=False)
+    bounds = row["difference_low"], row["difference_high"]
+    return TableCell(row["difference"], *bounds, percent=False, mark="*" if row["tells_apart"] == "yes" else "")
 
 
 def _seeds(seeds: pl.DataFrame) -> Section:

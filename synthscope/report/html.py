@@ -68,7 +68,8 @@ def write_report(
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["breakable"] = _breakable
-    scored = (run / "scores.parquet").is_file() or not (run / "explanations.parquet").is_file()
+    others = any((run / f"{name}.parquet").is_file() for name in ("explanations", "truth"))
+    scored = (run / "scores.parquet").is_file() or not others
     contents = _contents(read_run(run, audit), run / "figures") if scored else _unscored(run)
     evidence = _evidence(run, run / "figures")
     page = environment.get_template("report.html").render(
@@ -146,8 +147,11 @@ def _contents(run: Run, folder: Path) -> dict[str, Any]:
 
 
 def _unscored(run: Path) -> dict[str, Any]:
-    """What the page of a run of heatmaps alone prints beside its evidence."""
-    errors = pl.read_parquet(run / "explanations.parquet", columns=["path", "error"]).drop_nulls("error").unique("path")
+    """What the page of a run of heatmaps, or of the truth test, prints beside its evidence."""
+    errors = pl.DataFrame(schema=dict.fromkeys(["path", "error"], pl.String))
+    if (run / "explanations.parquet").is_file():
+        errors = pl.read_parquet(run / "explanations.parquet", columns=["path", "error"])
+    errors = errors.drop_nulls("error").unique("path")
     unreadable = errors.sort("path").head(MAX_LISTED).rows()
     return {"settings": explain_settings(run), "unreadable": unreadable, "n_unreadable": errors.height}
 
@@ -207,6 +211,8 @@ def _evidence(run: Path, folder: Path) -> dict[str, Any]:
             drawing(figure, folder / stem, title, f"{title}: dots with 95 % intervals; the tables hold the numbers.")
             for stem, title, figure in section.figures
         ]
+        if section.anchor == "truth" and (run / "truth.svg").is_file():
+            pictures = [stored_drawing(run / "truth.png", "Artifacts less fingerprints", "The numbers of the table.")]
         if section.anchor == "fidelity":
             alt = "Recall of every generator over its damage; the tables hold the numbers."
             drawable = (run / "predictions.parquet").is_file() and (run / "fidelity_images.parquet").is_file()

@@ -19,7 +19,7 @@ from synthscope.report.names import distinct, view_names
 from synthscope.schema import MANIFEST, PREDICTIONS, SCORES, conform
 
 LONGEST = 300  # characters of a setting
-EXPERIMENTS = "explanation_scores", "mask_scores", "erasure_scores", "fidelity", "seeds"
+EXPERIMENTS = "explanation_scores", "mask_scores", "erasure_scores", "fidelity", "seeds", "truth"
 
 
 @dataclass(frozen=True)

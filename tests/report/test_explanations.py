@@ -205,3 +205,23 @@ def test_pictures_of_noise_stay_below_the_limit(tmp_path: Path) -> None:
     page = write_report(tmp_path)
     assert page.read_text().count("data:image/jpeg") == 6 * 3 * 6 + 1
     assert page.stat().st_size < 4_000_000  # of noise; photographs take a third of it
+
+
+def test_the_truth_test_makes_a_page(tmp_path: Path) -> None:
+    key = {"recipe": "cpu_small", "explainer": "gradcam", "images": "all", "n_images": 9, "n_blank": 0, "n_seeds": 1}
+    rows = []
+    for measure, difference in (("relevance_mass", 0.2), ("micro_f1", -0.1)):
+        for quantity, value in (("difference", difference), ("lift_fingerprints", 0.0), ("lift_untrained", 0.0)):
+            spread = {"value": value, "ci_low": value - 0.05, "ci_high": value + 0.05}
+            rows += [key | {"measure": measure, "quantity": quantity, "seed": seed} | spread for seed in (0, None)]
+    others = [
+        key | {"measure": measure, "quantity": quantity, "seed": None, "value": 0.5, "ci_low": 0.4, "ci_high": 0.6}
+        for measure in ("relevance_mass", "micro_f1")
+        for quantity in ("artifacts", "fingerprints", "untrained", "chance", "learned", "p_above")
+    ]
+    pl.DataFrame(rows + others, infer_schema_length=None).write_parquet(tmp_path / "truth.parquet")
+    page = Page(write_report(tmp_path).read_text(encoding="utf-8"))
+    table = page.tables["cpu_small: score with artifacts less score with fingerprints"]
+    assert table[0][1:] == ["Relevance mass", "Micro F1"]
+    assert table[1] == ["gradcam", "+0.200 [+0.150, +0.250]*", "-0.100 [-0.150, -0.050]"]
+    assert "nothing to measure them by" not in page.text
