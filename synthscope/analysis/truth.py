@@ -15,6 +15,7 @@ import polars as pl
 
 from synthscope.analysis.truth_values import ACCURACY, ARTIFACTS, TRUTH, UNTRAINED, accuracy_rows, image_values
 from synthscope.analysis.truth_worlds import CAUSES, World, twin_worlds
+from synthscope.data.annotations import save_annotations
 from synthscope.errors import UsageError
 from synthscope.runtime import seed_for
 from synthscope.training.config import TrainConfig
@@ -134,6 +135,8 @@ def explained(
     from synthscope.evaluation.interpretability import explain
 
     marked = images.join(world.regions, on="path", how="semi", maintain_order="left")
+    regions = world.regions.drop("twin")
     explain(marked, [detector], explainers, out=out, workers=workers)
-    values = heatmap_values(out, world.regions.drop("twin"), workers=workers)
+    save_annotations(regions, out / "annotations.parquet")
+    values = heatmap_values(out, regions, workers=workers)
     return image_values(values.join(marked.select("path", "twin", "width", "height"), on="path"))

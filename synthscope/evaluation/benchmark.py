@@ -3,7 +3,8 @@
 Training rows are the subsets named by the recipe, test columns are all subsets (GenImage task 1); the degradations of
 task 2 are applied to test images only. Every view (raw, aligned) has detectors of its own, and the raw detectors are
 also tested in the other views: the drop shows how much of their accuracy was file format. Floors stand below the
-detectors. A row that fails is listed in ``failures.json``, and does not stop the others.
+detectors. Where the recipe asks for it, rows are trained with several seeds, and heatmaps, masks and erased regions are
+scored against annotated artifacts (``regions``). What fails is listed in ``failures.json``, and stops nothing else.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ FAILURES = "failures.json"
 def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = None) -> pl.DataFrame:
     """Run ``config`` into the folder ``out`` and return the predictions (``schema.PREDICTIONS``).
 
-    Writes ``manifest.parquet``, ``audit.parquet``, ``detectors/``, ``predictions.parquet``, ``scores.parquet`` and,
-    where something failed, ``failures.json``. Run again, it does what is missing, and tries again what failed.
+    Writes ``manifest.parquet``, ``audit.parquet``, ``detectors/``, ``predictions.parquet``, ``scores.parquet``, the
+    tables of ``regions``, ``seeds.parquet`` and, where something failed, ``failures.json``. Run again, it does what is
+    missing, and tries again what failed.
 
     Raises:
         UsageError: Nothing to run on, or an unknown training recipe.

@@ -56,6 +56,31 @@ def answer(scores: pl.DataFrame) -> list[str]:
     return sentences + _uncertainty(scores, metric)
 
 
+def answer_over_seeds(seeds: pl.DataFrame) -> list[str]:
+    """Sentences on recipes that were trained with several seeds: the best by its mean, and what differs for sure.
+
+    Args:
+        seeds: Columns of ``SEEDS``. The best single seed is never named: it is the luckiest, not the best.
+    """
+    rows = seeds.filter(table="detection", metric="balanced_accuracy").filter(pl.col("value").is_not_null())
+    sentences = []
+    for (about,), own in rows.group_by(["about"], maintain_order=True):
+        order = own.sort("value", descending=True, maintain_order=True)
+        best, where = order.row(0, named=True), pretty(str(about).removeprefix("test_set="))
+        text = f"On {where}, {best['row']} has the best balanced accuracy over {best['n_seeds']} training seeds: "
+        text += f"{100 * best['value']:.1f}\u00a0%"
+        if best["ci_low"] is not None:
+            text += f" (95\u00a0% t interval over seeds {100 * best['ci_low']:.1f}–{100 * best['ci_high']:.1f})"
+        compared = own.filter(pl.col("difference_low").is_not_null())
+        sure = compared.filter((pl.col("difference_low") > 0) | (pl.col("difference_high") < 0))
+        apart = [f"{row['row']} by {100 * row['difference']:+.1f}" for row in sure.iter_rows(named=True)]
+        if compared.height:
+            against = compared["against"][0]
+            text += f"; from {against} differ for sure: {', '.join(apart) or 'none'}"
+        sentences.append(f"{text}.")
+    return sentences
+
+
 def _first(order: pl.DataFrame, names: dict[str, str], table: pl.DataFrame, metric: str, view: str) -> str:
     best = order.row(0, named=True)
     tests = [test for test in distinct(table.filter(condition="none"), "test_set") if test != MEAN]

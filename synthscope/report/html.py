@@ -14,12 +14,13 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from synthscope.data.audit import warning
+from synthscope.evaluation.over_seeds import SEEDS
 from synthscope.evaluation.published.beside import beside
 from synthscope.evaluation.seed_tables import seed_tables
 from synthscope.evaluation.tables import audit_table, difference_table, tables_of
 from synthscope.evaluation.wording import views_of
 from synthscope.report import curves, explanations, figures, grids
-from synthscope.report.answer import answer, headline_metric, missing, ranked
+from synthscope.report.answer import answer, answer_over_seeds, headline_metric, missing, ranked
 from synthscope.report.drawings import Drawing, drawing, stored_drawing
 from synthscope.report.fidelity_figure import save_fidelity_figure
 from synthscope.report.gallery import galleries
@@ -36,6 +37,7 @@ from synthscope.report.run import (
 )
 from synthscope.report.style import save_figure
 from synthscope.runtime import whole_file
+from synthscope.schema import conform
 
 TABS = ("accuracy", "balanced_accuracy", "auroc", "average_precision")
 MAX_LISTED, MAX_GALLERIES = 200, 4
@@ -70,7 +72,8 @@ def write_report(
     environment.filters["breakable"] = _breakable
     others = any((run / f"{name}.parquet").is_file() for name in ("explanations", "truth"))
     scored = (run / "scores.parquet").is_file() or not others
-    contents = _contents(read_run(run, audit), run / "figures") if scored else _unscored(run)
+    seeds = conform(read_experiments(run)["seeds"], SEEDS, str(run / "seeds.parquet"))
+    contents = _contents(read_run(run, audit), run / "figures", seeds) if scored else _unscored(run)
     evidence = _evidence(run, run / "figures")
     page = environment.get_template("report.html").render(
         title=title or run.resolve().name, scored=scored, **evidence, **contents
@@ -114,7 +117,7 @@ def _tabs(scores: pl.DataFrame) -> list[str]:
     return [name for name in TABS if name in scores["metric"]] or [headline_metric(scores)]
 
 
-def _contents(run: Run, folder: Path) -> dict[str, Any]:
+def _contents(run: Run, folder: Path, seeds: pl.DataFrame) -> dict[str, Any]:
     """Everything the template prints; the figures are written to ``folder`` on the way."""
     scores, words = run.scores, view_names(run.scores)
     views = views_of(scores)
@@ -122,7 +125,7 @@ def _contents(run: Run, folder: Path) -> dict[str, Any]:
     tabs = _tabs(scores)
     leaders = distinct(ranked(scores, metric, raw), "detector") or distinct(scores, "detector")
     return {
-        "answer": answer(scores) + missing(run.failures),
+        "answer": (answer_over_seeds(seeds) or answer(scores)) + missing(run.failures),
         "warnings": [text for _, rows in run.audit.group_by("view", maintain_order=True) if (text := warning(rows))],
         "recipes": [(word, view) for view, word in words.items() if view != "none"],
         "views": grids.views(scores, metric),

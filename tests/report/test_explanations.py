@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from synthscope.errors import SynthscopeError
+from synthscope.report.answer import answer_over_seeds
 from synthscope.report.explanations import BASELINES, explanation_grids, finding, sections
 from synthscope.report.html import write_report
 from synthscope.report.overlays import SIDE
@@ -205,6 +206,18 @@ def test_pictures_of_noise_stay_below_the_limit(tmp_path: Path) -> None:
     page = write_report(tmp_path)
     assert page.read_text().count("data:image/jpeg") == 6 * 3 * 6 + 1
     assert page.stat().st_size < 4_000_000  # of noise; photographs take a third of it
+
+
+def test_the_answer_names_no_lucky_seed() -> None:
+    own = {"metric": "balanced_accuracy", "n_seeds": 5, "ci_low": 0.6, "ci_high": 0.8}
+    table = seeds(own, own | {"row": "align", "value": 0.75, "against": "plain", "difference": 0.05,
+                              "difference_low": 0.01, "difference_high": 0.09})  # fmt: skip
+    [sentence] = answer_over_seeds(table)
+    assert sentence.replace("\u00a0", " ") == (
+        "On own, align has the best balanced accuracy over 5 training seeds: 75.0 % (95 % t interval over seeds "
+        "60.0–80.0); from plain differ for sure: align by +5.0."
+    )
+    assert answer_over_seeds(table.filter(table="masks")) == []
 
 
 def test_the_truth_test_makes_a_page(tmp_path: Path) -> None:
