@@ -56,6 +56,7 @@ class Erase(Config):
 
     fills: list[str] = Field(default_factory=lambda: ["inpaint", "blur", "mean"])
     draws: int = Field(default=3, ge=1)  # benign regions an image
+    max_images: int | None = None  # as for Explain
     repair: bool = False  # with a sandbox: also compare with the same picture drawn without artifacts
 
 

@@ -75,9 +75,10 @@ def _steps(
     if config.erase is not None:
         from synthscope.evaluation.erasure import write_erasure
 
-        twins = _twins(config, images, out) if config.erase.repair else None
+        some = _drawn(images, config.erase.max_images, config.seed)
+        twins = _twins(config, some, out) if config.erase.repair else None
         steps["erasure"] = partial(
-            write_erasure, out, images, detectors, regions, fills=config.erase.fills, draws=config.erase.draws,
+            write_erasure, out, some, detectors, regions, fills=config.erase.fills, draws=config.erase.draws,
             twins=twins, seed=config.seed,
         )  # fmt: skip
     if config.fidelity:
@@ -133,10 +134,19 @@ def _explain(
 
     asked = config.explain
     assert asked is not None
-    if asked.max_images is not None:
-        images = sample(images, ("label",), n=asked.max_images, seed=config.seed)
-    explain(images, detectors, asked.explainers, out=out, conditions=asked.conditions, seed=config.seed)
+    explain(
+        _drawn(images, asked.max_images, config.seed),
+        detectors,
+        asked.explainers,
+        out=out,
+        conditions=asked.conditions,
+        seed=config.seed,
+    )
     write_explanation_scores(out, regions, seed=config.seed)
+
+
+def _drawn(images: pl.DataFrame, n: int | None, seed: int) -> pl.DataFrame:
+    return images if n is None else sample(images, ("label",), n=n, seed=seed)
 
 
 def _twins(config: BenchmarkConfig, images: pl.DataFrame, out: Path) -> dict[str, str] | None:
