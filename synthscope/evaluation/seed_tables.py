@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from synthscope.data.annotations.taxonomy import CATEGORIES
@@ -21,6 +22,7 @@ MASKS = "iou", "pix_precision", "pix_recall", "pix_f1", "average_precision"
 ERASURE = "drop_artifact", "drop_benign", "drop_twin", "difference", "difference_sd", "flips_artifact", "flips_benign"
 RECALLS = "recall_clean", "recall_artifacts", "recall_difference"
 _PERCENT = {*DETECTION, *MASKS, *RECALLS}
+SAME_CHANCE = 0.005  # apart by less, as where a blank heatmap of one detector leaves out an image
 _BOUNDS = "difference_low", "difference_high"
 Row = dict[str, Any]
 
@@ -117,16 +119,23 @@ def _table(grid: _Grid) -> Table:
     lines = []
     for name, figures in grid.chosen.items():
         lines.append((name, tuple(_cell(figures.get(column), "value", "ci_low", "ci_high") for column in grid.columns)))
-    chance = {
-        column: Cell(row["chance"], percent=row["metric"] in _PERCENT)
-        for figures in grid.chosen.values()
-        for column, row in figures.items()
-    }
-    if any(cell.value is not None for cell in chance.values()):
-        lines.append(("(chance)", tuple(chance.get(column, Cell()) for column in grid.columns)))
+    lines += _chance(grid)
     seeds = {row["n_seeds"] for figures in grid.chosen.values() for row in figures.values()}
     note = f"Means over {_span(seeds)} training seeds, 95 % t intervals over them; the test images are fixed."
     return Table(grid.name, grid.title, "trained for", tuple(grid.columns), tuple(lines), (note,), intervals=True)
+
+
+def _chance(grid: _Grid) -> list[tuple[str, tuple[Cell, ...]]]:
+    """What knowing nothing scores: one line, or one for each row where it depends on how much a row predicts."""
+    lines: dict[str, tuple[Cell, ...]] = {}
+    for name, figures in grid.chosen.items():
+        cells = {column: Cell(row["chance"], percent=row["metric"] in _PERCENT) for column, row in figures.items()}
+        if any(cell.value is not None for cell in cells.values()):
+            lines[name] = tuple(cells.get(column, Cell()) for column in grid.columns)
+    values = np.array([[np.nan if cell.value is None else cell.value for cell in cells] for cells in lines.values()])
+    if len(lines) and np.nanmax(np.ptp(values, axis=0), initial=0) < SAME_CHANCE:
+        return [("(chance)", next(iter(lines.values())))]
+    return [(f"(chance of {name})", cells) for name, cells in lines.items()]
 
 
 def _difference(grid: _Grid) -> list[Table]:
