@@ -129,7 +129,8 @@ def _chance(grid: _Grid) -> list[tuple[str, tuple[Cell, ...]]]:
     """What knowing nothing scores: one line, or one for each row where it depends on how much a row predicts."""
     lines: dict[str, tuple[Cell, ...]] = {}
     for name, figures in grid.chosen.items():
-        cells = {column: Cell(row["chance"], percent=row["metric"] in _PERCENT) for column, row in figures.items()}
+        known = {column: row for column, row in figures.items() if column in grid.columns}
+        cells = {column: Cell(row["chance"], percent=row["metric"] in _PERCENT) for column, row in known.items()}
         if any(cell.value is not None for cell in cells.values()):
             lines[name] = tuple(cells.get(column, Cell()) for column in grid.columns)
     values = np.array([[np.nan if cell.value is None else cell.value for cell in cells] for cells in lines.values()])

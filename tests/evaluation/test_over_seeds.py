@@ -78,7 +78,7 @@ def test_tables_show_means_chance_and_differences() -> None:
     heat = [
         {"detector": f"{row}.all.seed{seed}@1", "explainer": "gradcam", "view": "none", "condition": condition}
         | {"generator": "all", "category": category, "level": None, "metric": metric, "value": value + seed / 100}
-        | {"baseline_random": 0.1}
+        | {"baseline_random": 0.1 if condition == "none" else None}
         for row, value in (("plain", 0.2), ("better", 0.4))
         for seed in (0, 1)
         for condition, metric in (("none", "relevance_mass"), ("jpeg:q=65", "stability_spearman"))
@@ -99,5 +99,6 @@ def test_tables_show_means_chance_and_differences() -> None:
     (plain, better, chance) = tables["seeds_gradcam"].rows
     assert [row[0] for row in (plain, better, chance)] == ["plain", "better", "(chance)"]
     assert [row[1][0].value for row in (plain, better, chance)] == pytest.approx([0.205, 0.405, 0.1])
+    assert [name for name, _ in tables["seeds_gradcam_jpeg_q_65"].rows] == ["plain", "better"]  # no chance of stability
     ((name, cells),) = tables["seeds_gradcam_difference"].rows
     assert name == "better" and cells[0].value == pytest.approx(0.2)
