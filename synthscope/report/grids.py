@@ -42,6 +42,7 @@ class Grid:
     rows: list[Row]
     mean: bool = False
     notes: list[str] = field(default_factory=list)
+    corner: str = "Detector"  # head of the column of row names
 
 
 def matrix(scores: pl.DataFrame, metric: str, view: str) -> Grid:
@@ -125,7 +126,13 @@ def _signed(metric: str, value: float | None) -> str:
 def of_table(table: Table) -> Grid:
     """A table of ``evaluation`` as it is printed, with intervals."""
     lines = [Row(name, "", [Cell(table.text(cell)) for cell in cells]) for name, cells in table.rows]
-    return Grid(table.title, [(column, "") for column in table.columns], lines, notes=list(table.notes))
+    return Grid(
+        table.title,
+        [(column, "") for column in table.columns],
+        lines,
+        notes=list(table.notes),
+        corner=table.corner.capitalize(),
+    )
 
 
 def chosen(scores: pl.DataFrame, metric: str, view: str) -> pl.DataFrame:

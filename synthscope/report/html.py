@@ -76,7 +76,7 @@ def write_report(
     contents = _contents(read_run(run, audit), run / "figures", seeds) if scored else _unscored(run)
     evidence = _evidence(run, run / "figures")
     page = environment.get_template("report.html").render(
-        title=title or run.resolve().name, scored=scored, **evidence, **contents
+        title=title or run.resolve().name, scored=scored, seeded=seeds.height > 0, **evidence, **contents
     )
     if scored:
         write_tables(run)
