@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from synthscope.data.annotations import rows_by_image
 from synthscope.data.degrade import Recipe, parse_recipe
 from synthscope.data.images import read_file, read_rgb
 from synthscope.errors import SynthscopeError, UnreadableImageError
@@ -114,10 +115,7 @@ def _digest(regions: pl.DataFrame) -> str:
 
 def annotated(images: pl.DataFrame, annotations: pl.DataFrame) -> list[tuple[Row, pl.DataFrame]]:
     """AI-generated images with annotated regions, and these."""
-    known: dict[str | None, pl.DataFrame] = {}
-    for column in ("sha256", "path"):
-        regions = annotations.filter(pl.col(column).is_not_null() & pl.col("region").is_not_null())
-        known |= {str(key[0]): rows for key, rows in regions.partition_by(column, as_dict=True).items()}
+    known = rows_by_image(annotations.filter(pl.col("region").is_not_null()))
     pairs = [(row, known.get(row["path"], known.get(row["sha256"]))) for row in images.filter(label=1).to_dicts()]
     if found := [(row, regions) for row, regions in pairs if regions is not None]:
         return found

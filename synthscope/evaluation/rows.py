@@ -26,7 +26,7 @@ TOGETHER = "all"  # as a subset to train on: all of them as one
 
 @dataclass(frozen=True)
 class Training:
-    """One detector to train on one subset in one view, with one seed."""
+    """One detector to train on one subset in one view."""
 
     name: str  # of its folder
     kind: str  # the row's name
@@ -34,7 +34,6 @@ class Training:
     subset: str
     view: str
     floor: bool = False  # solved in closed form, listed below the detectors
-    seed: int | None = None  # None = the recipe's own
     start: str | None = None  # name of the training from whose backbone to start
 
     def images(self, training: pl.DataFrame) -> pl.DataFrame:
@@ -117,7 +116,8 @@ def trainings(config: BenchmarkConfig, training: pl.DataFrame, failures: list[Fa
         if row.start is not None and row.start not in earlier:
             advice = suggest(row.start, earlier)
             raise UsageError(f"Expected a row above in start of {name}, got {row.start!r}. {advice}")
-        rows.append((name, recipe, _subsets(config, name, row.subsets or config.subsets, known, failures), row.start))
+        wanted = config.subsets if row.subsets is None else row.subsets
+        rows.append((name, recipe, _subsets(config, name, wanted, known, failures), row.start))
     found = [run for view in config.views for row in rows for run in _runs(config, view, *row)]
     if "spectrum_lr" in config.floors:
         floor = load_recipe(TrainConfig, "spectrum_lr", package="synthscope.training")
@@ -152,7 +152,7 @@ def _runs(
             end = f".{plain(subset)}{tag(config.views, view)}" + ("" if seed is None else f".seed{seed}")
             changes = {"name": row + end} | ({} if seed is None else {"seed": seed})
             named = recipe.model_copy(update=changes)
-            yield Training(row + end, row, named, subset, view, seed=seed, start=None if start is None else start + end)
+            yield Training(row + end, row, named, subset, view, start=None if start is None else start + end)
 
 
 def check_detector(spec: str) -> str:

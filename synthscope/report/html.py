@@ -72,9 +72,10 @@ def write_report(
     environment.filters["breakable"] = _breakable
     others = any((run / f"{name}.parquet").is_file() for name in ("explanations", "truth"))
     scored = (run / "scores.parquet").is_file() or not others
-    seeds = conform(read_experiments(run)["seeds"], SEEDS, str(run / "seeds.parquet"))
+    tables = read_experiments(run)
+    seeds = conform(tables["seeds"], SEEDS, str(run / "seeds.parquet"))
     contents = _contents(read_run(run, audit), run / "figures", seeds) if scored else _unscored(run)
-    evidence = _evidence(run, run / "figures")
+    evidence = _evidence(run, tables, run / "figures")
     page = environment.get_template("report.html").render(
         title=title or run.resolve().name, scored=scored, seeded=seeds.height > 0, **evidence, **contents
     )
@@ -194,9 +195,8 @@ def _figures(run: Run, folder: Path, metric: str, views: list[str], leaders: lis
     return drawn
 
 
-def _evidence(run: Path, folder: Path) -> dict[str, Any]:
+def _evidence(run: Path, tables: dict[str, pl.DataFrame], folder: Path) -> dict[str, Any]:
     """What the page shows of explanations and of the experiments on them; figures are written to ``folder``."""
-    tables = read_experiments(run)
     scores = tables["explanation_scores"]
     grids, drawn, looks = [], [], None
     if scores.height:
