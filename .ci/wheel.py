@@ -22,9 +22,9 @@ def main() -> None:
         check = (
             "from pathlib import Path; import synthscope; from synthscope.config import recipe_names;"
             f"assert Path(synthscope.__file__).is_relative_to({str(folder)!r}), synthscope.__file__;"
-            "assert recipe_names('synthscope.training') and recipe_names('synthscope.evaluation');"
+            "assert recipe_names('synthscope.training') and recipe_names('synthscope.benchmarking');"
             "from importlib.resources import files;"
-            "assert [f for f in (files('synthscope.report') / 'templates').iterdir() if f.name.endswith('.html')]"
+            "assert [f for f in (files('synthscope.report.page') / 'templates').iterdir() if f.name.endswith('.html')]"
         )
         subprocess.run([sys.executable, "-c", check], check=True, cwd=folder, env=environment)
         subprocess.run([sys.executable, "-m", "synthscope", "--version"], check=True, cwd=folder, env=environment)

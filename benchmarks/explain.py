@@ -16,7 +16,7 @@ from statistics import median
 import torch
 
 from synthscope.detectors.hub import create_detector
-from synthscope.explain.base import create_explainer
+from synthscope.explainers.base import create_explainer
 from synthscope.runtime import tune_allocator
 
 

@@ -18,10 +18,10 @@ import polars as pl
 from joblib import cpu_count
 from PIL import Image
 
-from synthscope.analysis.frequency import ORDERS, residual_spectra
-from synthscope.analysis.residuals import DENOISERS
 from synthscope.data.images import read_rgb
 from synthscope.schema import MANIFEST, conform
+from synthscope.studies.frequency.residuals import DENOISERS
+from synthscope.studies.frequency.study import ORDERS, residual_spectra
 
 SIDE = 256
 

@@ -16,13 +16,13 @@ import numpy as np
 import polars as pl
 import torch
 
-from synthscope.data.degrade import Recipe, expand, parse_recipe
+from synthscope.data.degrade.recipe import Recipe, expand, parse_recipe
 from synthscope.data.images import read_file, read_rgb
 from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import create_detector
-from synthscope.evaluation.engines import forward
-from synthscope.evaluation.plan import make_plan
-from synthscope.evaluation.predict import predict
+from synthscope.inference.engines.local import forward
+from synthscope.inference.plan import make_plan
+from synthscope.inference.predict import predict
 
 IMAGES = Path(__file__).resolve().parents[2] / "shared" / "images"
 SUFFIXES = {".png", ".jpg", ".jpeg"}

@@ -15,10 +15,10 @@ import time
 import numpy as np
 import polars as pl
 
-from synthscope.evaluation.score import score
 from synthscope.metrics.detection import METRICS
 from synthscope.runtime import tune_allocator
 from synthscope.schema import PREDICTIONS
+from synthscope.scoring.score import score
 
 
 def predictions(images: int, sets: int, detectors: int, seed: int = 0) -> pl.DataFrame:

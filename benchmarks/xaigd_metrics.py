@@ -22,9 +22,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synthscope.data.annotations.taxonomy import LABELS as CATEGORIES
-from synthscope.evaluation.xaigd_parity import ParityScores, score_instances, score_pixels
-from synthscope.evaluation.xaigd_records import read_images
+from synthscope.annotations.taxonomy import LABELS as CATEGORIES
+from synthscope.scoring.xaigd.official import ParityScores, score_instances, score_pixels
+from synthscope.scoring.xaigd.records import read_images
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.reference import xaigd_official as official

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from synthscope.report.evidence import evidence_figure, save_picture
-from synthscope.report.side_by_side import Look, side_by_side
+from synthscope.report.heatmaps.figure import evidence_figure, save_picture
+from synthscope.report.heatmaps.side_by_side import Look, side_by_side
 
 
 def main() -> None:

@@ -11,17 +11,17 @@ _PUBLIC = {
     "load_manifest": "synthscope.data.manifest",
     "index": "synthscope.data.layouts",
     "read_rgb": "synthscope.data.images",
-    "parse_recipe": "synthscope.data.degrade",
+    "parse_recipe": "synthscope.data.degrade.recipe",
     "audit": "synthscope.data.audit",
-    "build_sandbox": "synthscope.data.sandbox",
+    "build_sandbox": "synthscope.sandbox",
     "load_detector": "synthscope.detectors.hub",
     "save_detector": "synthscope.detectors.hub",
     "create_detector": "synthscope.detectors.hub",
     "train": "synthscope.training.fit",
-    "predict": "synthscope.evaluation.predict",
-    "score": "synthscope.evaluation.score",
-    "benchmark": "synthscope.evaluation.benchmark",
-    "write_report": "synthscope.report.html",
+    "predict": "synthscope.inference.predict",
+    "score": "synthscope.scoring.score",
+    "benchmark": "synthscope.benchmarking.run",
+    "write_report": "synthscope.report.page.html",
 }
 __all__ = ["__version__", *_PUBLIC]
 

@@ -102,7 +102,7 @@ def predict_command(
 ) -> None:
     """Score images with detectors under degradations; each image is decoded once. Resumable."""
     from synthscope.data.manifest import save_manifest
-    from synthscope.evaluation.predict import parse_shard, predict
+    from synthscope.inference.predict import parse_shard, predict
 
     manifest = load(source, where, view)
     save_manifest(manifest, out / "manifest.parquet")
@@ -125,9 +125,9 @@ def score_command(
     compare: Annotated[tuple[str, str] | None, typer.Option(help="Two detectors: paired difference A - B.")] = None,
 ) -> None:
     """Metrics with intervals from predictions; prints the cross-generator and the degraded table."""
-    from synthscope.evaluation.benchmark import print_tables
-    from synthscope.evaluation.score import write_scores
+    from synthscope.benchmarking.run import print_tables
     from synthscope.runtime import tune_allocator
+    from synthscope.scoring.score import write_scores
 
     tune_allocator()
     pairs = [compare] if compare else None
@@ -147,13 +147,13 @@ def benchmark_command(
 
     A detector that fails stops no other; it is listed at the end, and the exit code is 3. With none left it is 1 or 2.
     """
+    from synthscope.benchmarking.run import BenchmarkConfig, benchmark, print_tables, read_failures
     from synthscope.config import load_recipe
-    from synthscope.evaluation.benchmark import BenchmarkConfig, benchmark, print_tables, read_failures
-    from synthscope.report.html import write_report
+    from synthscope.report.page.html import write_report
 
-    recipe = load_recipe(BenchmarkConfig, config, package="synthscope.evaluation", overrides=overrides)
+    recipe = load_recipe(BenchmarkConfig, config, package="synthscope.benchmarking", overrides=overrides)
     if dry:
-        from synthscope.evaluation.dry_run import dry_run
+        from synthscope.benchmarking.cost.dry_run import dry_run
 
         print(dry_run(recipe, out, source=source))
         return
@@ -176,6 +176,6 @@ def report_command(
     title: Annotated[str | None, typer.Option(help="Headline of the report.")] = None,
 ) -> None:
     """One self-contained HTML page, with tables and figures beside it."""
-    from synthscope.report.html import write_report
+    from synthscope.report.page.html import write_report
 
     print(write_report(run, out=out, title=title))

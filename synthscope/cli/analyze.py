@@ -31,12 +31,12 @@ def frequency_command(
     """Mean spectrum of the noise residuals of every generator and of the real images, and its periodic peaks."""
     import polars as pl
 
-    from synthscope.analysis.frequency import residual_spectra
-    from synthscope.analysis.spectra import peak_table, profile_table, save_spectra, summary_table
     from synthscope.data.manifest import errors_of
-    from synthscope.evaluation.tables import plain_text
-    from synthscope.report.analysis_figures import profile_figure, spectra_figure
-    from synthscope.report.style import save_figure
+    from synthscope.report.figures.studies import profile_figure, spectra_figure
+    from synthscope.report.figures.style import save_figure
+    from synthscope.studies.frequency.spectra import peak_table, profile_table, save_spectra, summary_table
+    from synthscope.studies.frequency.study import residual_spectra
+    from synthscope.tables.benchmark import plain_text
 
     images = load(source, where, view)
     spectra = residual_spectra(
@@ -62,9 +62,9 @@ def correlation_command(
     view: Annotated[str | None, typer.Option(help="View of the test images, where a run has several.")] = None,
 ) -> None:
     """Which generators are alike to detectors: transfer matrix, Pearson's r of its columns, and their tree."""
-    from synthscope.analysis.correlation import correlate, correlation_rows, correlation_table, read_transfer
-    from synthscope.report.analysis_figures import correlation_figure
-    from synthscope.report.style import save_figure
+    from synthscope.report.figures.studies import correlation_figure
+    from synthscope.report.figures.style import save_figure
+    from synthscope.studies.correlation import correlate, correlation_rows, correlation_table, read_transfer
 
     transfer = read_transfer(source, metric=metric, view=view)
     correlation = correlate(transfer)
@@ -88,11 +88,11 @@ def scaling_command(
     where: Where = None,
 ) -> None:
     """Train on a grid of classes x images a class (GenImage, Tables 6 and 7). Run again to go on."""
-    from synthscope.analysis.scaling import scaling
-    from synthscope.analysis.scaling_table import scaling_table, summarise
     from synthscope.config import load_recipe
-    from synthscope.report.analysis_figures import scaling_figure
-    from synthscope.report.style import save_figure
+    from synthscope.report.figures.studies import scaling_figure
+    from synthscope.report.figures.style import save_figure
+    from synthscope.studies.scaling.study import scaling
+    from synthscope.studies.scaling.table import scaling_table, summarise
     from synthscope.training.config import TrainConfig
 
     grid = _numbers(classes, "--classes"), _numbers(per_class, "--per-class")
@@ -117,9 +117,9 @@ def content_command(
     where: Where = None,
 ) -> None:
     """Test detectors on other content than they were trained on, such as faces and art (GenImage, Table 8)."""
-    from synthscope.analysis.content import content, content_table, parse_domains
-    from synthscope.report.analysis_figures import content_figure
-    from synthscope.report.style import save_figure
+    from synthscope.report.figures.studies import content_figure
+    from synthscope.report.figures.style import save_figure
+    from synthscope.studies.content import content, content_table, parse_domains
 
     tables = {name: load(source, where, view) for name, source in parse_domains(domains).items()}
     scores, predictions = content(tables, list(detector), out=out)
@@ -147,14 +147,14 @@ def truth_command(
     workers: Annotated[int, typer.Option("-j", "--workers", min=1, help="Threads and processes.")] = 2,
 ) -> None:
     """Which explainers and measures tell detectors that see artifacts from others? In worlds with known causes."""
-    from synthscope.analysis.truth import EXPLAINERS, truth
-    from synthscope.analysis.truth_table import truth_scores
-    from synthscope.analysis.truth_verdicts import shown, shown_accuracy, verdicts
     from synthscope.config import load_recipe
-    from synthscope.evaluation.tables import plain_text, write_table
-    from synthscope.report.html import write_report
-    from synthscope.report.style import save_figure
-    from synthscope.report.truth_figure import truth_figure
+    from synthscope.report.figures.style import save_figure
+    from synthscope.report.figures.truth import truth_figure
+    from synthscope.report.page.html import write_report
+    from synthscope.studies.truth.study import EXPLAINERS, truth
+    from synthscope.studies.truth.table import truth_scores
+    from synthscope.studies.truth.verdicts import shown, shown_accuracy, verdicts
+    from synthscope.tables.benchmark import plain_text, write_table
     from synthscope.training.config import TrainConfig
 
     names = config or ["cpu_small"]
@@ -186,11 +186,11 @@ def fidelity_command(
     """Are AI images with more artifacts, or of lower quality (NIQE), easier to detect? (X-AIGD, Fig. 3)."""
     import polars as pl
 
-    from synthscope.data.annotations import load_annotations
+    from synthscope.annotations import load_annotations
     from synthscope.data.manifest import filter_manifest
-    from synthscope.evaluation.fidelity import write_fidelity
-    from synthscope.evaluation.fidelity_table import fidelity_tables
-    from synthscope.report.fidelity_figure import save_fidelity_figure
+    from synthscope.report.figures.fidelity import save_fidelity_figure
+    from synthscope.studies.fidelity.study import write_fidelity
+    from synthscope.studies.fidelity.table import fidelity_tables
 
     photographs = filter_manifest(load(real, None, None), "label=0") if real else None
     table = write_fidelity(run, load_annotations(annotations), out=out, real=photographs, workers=workers, seed=seed)
@@ -200,7 +200,7 @@ def fidelity_command(
 
 
 def _write(table: Any, stem: Path) -> None:
-    from synthscope.evaluation.tables import write_table
+    from synthscope.tables.benchmark import write_table
 
     for suffix in (".parquet", ".csv"):
         write_table(table, stem.with_suffix(suffix))

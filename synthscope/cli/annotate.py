@@ -22,7 +22,7 @@ def import_command(
     out: Annotated[Path, typer.Option("-o", "--out", help="Table to write (.parquet).")],
 ) -> None:
     """Read annotations of any format into one table; add sizes and SHA-256 of the images that are there."""
-    from synthscope.data.annotations.records import fill_in_files, load_annotations, save_annotations
+    from synthscope.annotations.records import fill_in_files, load_annotations, save_annotations
 
     table = fill_in_files(load_annotations(source))
     save_annotations(table, out)
@@ -38,8 +38,8 @@ def export_command(
     out: Annotated[str, typer.Option("-o", "--out", help="coco:FILE, cvat:FILE, labelstudio:FILE or labelme:DIR.")],
 ) -> None:
     """Write annotations for another tool. Imported again, they are the same."""
-    from synthscope.data.annotations import load_annotations
-    from synthscope.data.annotations.exchange import export
+    from synthscope.annotations import load_annotations
+    from synthscope.annotations.exchange import export
 
     print(export(load_annotations(source), out))
 
@@ -47,8 +47,8 @@ def export_command(
 @annotate.command("validate")
 def validate_command(source: Annotations) -> None:
     """List what is wrong, by row; exit with 1 if anything is."""
-    from synthscope.data.annotations import load_annotations
-    from synthscope.data.annotations.validate import validate
+    from synthscope.annotations import load_annotations
+    from synthscope.annotations.validate import validate
 
     table = load_annotations(source)
     findings = validate(table)
@@ -67,10 +67,10 @@ def agreement_command(
     seed: int = 0,
 ) -> None:
     """How far annotators of the same images agree on places and categories."""
-    from synthscope.data.annotations import load_annotations
-    from synthscope.data.annotations.agreement import agreement, by_annotator
+    from synthscope.annotations import load_annotations
+    from synthscope.annotations.agreement import agreement, by_annotator
     from synthscope.data.manifest import in_columns
-    from synthscope.evaluation.tables import write_table
+    from synthscope.tables.benchmark import write_table
 
     tables = [load_annotations(source) for source in sources]
     result = agreement(tables if len(tables) > 1 else by_annotator(tables[0]), n_resamples=resamples, seed=seed)
@@ -87,6 +87,6 @@ def agreement_command(
 @annotate.command("config")
 def config_command() -> None:
     """Print the labelling configuration of the taxonomy for Label Studio (XML)."""
-    from synthscope.data.annotations.taxonomy import label_studio_config
+    from synthscope.annotations.taxonomy import label_studio_config
 
     print(label_studio_config(), end="")

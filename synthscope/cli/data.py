@@ -75,7 +75,7 @@ def data_audit(
     """Can format, size, aspect, JPEG quality or bytes per pixel alone tell the label?"""
     from synthscope.data.audit import audit, warning
     from synthscope.data.manifest import check_two_classes
-    from synthscope.evaluation.tables import audit_table, write_table
+    from synthscope.tables.benchmark import audit_table, write_table
 
     images = load(source, where, view)
     check_two_classes(images, source)
@@ -105,11 +105,11 @@ def data_align(
     workers: Workers = None,
 ) -> None:
     """Choose real and AI images alike in size and JPEG quality, and compress the AI images once ("Fake or JPEG?")."""
-    from synthscope.data.align import align, describe_changes
-    from synthscope.data.align_files import write_aligned
+    from synthscope.data.align.files import write_aligned
+    from synthscope.data.align.protocols import protocol_named
+    from synthscope.data.align.select import align, describe_changes
     from synthscope.data.manifest import save_manifest
     from synthscope.data.metadata import join_metadata
-    from synthscope.data.protocols import protocol_named
 
     if write == (out.suffix == ".parquet"):
         form = "a folder beside --write" if write else "a manifest (.parquet), or a folder and --write"
@@ -150,7 +150,7 @@ def data_sandbox(
     workers: Workers = None,
 ) -> None:
     """Write a small world with known generators and known artifacts, in the layouts of the real data sets."""
-    from synthscope.data.sandbox import build_sandbox
+    from synthscope.sandbox import build_sandbox
 
     report = build_sandbox(
         out, size=size, classes=classes, train=train, val=val, seed=seed, fingerprint=bool(_switch(fingerprint)),

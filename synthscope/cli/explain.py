@@ -31,13 +31,13 @@ def explain_command(
     where: Where = None,
 ) -> None:
     """Heatmaps of images, scored against annotations and across degradations. Resumable."""
-    from synthscope.data.annotations import load_annotations, save_annotations
-    from synthscope.data.degrade import expand
-    from synthscope.evaluation.explanation_scores import write_explanation_scores
-    from synthscope.evaluation.explanation_summary import headline
-    from synthscope.evaluation.explanation_values import check_conditions
-    from synthscope.evaluation.interpretability import explain
-    from synthscope.evaluation.tables import plain_text
+    from synthscope.annotations import load_annotations, save_annotations
+    from synthscope.data.degrade.recipe import expand
+    from synthscope.inference.heatmaps.explain import explain
+    from synthscope.scoring.heatmaps.score import write_explanation_scores
+    from synthscope.scoring.heatmaps.summary import headline
+    from synthscope.scoring.heatmaps.values import check_conditions
+    from synthscope.tables.benchmark import plain_text
 
     conditions = expand(degrade or ["none"])
     scored = annotations is not None or len(conditions) > 1

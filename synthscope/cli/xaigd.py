@@ -10,7 +10,7 @@ import typer
 from synthscope.cli.arguments import Workers
 
 if TYPE_CHECKING:
-    from synthscope.evaluation.xaigd_parity import ParityScores
+    from synthscope.scoring.xaigd.official import ParityScores
 
 xaigd_metrics = typer.Typer(help="The official X-AIGD evaluators, number for number.", no_args_is_help=True)
 
@@ -35,9 +35,9 @@ def pixel_command(
     workers: Workers = None,
 ) -> None:
     """IoU, PixP, PixR and PixF1 of predicted masks; predictions are already in the resized and cropped frame."""
-    from synthscope.evaluation.xaigd_parity import score_pixels
-    from synthscope.evaluation.xaigd_records import read_images
     from synthscope.metrics.xaigd import Frame
+    from synthscope.scoring.xaigd.official import score_pixels
+    from synthscope.scoring.xaigd.records import read_images
 
     frame = Frame(resize_size, resize_short_side, center_crop)
     scores = score_pixels(
@@ -58,8 +58,8 @@ def instance_command(
     workers: Workers = None,
 ) -> None:
     """Precision, recall and F1 of predicted boxes, by category."""
-    from synthscope.evaluation.xaigd_parity import score_instances
-    from synthscope.evaluation.xaigd_records import read_images
+    from synthscope.scoring.xaigd.official import score_instances
+    from synthscope.scoring.xaigd.records import read_images
 
     images = read_images(data, split=split)
     scores = score_instances(images, prediction_csv, overlap_threshold=overlap_threshold, workers=workers)
@@ -69,8 +69,8 @@ def instance_command(
 def _write(scores: ParityScores, overall: Path, per_generator: Path | None) -> None:
     import polars as pl
 
-    from synthscope.evaluation.tables import plain_text
-    from synthscope.evaluation.xaigd_parity import write_rows
+    from synthscope.scoring.xaigd.official import write_rows
+    from synthscope.tables.benchmark import plain_text
 
     write_rows(scores.overall, overall)
     if per_generator:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from synthscope.data.degrade import Recipe, parse_recipe, read_viewed
+from synthscope.data.degrade.recipe import Recipe, parse_recipe, read_viewed
 from synthscope.data.manifest import sample
 from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.metrics.intervals import weighted_rates_interval

@@ -134,7 +134,7 @@ def draws(table: pl.DataFrame, seed: int, *, by_group: bool = False) -> list[int
 
 def with_view(table: pl.DataFrame, recipe: str) -> pl.DataFrame:
     """The same images seen through ``recipe``, which is applied right after decoding; ``"none"`` = as stored."""
-    from synthscope.data.degrade import parse_recipe
+    from synthscope.data.degrade.recipe import parse_recipe
 
     return table.with_columns(view=pl.lit(str(parse_recipe(recipe))))
 

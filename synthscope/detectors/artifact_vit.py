@@ -13,8 +13,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from synthscope import runtime
+from synthscope.annotations import taxonomy
 from synthscope.config import Config, validate
-from synthscope.data.annotations import taxonomy
 from synthscope.detectors.backbones import timm_name
 from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.probe import weights_file

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.metrics.calibration import probabilities
-from synthscope.metrics.localization import Floats, checked
+from synthscope.metrics.localization.maps import Floats, checked
 
 Images = NDArray[np.uint8]
 BLUR = 1 / 20  # sigma of the blurred baseline over the shorter side

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from synthscope.evaluation.columns import MEAN
-from synthscope.evaluation.tables import DEGRADATIONS
-from synthscope.evaluation.wording import in_order, view_names
 from synthscope.metrics.detection import METRICS
+from synthscope.scoring.columns import MEAN
+from synthscope.tables.benchmark import DEGRADATIONS
+from synthscope.tables.wording import in_order, view_names
 
 __all__ = ["CHANCE", "conditions", "distinct", "metric_name", "percent", "test_sets", "view_names"]
 

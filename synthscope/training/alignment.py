@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from synthscope.config import Config
-from synthscope.explain.attention import gradient_rollout
+from synthscope.explainers.attention import gradient_rollout
 
 Source = Literal["artifact", "saliency", "random", "benign", "none"]
 

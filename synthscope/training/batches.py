@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from synthscope.data.degrade import parse_recipe, read_viewed
+from synthscope.data.degrade.recipe import parse_recipe, read_viewed
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import seed_for, tune_allocator
 from synthscope.training.augment import augment

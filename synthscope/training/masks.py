@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from synthscope.data.annotations import CATEGORIES, image_masks, load_annotations
-from synthscope.data.benign import blots, largest
+from synthscope.annotations import CATEGORIES, image_masks, load_annotations
+from synthscope.annotations.benign import blots, largest
 from synthscope.detectors.artifact_vit import MaskForm
 from synthscope.detectors.base import Detector, preprocess
 from synthscope.errors import SynthscopeError, UsageError

@@ -14,7 +14,7 @@ from synthscope.detectors.artifact_vit import ArtifactVit
 from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import load_detector
 from synthscope.errors import UsageError
-from synthscope.explain.attention import attention_taps
+from synthscope.explainers.attention import attention_taps
 from synthscope.training.alignment import alignment_loss, class_attention, patch_fractions
 from synthscope.training.config import TrainConfig
 from synthscope.training.masks import REGION, artifact_loss, category_targets

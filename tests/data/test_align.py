@@ -14,16 +14,16 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from synthscope.cli.data import data
-from synthscope.data.align import align, changes, describe_changes
-from synthscope.data.align_files import write_aligned
+from synthscope.data.align.files import write_aligned
+from synthscope.data.align.protocols import PROTOCOLS, Protocol, protocol_named
+from synthscope.data.align.select import align, changes, describe_changes
 from synthscope.data.audit import audit
-from synthscope.data.degrade import parse_recipe, read_viewed
+from synthscope.data.degrade.recipe import parse_recipe, read_viewed
 from synthscope.data.images import read_rgb
 from synthscope.data.layouts import index
 from synthscope.data.layouts.imagenet import synsets
 from synthscope.data.manifest import load_manifest, with_view
 from synthscope.data.metadata import join_metadata
-from synthscope.data.protocols import PROTOCOLS, Protocol, protocol_named
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.schema import MANIFEST, conform
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from synthscope.data.degradations import DEGRADATIONS
-from synthscope.data.degrade import NAMED, encoder_versions, expand, parse_recipe, read_viewed
+from synthscope.data.degrade.recipe import NAMED, encoder_versions, expand, parse_recipe, read_viewed
+from synthscope.data.degrade.steps import DEGRADATIONS
 from synthscope.errors import SynthscopeError, UnreadableImageError, UsageError
 
 REAL_IMAGES = Path(__file__).parents[2].parent / "shared" / "images"

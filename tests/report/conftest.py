@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from synthscope.report.html import write_report
+from synthscope.report.page.html import write_report
 from tests.report.made_runs import make_audit, make_images, make_predictions, make_scores, write_run
 
 

@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from synthscope.detectors.artifact_vit import ArtifactVit
 from synthscope.detectors.hub import create_detector
-from synthscope.explain.attention import attention_taps, gradient_rollout
+from synthscope.explainers.attention import attention_taps, gradient_rollout
 from synthscope.training.alignment import Align, alignment_loss, class_attention, patch_fractions
 from synthscope.training.config import TrainConfig
 from synthscope.training.masks import REGION

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthscope.data.degrade import parse_recipe
+from synthscope.data.degrade.recipe import parse_recipe
 from synthscope.data.images import read_file, read_rgb
 from synthscope.detectors.hub import create_detector
 from synthscope.errors import SynthscopeError

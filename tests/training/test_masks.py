@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from synthscope.annotations.records import save_annotations, to_table
 from synthscope.config import load_recipe, recipe_names
-from synthscope.data.annotations.records import save_annotations, to_table
 from synthscope.detectors.artifact_vit import ArtifactVit
 from synthscope.detectors.hub import create_detector, load_detector, save_detector
 from synthscope.errors import SynthscopeError, UsageError

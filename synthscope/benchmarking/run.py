@@ -1,0 +1,230 @@
+"""A benchmark from one recipe: index, audit, train, predict, score. Every step resumes where it stopped.
+
+Training rows are the subsets named by the recipe, test columns are all subsets (GenImage task 1); the degradations of
+task 2 are applied to test images only. Every view (raw, aligned) has detectors of its own, and the raw detectors are
+also tested in the other views: the drop shows how much of their accuracy was file format. Floors stand below the
+detectors. Where the recipe asks for it, rows are trained with several seeds, and heatmaps, masks and erased regions are
+scored against annotated artifacts (``regions``). What fails is listed in ``failures.json``, and stops nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from synthscope.benchmarking.config import BenchmarkConfig, SandboxRecipe, TrainingRow
+from synthscope.benchmarking.sources import save_regions, source_of, split_images, with_other_tests
+from synthscope.data.degrade.recipe import expand
+from synthscope.errors import UsageError, suggest
+from synthscope.runtime import whole_file
+from synthscope.schema import MANIFEST, conform
+from synthscope.tables.wording import floor_of
+
+if TYPE_CHECKING:
+    from synthscope.benchmarking.rows import Failure, Tested, Training
+    from synthscope.training.config import TrainConfig
+
+__all__ = ["BenchmarkConfig", "SandboxRecipe", "TrainingRow", "benchmark", "print_tables", "read_failures"]
+FAILURES = "failures.json"
+
+
+def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = None) -> pl.DataFrame:
+    """Run ``config`` into the folder ``out`` and return the predictions (``schema.PREDICTIONS``).
+
+    Writes ``manifest.parquet``, ``audit.parquet``, ``detectors/``, ``predictions.parquet``, ``scores.parquet``, the
+    tables of ``regions``, ``seeds.parquet`` and, where something failed, ``failures.json``. Run again, it does what is
+    missing, and tries again what failed.
+
+    Raises:
+        UsageError: Nothing to run on, or an unknown training recipe.
+        SynthscopeError: No image of one class to test on.
+        Exception: The first failure, where no detector is left to test.
+    """
+    from synthscope.benchmarking.floors import METADATA, metadata_floors
+    from synthscope.benchmarking.regions import region_steps
+    from synthscope.benchmarking.rows import trainings
+    from synthscope.data.manifest import check_two_classes, load_manifest, with_view
+
+    out, config = Path(out), config if source is None else config.model_copy(update={"source": source})
+    failures: list[Failure] = []
+    origin = source_of(config, out)
+    training, testing = split_images(config, load_manifest(origin))
+    check_two_classes(testing, f"the test images ({config.test_where})")
+    testing = with_other_tests(config, testing, out)
+    planned = trainings(config, training, failures)
+    regions = save_regions(config, origin, out)
+    planned = [run.with_files(out / "detectors", regions) for run in planned]
+    _audit(testing, config.views, out)
+    tested = _detectors(config, planned, training, out, failures)
+    _write_failures(failures, out)
+    if not any(
+        Path(spec).name not in {run.name for run in planned if run.floor} for specs in tested.values() for spec in specs
+    ):
+        nothing = UsageError("Expected detectors to train or to test, got none. Add train or detectors to the recipe.")
+        raise failures[0].error if failures else nothing
+    earlier = _settings(out).get("scored")
+    tables = _predict(config, testing, tested, out)
+    if METADATA in config.floors:
+        subsets, cache = dict.fromkeys(run.subset for run in planned), out / "floors" / "attributes.parquet"
+        tables += metadata_floors(config, subsets, training, testing, cache=cache, failures=failures)
+    predictions = _with_hashes(pl.concat(tables).unique(maintain_order=True))
+    with whole_file(out / "predictions.parquet") as temporary:
+        predictions.write_parquet(temporary)
+    scored = _score(config, predictions, out, earlier, failures)
+    first = [spec for spec in tested[config.views[0]] if floor_of(Path(spec).name) is None]
+    rows = list(dict.fromkeys(run.kind for run in planned if not run.floor))
+    region_steps(config, with_view(testing, config.views[0]), first, out, rows=rows, failures=failures)
+    _write_failures(failures, out)
+    _add_settings(out, config, tested, scored, failures)
+    return predictions
+
+
+def read_failures(run: str | Path) -> list[dict[str, str | None]]:
+    """What failed in a run: ``name``, ``step``, ``subset``, ``view`` and ``error`` of each, empty if nothing did."""
+    file = Path(run) / FAILURES
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+
+
+def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
+    """Print the tables of a run: means over seeds, or matrix and degradations of every view; differences; the audit."""
+    from synthscope.data.audit import warning
+    from synthscope.tables.benchmark import audit_table, difference_table, tables_of
+    from synthscope.tables.seeds import seed_tables
+    from synthscope.tables.wording import views_of
+
+    run = Path(run)
+    seeds = pl.read_parquet(run / "seeds.parquet") if (run / "seeds.parquet").is_file() else None
+    tables = [] if seeds is None else seed_tables(seeds)
+    tables = tables or tables_of(pl.read_parquet(run / "scores.parquet"), metric=metric)
+    if (run / "differences.parquet").is_file():
+        differences = pl.read_parquet(run / "differences.parquet")
+        compared = differences["metric"][0]
+        tables += [difference_table(differences, metric=compared, view=view) for view in views_of(differences)]
+    print("\n\n".join(table.to_text() for table in tables))
+    if (run / "audit.parquet").is_file():
+        audit = pl.read_parquet(run / "audit.parquet")
+        print(f"\n{audit_table(audit).to_text()}")
+        if sentence := warning(audit):
+            print(f"\n{sentence}")
+
+
+def _audit(testing: pl.DataFrame, views: list[str], out: Path) -> None:
+    """Save the test images and what their attributes give away, unless that was done for these very images."""
+    from synthscope.data.audit import audit
+    from synthscope.data.manifest import save_manifest, with_view
+
+    images, audited = out / "manifest.parquet", out / "audit.parquet"
+    if images.is_file() and audited.is_file():
+        same = pl.read_parquet(images).equals(conform(testing, MANIFEST, "the test images"))
+        if same and pl.read_parquet(audited)["view"].unique(maintain_order=True).to_list() == views:
+            return
+    tables = [audit(with_view(testing, view)).with_columns(view=pl.lit(view)) for view in views]
+    with whole_file(audited) as temporary:
+        pl.concat(tables).write_parquet(temporary)
+    save_manifest(testing, images)
+
+
+def _detectors(
+    config: BenchmarkConfig, planned: list[Training], training: pl.DataFrame, out: Path, failures: list[Failure]
+) -> dict[str, Tested]:
+    """The detectors of every view: those that could be trained, and those of the recipe that can be used."""
+    from synthscope.benchmarking.floors import fit_spectrum
+    from synthscope.benchmarking.rows import attempt, check_detector
+    from synthscope.training.fit import train
+
+    tested: dict[str, Tested] = {view: {} for view in config.views}
+    for run in planned:
+        call = partial(_trained, fit_spectrum if run.floor else train, run, training, out / "detectors" / run.name)
+        folder = attempt(call, failures, name=run.name, step="train", subset=run.subset, view=run.view)
+        tested[run.view] |= {} if folder is None else {folder: run.subset}
+    usable = [attempt(partial(check_detector, spec), failures, name=spec, step="load") for spec in config.detectors]
+    for specs in tested.values():
+        specs |= {spec: None for spec in usable if spec is not None}
+    return tested
+
+
+def _trained(
+    solve: Callable[[TrainConfig, pl.DataFrame, Path], Path], run: Training, training: pl.DataFrame, folder: Path
+) -> Path:
+    return solve(run.recipe, run.images(training), folder)
+
+
+def _predict(
+    config: BenchmarkConfig, testing: pl.DataFrame, tested: dict[str, Tested], out: Path
+) -> list[pl.DataFrame]:
+    from synthscope.benchmarking.rows import passes
+    from synthscope.data.manifest import with_view
+    from synthscope.inference.predict import predict
+
+    return [
+        predict(with_view(rows, view), specs, out=out, conditions=conditions, precision=config.precision)
+        for view in config.views
+        for rows, specs, conditions in passes(config, testing, tested, view)
+    ]
+
+
+def _with_hashes(predictions: pl.DataFrame) -> pl.DataFrame:
+    """The rows of floors, which read no files, with the hashes of the files that detectors have read."""
+    known = predictions.filter(pl.col("sha256").is_not_null()).unique("path").select("path", read="sha256")
+    joined = predictions.join(known, on="path", how="left", maintain_order="left")
+    return joined.with_columns(sha256=pl.coalesce("sha256", "read")).select(predictions.columns)
+
+
+def _score(
+    config: BenchmarkConfig, predictions: pl.DataFrame, out: Path, earlier: str | None, failures: list[Failure]
+) -> str:
+    """Score, unless the files are those of an ``earlier`` stamp; returns the stamp."""
+    from synthscope.benchmarking.rows import Failure, note
+    from synthscope.scoring.score import write_scores
+
+    names = predictions["detector"].unique().str.split("@").list.first().to_list()
+    pairs = [pair for pair in config.compare if not set(pair) - set(names)]
+    for pair in config.compare:
+        for name in set(pair) - set(names):
+            error = UsageError(f"Expected the name of one detector, got {name!r}. {suggest(name, names)}")
+            note(Failure(" − ".join(pair), "compare", error), failures)
+    if earlier != _stamp(config, predictions, out):
+        write_scores(out, by=config.by, n_resamples=config.resamples, seed=config.seed, compare=pairs)
+    return _stamp(config, predictions, out)
+
+
+def _stamp(config: BenchmarkConfig, predictions: pl.DataFrame, out: Path) -> str:
+    """Digest of predictions, scores and all that makes the second from the first."""
+    digest = hashlib.sha256(repr((config.resamples, config.seed, config.compare, config.by)).encode())
+    digest.update(predictions.hash_rows().to_numpy().tobytes())
+    for file in (out / "scores.parquet", out / "differences.parquet"):
+        digest.update(file.read_bytes() if file.is_file() else b"none")
+    return digest.hexdigest()
+
+
+def _settings(out: Path) -> dict[str, Any]:
+    file = out / "run.json"
+    return json.loads(file.read_text()) if file.is_file() else {}
+
+
+def _add_settings(
+    out: Path, config: BenchmarkConfig, tested: dict[str, Tested], scored: str, failures: list[Failure]
+) -> None:
+    """Add the recipe and what failed to the settings that the last pass of predict left there."""
+    settings = _settings(out)
+    settings["detectors"] = list(dict.fromkeys(Path(spec).name for specs in tested.values() for spec in specs))
+    settings["conditions"] = expand(config.conditions)
+    settings["recipe"] = config.model_dump(mode="json", exclude_none=True)
+    settings["scored"] = scored
+    settings["failures"] = [failure.row() for failure in failures]
+    with whole_file(out / "run.json") as temporary:
+        temporary.write_text(json.dumps(settings, indent=2) + "\n")
+
+
+def _write_failures(failures: list[Failure], out: Path) -> None:
+    if not failures:
+        (out / FAILURES).unlink(missing_ok=True)
+        return
+    with whole_file(out / FAILURES) as temporary:
+        temporary.write_text(json.dumps([failure.row() for failure in failures], indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,78 @@
+"""Class activation maps: the last maps over the image, weighted by the gradient of the logit."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from synthscope.config import Config
+from synthscope.detectors.base import Detector
+from synthscope.explainers.base import Explainer, upsample
+from synthscope.explainers.targets import activations_and_gradients, named_layers
+
+
+class CamOptions(Config):
+    """Where to look."""
+
+    layer: str | None = None  # names of modules joined by +, such as net.layer3; None = the last maps
+
+
+class Cam(Explainer):
+    """Maps of all target layers, weighted, enlarged, added up; what speaks against AI is cut off at 0 at the end."""
+
+    Options: ClassVar[type[Config]] = CamOptions
+
+    def layer(self, detector: Detector) -> str:
+        """Names of the target layers; see :func:`synthscope.explainers.targets.target_layers`."""
+        return "+".join(named_layers(detector, self.options.layer))
+
+    def heatmaps(self, detector: Detector, images: Tensor) -> Tensor:
+        """Non-negative ``(B, h, w)``."""
+        layers = named_layers(detector, self.options.layer)
+        pairs = activations_and_gradients(detector, images, layers)
+        weighted = [upsample(self.weigh(*pair), images.shape[-2:]) for pair in pairs]
+        return torch.stack(weighted).sum(0).relu()
+
+    @abstractmethod
+    def weigh(self, maps: Tensor, gradients: Tensor) -> Tensor:
+        """One map ``(B, h', w')`` of maps and gradients ``(B, C, h', w')``."""
+
+
+class GradCam(Cam):
+    """Every map times the mean of its gradient (Selvaraju et al., ICCV 2017, eq. 1 and 2)."""
+
+    name = "gradcam"
+
+    def weigh(self, maps: Tensor, gradients: Tensor) -> Tensor:
+        """Sum over channels of ``mean(gradient) * map``."""
+        return torch.einsum("bc,bchw->bhw", gradients.mean((2, 3)), maps)
+
+
+class GradCamPlusPlus(Cam):
+    """Positive gradients weighted by how much a position matters alone (Chattopadhay et al., WACV 2018, eq. 19).
+
+    The paper explains exp(logit), whose derivatives of second and third order are powers of the logit's gradient; the
+    common factor drops out of the weights.
+    """
+
+    name = "gradcam++"
+
+    def weigh(self, maps: Tensor, gradients: Tensor) -> Tensor:
+        """Sum over channels of ``sum(alpha * relu(gradient)) * map``."""
+        square = gradients.square()
+        below = 2 * square + maps.sum((2, 3), keepdim=True) * square * gradients
+        alpha = torch.where(below != 0, square / torch.where(below != 0, below, 1), 0)
+        return torch.einsum("bc,bchw->bhw", (alpha * gradients.relu()).sum((2, 3)), maps)
+
+
+class LayerCam(Cam):
+    """Every value times its own positive gradient (Jiang et al., TIP 2021, eq. 4): also fine at early layers."""
+
+    name = "layercam"
+
+    def weigh(self, maps: Tensor, gradients: Tensor) -> Tensor:
+        """Sum over channels of ``relu(gradient) * map``."""
+        return (gradients.relu() * maps).sum(1)

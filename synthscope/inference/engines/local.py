@@ -1,0 +1,188 @@
+"""The local engine: one pool of threads prepares images and, on a CPU, also runs the detectors.
+
+On a CPU every batch runs on one thread, several at a time: as fast as one batch on all cores while these are free, and
+two to three times faster where preparation or other programs make the threads of one batch wait for each other. On
+an accelerator the calling thread runs the detectors. Batches are made up inside fixed chunks of the manifest, so that
+a resumed run repeats the very arithmetic of an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from itertools import groupby
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from synthscope.errors import SynthscopeError
+from synthscope.inference.plan import DTYPES, Done, Plan
+from synthscope.inference.preparation import Job, Prepared, prepare_ahead
+
+MAX_WAITING_BYTES = 256 * 2**20  # of inputs that wait for a full batch of their size
+
+
+class Result(NamedTuple):
+    """One logit, or the reason why there is none."""
+
+    image: Prepared
+    unit: int
+    logit: float | None
+    error: str | None
+
+
+def score(jobs: Iterable[Job], plan: Plan, done: Done) -> Iterator[tuple[list[Prepared], list[Result]]]:
+    """Score images, chunk by chunk of the manifest, in order; memory does not grow with their number.
+
+    Args:
+        jobs: In order of position.
+        plan: Detectors, which must not keep state between calls, and conditions.
+        done: Finished units, which are left out; grows as the work goes on.
+
+    Yields:
+        The images of a chunk, without their inputs, and the results of the chunk.
+
+    Raises:
+        SynthscopeError: A detector that does not return one logit an image.
+    """
+    with _threads(plan.workers) as pool, _exact_convolutions():
+        chunks = groupby(prepare_ahead(jobs, plan, done, pool), key=lambda image: image.job.position // plan.chunk)
+        begun: deque[tuple[list[Prepared], Batches]] = deque()
+        for _, images in chunks:
+            begun.append(_begin(images, plan, done, pool))
+            if len(begun) > 1:  # the next chunk is under way while the results of this one are waited for
+                prepared, batches = begun.popleft()
+                yield prepared, batches.finish()
+        for prepared, batches in begun:
+            yield prepared, batches.finish()
+
+
+@contextlib.contextmanager
+def _threads(workers: int) -> Iterator[Executor]:
+    """Threads whose own torch operations stay on one core; nothing that still waits is run after an error."""
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(threads)  # what a worker sets is the default of all threads born later
+
+
+@contextlib.contextmanager
+def _exact_convolutions() -> Iterator[None]:
+    """cuDNN rounds the factors of float32 convolutions to 10 bits unless told otherwise."""
+    allowed = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = allowed
+
+
+def _begin(images: Iterable[Prepared], plan: Plan, done: Done, pool: Executor) -> tuple[list[Prepared], Batches]:
+    """Queue what is missing now: a duplicate that came before has left nothing to do."""
+    batches, begun = Batches(plan, pool), []
+    for image in images:
+        for unit in plan.missing(done, image.sha256 or "", image.job.view):
+            ready = image.error or image.inputs[unit]
+            if isinstance(ready, str):
+                batches.results.append(Result(image, unit, None, ready))
+            else:
+                batches.add(image, unit, ready)
+        if image.error is None:
+            done[image.sha256 or "", str(image.job.view)] = plan.everything
+        image.inputs = {}
+        begun.append(image)
+    batches.run_all()
+    return begun, batches
+
+
+class Batches:
+    """Inputs that wait for a full batch of their detector and size, and what came of the earlier ones."""
+
+    def __init__(self, plan: Plan, pool: Executor) -> None:
+        self.plan, self.pool = plan, pool
+        self.results: list[Result] = []
+        self._waiting: defaultdict[tuple[int, torch.Size], list[tuple[Prepared, int, Tensor]]] = defaultdict(list)
+        self._waiting_bytes = 0
+        self._running: list[tuple[list[tuple[Prepared, int]], Future[Tensor | list[float | str]]]] = []
+
+    def add(self, image: Prepared, unit: int, input: Tensor) -> None:
+        """Queue one input; starts what is full."""
+        key = (unit // len(self.plan.conditions), input.shape)
+        self._waiting[key].append((image, unit, input))
+        self._waiting_bytes += input.nbytes
+        if len(self._waiting[key]) == self.plan.batch_size:
+            self._run(key)
+        elif self._waiting_bytes > MAX_WAITING_BYTES:
+            self.run_all()
+
+    def run_all(self) -> None:
+        """Start what waits, full or not."""
+        for key in list(self._waiting):
+            self._run(key)
+
+    def finish(self) -> list[Result]:
+        """Wait for the logits of everything that was started."""
+        for origins, future in self._running:
+            outcome = future.result()
+            values = outcome.tolist() if isinstance(outcome, Tensor) else outcome
+            for (image, unit), value in zip(origins, values, strict=True):
+                if isinstance(value, float) and math.isfinite(value):
+                    self.results.append(Result(image, unit, value, None))
+                else:
+                    error = value if isinstance(value, str) else "non-finite logit"
+                    self.results.append(Result(image, unit, None, error))
+        self._running = []
+        return self.results
+
+    def _run(self, key: tuple[int, torch.Size]) -> None:
+        batch = self._waiting.pop(key)
+        inputs = [input for _, _, input in batch]
+        self._waiting_bytes -= sum(input.nbytes for input in inputs)
+        future: Future[Tensor | list[float | str]] = Future()
+        if self.plan.device.type == "cpu":
+            future = self.pool.submit(forward_or_reason, key[0], inputs, self.plan)
+        else:
+            future.set_result(forward_or_reason(key[0], inputs, self.plan))
+        self._running.append(([(image, unit) for image, unit, _ in batch], future))
+
+
+def forward_or_reason(detector: int, inputs: list[Tensor], plan: Plan) -> Tensor | list[float | str]:
+    """Logits of a batch; where that fails, of each image alone or the reason, so that one odd size stops nothing."""
+    try:
+        return forward(detector, inputs, plan)
+    except RuntimeError as error:
+        if len(inputs) == 1:
+            return [str(error)]
+        outcomes = [forward_or_reason(detector, [input], plan) for input in inputs]
+        return [
+            value for outcome in outcomes for value in (outcome.tolist() if isinstance(outcome, Tensor) else outcome)
+        ]
+
+
+def forward(detector: int, inputs: list[Tensor], plan: Plan) -> Tensor:
+    """Float32 logits ``(B,)`` of a plan's n-th detector for equally large uint8 ``(3, h, w)``, still on the device.
+
+    Raises:
+        SynthscopeError: A detector that does not return one logit an image.
+    """
+    batch = torch.stack(inputs).contiguous(memory_format=torch.channels_last)
+    if plan.device.type == "cuda":
+        batch = batch.pin_memory()
+    batch = batch.to(plan.device, non_blocking=True)
+    reduced = plan.precision != "fp32"
+    autocast = torch.autocast(plan.device.type, DTYPES[plan.precision]) if reduced else contextlib.nullcontext()
+    with torch.inference_mode(), autocast:
+        logits = plan.models[detector](batch)
+    if logits.shape != (len(inputs),):
+        raise SynthscopeError(
+            f"Expected logits of shape ({len(inputs)},) from detector {plan.detectors[detector].config.name!r}, "
+            f"got {tuple(logits.shape)}. Return one logit an image."
+        )
+    return logits.float()

@@ -1,0 +1,156 @@
+"""Explain images with detectors: heatmaps of detectors x explainers x conditions, kept by key and never made twice."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from synthscope.data.degrade.recipe import encoder_versions, parse_recipe
+from synthscope.detectors.base import Detector
+from synthscope.errors import SynthscopeError, UsageError
+from synthscope.explainers.base import keeps_geometry
+from synthscope.inference.heatmaps.plan import Shown, Unit, plan_units, show
+from synthscope.inference.heatmaps.store import INDEX, KEY, read_index, write_part
+from synthscope.inference.parts import require_writable
+from synthscope.runtime import Progress, tune_allocator, whole_file
+from synthscope.schema import MANIFEST, conform
+
+CHUNK = 16  # images that are read, explained and written together
+IMAGE = ["path", "sha256", "label", "generator", "subset", "split", "view"]
+EXPLANATIONS = pl.Schema(
+    {name: MANIFEST[name] for name in IMAGE} | INDEX | {"input": pl.String, "error": pl.String}
+)  # input: InputConfig as JSON, null where heatmaps have no place in the image
+
+
+def explain(
+    manifest: pl.DataFrame,
+    detectors: Sequence[str | Path | Detector],
+    explainers: Sequence[str],
+    *,
+    out: str | Path,
+    conditions: list[str] | None = None,
+    batch_size: int = 8,
+    workers: int = 2,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """Heatmaps of every image of ``manifest``. A run that was stopped goes on where it was.
+
+    Explainers that a detector cannot be explained by are told on stderr and left out.
+
+    Args:
+        manifest: Columns of ``schema.MANIFEST``; only ``path`` must be filled. Rows with an ``error`` are not read.
+        detectors: Specs for ``load_detector``, or detectors, which are moved to the best device and put in evaluation
+            mode.
+        explainers: Texts for ``create_explainer``, such as ``gradcam`` or ``occlusion:window=16``.
+        out: Run folder. Gets ``heatmaps/``, ``explanations.parquet`` and ``explain.json``.
+        conditions: Degradation recipes; clean images alone if None.
+        batch_size: Images that an explainer gets at once.
+        workers: Threads that read and prepare images.
+        seed: Of random degradations, together with the image's bytes.
+
+    Returns:
+        Columns of ``EXPLANATIONS``, in order of manifest, detectors, explainers, conditions.
+
+    Raises:
+        UsageError: Nothing to do, unknown names, no pair of detector and explainer that fit.
+    """
+    out, images = Path(out), conform(manifest, MANIFEST, "the manifest").with_columns(pl.col("view").fill_null("none"))
+    if images.is_empty():
+        raise UsageError("Expected images to explain, got an empty manifest. Check the source and the filter.")
+    units = plan_units(detectors, explainers, ["none"] if conditions is None else conditions, seed)
+    folder = out / "heatmaps"
+    require_writable(folder)
+    tune_allocator()
+    done = set(read_index(folder).select(KEY).iter_rows())
+    hashes: list[str | None] = []
+    errors: list[str | None] = []
+    with Progress("explain", images.height) as progress, ThreadPoolExecutor(workers) as pool:
+        rows = iter(images["path", "sha256", "view", "error"].iter_rows())
+        while chunk := list(islice(rows, CHUNK)):
+            shown = list(pool.map(lambda row: show(row, units, done, seed), chunk))
+            _explain_chunk(shown, units, done, folder, batch_size)
+            hashes += [image.sha256 for image in shown]
+            errors += [image.error for image in shown]
+            progress.advance(len(chunk))
+    images = images.with_columns(sha256=pl.Series(hashes, dtype=pl.String), error=pl.Series(errors, dtype=pl.String))
+    table = _assemble(images, units, read_index(folder))
+    with whole_file(out / "explanations.parquet") as temporary:
+        table.write_parquet(temporary)
+    _write_settings(out / "explain.json", units)
+    return table
+
+
+def _explain_chunk(
+    shown: list[Shown], units: list[Unit], done: set[tuple[Any, ...]], folder: Path, batch_size: int
+) -> None:
+    rows: list[dict[str, Any]] = []
+    heatmaps: list[NDArray[np.float32]] = []
+    for number, unit in enumerate(units):
+        for batch in _batches(shown, number, unit, done, batch_size):
+            images = torch.stack([image.inputs[number][0] for image in batch]).to(unit.detector.mean.device)
+            heat = unit.explainer(unit.detector, images).cpu().numpy()
+            for image, heatmap in zip(batch, heat, strict=True):
+                if not np.isfinite(heatmap).all():
+                    raise SynthscopeError(
+                        f"Expected a finite heatmap of {image.path}, got nan or inf from {unit.explainer} of "
+                        f"{unit.row['detector']}. Leave this explainer out."
+                    )
+                height, width = image.inputs[number][1][:2]
+                key = dict(zip(KEY, unit.key(image.sha256 or "", image.view), strict=True))
+                rows.append(key | {"height": height, "width": width})
+                heatmaps.append(heatmap)
+    write_part(folder, rows, heatmaps)
+
+
+def _batches(
+    shown: list[Shown], number: int, unit: Unit, done: set[tuple[Any, ...]], batch_size: int
+) -> Iterator[list[Shown]]:
+    """Images that still need a unit, each file once, by size of the input; they count as done from now on."""
+    waiting: defaultdict[torch.Size, list[Shown]] = defaultdict(list)
+    for image in shown:
+        key = unit.key(image.sha256 or "", image.view)
+        if number in image.inputs and key not in done:
+            done.add(key)
+            waiting[image.inputs[number][0].shape].append(image)
+    for images in waiting.values():
+        yield from (images[first : first + batch_size] for first in range(0, len(images), batch_size))
+
+
+def _assemble(images: pl.DataFrame, units: list[Unit], index: pl.DataFrame) -> pl.DataFrame:
+    inputs = {id(unit.detector): unit.detector.config.input.model_dump_json() for unit in units}
+    placed = {id(unit.detector): keeps_geometry(unit.detector) for unit in units}
+    rows = [
+        unit.row | {"unit": number, "input": inputs[id(unit.detector)] if placed[id(unit.detector)] else None}
+        for number, unit in enumerate(units)
+    ]
+    views = {view: str(parse_recipe(view)) for view in images["view"].unique()}
+    table = (
+        images.select(*IMAGE, "error")
+        .with_columns(pl.col("view").replace_strict(views, return_dtype=pl.String))
+        .with_row_index("image")
+        .join(pl.DataFrame(rows, schema_overrides={"input": pl.String}), how="cross")
+        .join(index, on=KEY, how="left")
+        .sort("image", "unit")
+    )
+    return conform(table, EXPLANATIONS, "the explanations")
+
+
+def _write_settings(path: Path, units: list[Unit]) -> None:
+    settings = {
+        "units": [unit.row for unit in units],
+        "sign": {str(unit.explainer): "signed" if unit.explainer.signed else "non-negative" for unit in units},
+        "versions": {name: version(name) for name in ("synthscope", "torch", "timm")} | encoder_versions(),
+    }
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(settings, indent=2) + "\n")

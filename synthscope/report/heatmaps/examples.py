@@ -1,0 +1,169 @@
+"""Which images a page shows of every detector: by a rule, never by taste."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from synthscope.metrics.localization.maps import relevance_mass
+from synthscope.report.heatmaps.overlays import RGB, TILES, category_name, colour_bar, colour_of, fitted, overlay, tiles
+from synthscope.report.heatmaps.run import MAX_RANKED, Explained, Pair, Verdicts, measured, numbers
+from synthscope.runtime import track
+from synthscope.scoring.heatmaps.values import stability
+from synthscope.tables.wording import pretty, short_names
+
+MAX_PAIRS, MAX_CONDITIONS = 6, 2
+QUALITY = 75  # of the tiles, JPEG
+RANKS = "best", "median", "worst"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture of the page: data URI, title, numbers below it, words for those who cannot see it."""
+
+    uri: str
+    title: str
+    numbers: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image under one detector and explainer."""
+
+    rank: str
+    path: str
+    about: str
+    tiles: list[Tile]
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """What one detector and explainer look at; ``rule`` says how the examples were chosen."""
+
+    detector: str
+    explainer: str
+    rule: str
+    examples: list[Example]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The exhibits of a run, the colours of the categories and of relevance, and notes on what is not shown."""
+
+    exhibits: list[Exhibit]
+    categories: list[tuple[str, str]]  # colour, name
+    bar: str  # data URI
+    notes: list[str]
+
+
+def gallery(run: Path) -> Gallery:
+    """Best, median and worst image of up to ``MAX_PAIRS`` pairs of detector and explainer.
+
+    Ranked by lift, the relevance mass less the annotated share of the image, on clean images. Without annotations,
+    three images drawn by the hash of their files. First seeds go first, then the first explainer of every detector.
+
+    Raises:
+        SynthscopeError: No heatmap that can be drawn.
+    """
+    source = Explained(run)
+    pairs = source.pairs()
+    paths, total = source.images()
+    annotated = source.regions is not None
+    lifts = _lifts(source, paths if annotated else [])
+    verdicts, names = source.verdicts(), short_names(pair[0] for pair in pairs)
+    exhibits = []
+    for pair in pairs[:MAX_PAIRS]:
+        scored = sorted((own[pair], path) for path, own in lifts.items() if np.isfinite(own.get(pair, np.nan)))
+        chosen = _three(scored) if annotated else [("drawn", path) for path in paths[:3]]
+        examples = [example for rank, path in chosen if (example := _example(source, path, pair, rank, verdicts))]
+        blank = sum(np.isnan(own.get(pair, 0.0)) for own in lifts.values())
+        if examples:
+            rule = _rule(len(scored), blank, total) if annotated else "Three images, drawn by the hash of their files."
+            exhibits.append(Exhibit(names[pair[0]], f"{pair[1]}, {pair[2]}", rule, examples))
+    notes = [f"{MAX_PAIRS} of {len(pairs)} pairs of detector and explainer are shown."] if pairs[MAX_PAIRS:] else []
+    notes += [f"Images as in the first of {len(source.views)} views."] if source.views[1:] else []
+    notes += [] if exhibits else ["No image that was explained can be read any more."]
+    marked = [] if source.regions is None else source.regions["category"].unique().to_list()
+    legend = {category_name(name): "#{:02x}{:02x}{:02x}".format(*colour_of(name)) for name in marked}
+    colours = [(legend[name], name) for name in sorted(legend)]
+    return Gallery(exhibits, colours, _uri(colour_bar()), notes)
+
+
+def _lifts(source: Explained, paths: list[str]) -> dict[str, dict[Pair, float]]:
+    """Relevance mass less chance of every pair on every clean image; NaN where a heatmap is blank."""
+    lifts: dict[str, dict[Pair, float]] = {}
+    for path in track(paths, "choose images"):
+        if (seen := source.look(path)) is None or not seen.found[0].mask.any():
+            continue
+        mask = seen.found[0].mask
+        lifts[path] = {
+            (row["detector"], row["explainer"], row["layer"]):
+                relevance_mass(source.placed(row, seen).heat, mask) - float(mask.mean())
+            for row in seen.rows if row["condition"] == "none"
+        }  # fmt: skip
+    return lifts
+
+
+def _three(scored: list[tuple[float, str]]) -> list[tuple[str, str]]:
+    """Best, median (the lower of two) and worst of sorted values, each image once.
+
+    >>> _three([(-0.1, "a"), (0.0, "b"), (0.2, "c"), (0.3, "d")])
+    [('best', 'd'), ('median', 'b'), ('worst', 'a')]
+    """
+    places = (len(scored) - 1, (len(scored) - 1) // 2, 0) if scored else ()
+    chosen: dict[str, str] = {}
+    for rank, place in zip(RANKS, places, strict=False):
+        chosen.setdefault(scored[place][1], rank)
+    return [(rank, path) for path, rank in chosen.items()]
+
+
+def _rule(scored: int, blank: int, total: int) -> str:
+    drawn = f", drawn from {total:,} by the hash of their files" if total > MAX_RANKED else ""
+    left = f" Left out: {blank:,} whose heatmap has nothing positive." if blank else ""
+    return f"Best, median and worst lift among {scored:,} annotated images{drawn}.{left}"
+
+
+def _example(source: Explained, path: str, pair: Pair, rank: str, verdicts: Verdicts) -> Example | None:
+    """The tiles of one image: clean, then the outlines over the heatmaps under other conditions."""
+    seen = source.look(path)
+    found = seen and measured(source, seen, pair)
+    if seen is None or not found:
+        return None
+    panel, name = found[0], Path(path).name
+    marked = ", ".join(category_name(region.category).lstrip("1234567 ") for region in panel.regions)
+    words = {"annotation": marked, "heatmap": panel.numbers}
+    alts = {"image": "image", "annotation": f"annotated with {marked}", "heatmap": f"where {panel.title} looks",
+            "both": f"heatmap of {panel.title} with the outlines of the annotated artifacts"}  # fmt: skip
+    shown = [
+        Tile(_uri(rgb), TILES[key], words.get(key, ""), f"{name}: {alts[key]}") for key, rgb in tiles(panel).items()
+    ]
+    rows = seen.of(pair)
+    clean = source.placed(rows[0], seen)
+    for row in rows[1 : 1 + MAX_CONDITIONS]:
+        under = source.placed(row, seen)
+        same = stability(clean, under)[0]
+        alike = (
+            f"Spearman with clean {same:.2f}.".replace("-", "−") if np.isfinite(same) else ""
+        )  # one of them is constant
+        text = f"{numbers(under, seen)} {alike}".strip()
+        small = fitted(panel._replace(heat=under.heat, seen=under.seen))
+        picture = overlay(small.rgb, small.heat, small.seen, small.regions)
+        shown.append(Tile(_uri(picture), row["condition"], text, f"{name}: the same under {row['condition']}"))
+    verdict = verdicts.get((pair[0], path))
+    called = f", called {'AI' if verdict[0] else 'real'}, p(AI) {verdict[1]:.3f}" if verdict else ""
+    return Example(rank, path, f"{name}, {pretty(rows[0]['generator'] or 'unknown generator')}{called}", shown)
+
+
+def _uri(rgb: RGB) -> str:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(
+        buffer, "JPEG", quality=QUALITY, subsampling=0, optimize=True
+    )  # thin outlines keep their colour
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,195 @@
+"""Pictures of where a detector looks: the image, what people marked in it, the heatmap, and both over each other.
+
+Heatmaps are stretched to their own range here and nowhere else, so colours compare places within one map, never two
+maps. Negative relevance is drawn as none, as the measures count it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+
+from synthscope.annotations.taxonomy import BY_LABEL, CATEGORIES
+
+RGB = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+SIDE = 208  # longest side of a tile, in pixels
+TILES = {
+    "image": "Image",
+    "annotation": "Annotated artifacts",
+    "heatmap": "Heatmap",
+    "both": "Heatmap and outlines",
+}
+MAP = "inferno"  # perceptually uniform, legible with every kind of colour blindness
+OTHER = "#FFFFFF"  # regions without a category of the taxonomy
+_OKABE_ITO = ("#E69F00", "#56B4E9", "#CC79A7", "#F0E442", "#D55E00", "#009E73", "#0072B2")
+CATEGORY_COLOURS = {category.label: colour for category, colour in zip(CATEGORIES, _OKABE_ITO, strict=True)}
+FILL, DARK, LIGHT = 0.3, (20, 20, 20), (255, 255, 255)
+
+
+class Region(NamedTuple):
+    """What people marked with one category; ``category`` is None outside the taxonomy."""
+
+    category: str | None
+    mask: Mask  # (H, W)
+
+
+class Panel(NamedTuple):
+    """One image as one detector sees it."""
+
+    title: str
+    rgb: RGB  # (H, W, 3)
+    heat: Floats | None  # (H, W), raw
+    seen: Mask | None  # (H, W), where the detector looked; None = everywhere
+    regions: Sequence[Region]
+    numbers: str = ""  # printed below
+
+
+def relative(heat: Floats, seen: Mask | None) -> Floats:
+    """A heatmap clipped at 0 and stretched from its least to its greatest seen value to 0..1; constant maps become 0.
+
+    >>> relative(np.array([[-3.0, 0.0, 2.0, 4.0]], np.float32), None).tolist()
+    [[0.0, 0.0, 0.5, 1.0]]
+    """
+    clipped = np.maximum(heat, 0)
+    inside = clipped if seen is None else clipped[seen]
+    if not inside.size or inside.min() == inside.max():
+        return np.zeros_like(clipped)
+    low, high = float(inside.min()), float(inside.max())
+    return np.clip((clipped - low) / (high - low), 0, 1).astype(np.float32)
+
+
+def overlay(rgb: RGB, heat: Floats | None, seen: Mask | None, regions: Sequence[Region]) -> RGB:
+    """The grey image under a heatmap, with the outlines of the annotated regions in white.
+
+    Args:
+        rgb: uint8 ``(H, W, 3)``.
+        heat: ``(H, W)``, raw; None leaves the image as it is.
+        seen: bool ``(H, W)``: pixels outside are drawn pale, without relevance. None = the detector saw everything.
+        regions: Annotated regions, each with a mask ``(H, W)``.
+
+    Returns:
+        uint8 ``(H, W, 3)``.
+    """
+    drawn = rgb.copy() if heat is None else _heated(rgb, heat, seen)
+    for region in regions:
+        _outline(drawn, region.mask, LIGHT, DARK)
+    return drawn
+
+
+def annotated(rgb: RGB, regions: Sequence[Region]) -> RGB:
+    """The image with its annotated regions: outlined and lightly filled in the colour, marked with the number, of the
+    category."""
+    drawn = rgb.astype(np.float32)
+    for region in regions:
+        drawn[region.mask] = (1 - FILL) * drawn[region.mask] + FILL * np.array(colour_of(region.category), np.float32)
+    out = drawn.round().astype(np.uint8)
+    for region in regions:
+        colour = colour_of(region.category)
+        _outline(out, region.mask, colour, DARK if np.dot(colour, (0.2126, 0.7152, 0.0722)) > 110 else LIGHT)
+    for region in regions:
+        if region.category in BY_LABEL and region.mask.any():
+            _number(out, region.mask, str(BY_LABEL[region.category].number))
+    return out
+
+
+def colour_of(category: str | None) -> tuple[int, int, int]:
+    """Red, green and blue, 0..255, of a category."""
+    code = CATEGORY_COLOURS.get(category or "", OTHER).lstrip("#")
+    return int(code[:2], 16), int(code[2:4], 16), int(code[4:], 16)
+
+
+def category_name(category: str | None) -> str:
+    """Number and name of a category as legends print it.
+
+    >>> category_name("low-level-symbol"), category_name(None)
+    ('4 Symbol', 'no category')
+    """
+    return f"{BY_LABEL[category].number} {BY_LABEL[category].name}" if category in BY_LABEL else "no category"
+
+
+def fitted(panel: Panel, side: int = SIDE) -> Panel:
+    """A panel whose arrays are ``side`` pixels on the longest side; no region gets lost by it."""
+    import cv2
+
+    height, width = panel.rgb.shape[:2]
+    scale = side / max(height, width)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    smooth, plain = (cv2.INTER_AREA,) * 2 if scale < 1 else (cv2.INTER_CUBIC, cv2.INTER_NEAREST)
+
+    def mask_of(mask: Mask, share: float) -> Mask:
+        resized: Mask = np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=plain)) > share
+        return resized
+
+    heat = panel.heat
+    if heat is not None:
+        positive = np.maximum(heat, 0)  # before it is averaged, as it is drawn
+        heat = np.asarray(
+            cv2.resize(positive, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.float32
+        )
+    return panel._replace(
+        rgb=np.asarray(cv2.resize(panel.rgb, size, interpolation=smooth), np.uint8),
+        heat=heat,
+        seen=None if panel.seen is None else mask_of(panel.seen, 0.5),
+        regions=[Region(region.category, mask_of(region.mask, 0.0)) for region in panel.regions],
+    )
+
+
+def tiles(panel: Panel, side: int = SIDE) -> dict[str, RGB]:
+    """The pictures of a panel, ``side`` pixels on the longest side, under the keys of ``TILES``.
+
+    Without regions there is no annotation, without a heatmap nothing but the image.
+    """
+    small = fitted(panel, side)
+    found = {"image": small.rgb}
+    if small.regions:
+        found["annotation"] = annotated(small.rgb, small.regions)
+    if small.heat is not None:
+        found["heatmap"] = overlay(small.rgb, small.heat, small.seen, ())
+        if small.regions:
+            found["both"] = overlay(small.rgb, small.heat, small.seen, small.regions)
+    return found
+
+
+def colour_bar(width: int = 160, height: int = 10) -> RGB:
+    """The colours of a heatmap over mid grey, from its least to its greatest relevance."""
+    ramp = np.tile(np.linspace(0, 1, width, dtype=np.float32), (height, 1))
+    return _heated(np.full((height, width, 3), 128, np.uint8), ramp, None)
+
+
+def _heated(rgb: RGB, heat: Floats, seen: Mask | None) -> RGB:
+    values = relative(heat, seen)[..., None]
+    grey = (rgb @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+    colour = 255 * matplotlib.colormaps[MAP](values[..., 0])[..., :3].astype(np.float32)
+    opacity = 0.35 + 0.45 * values  # what is not relevant should stay recognisable
+    drawn = (1 - opacity) * grey + opacity * colour
+    if seen is not None:
+        drawn = np.where(seen[..., None], drawn, 190 + 0.25 * grey)
+    return drawn.round().astype(np.uint8)
+
+
+def _outline(rgb: RGB, mask: Mask, colour: tuple[int, int, int], casing: tuple[int, int, int]) -> None:
+    import cv2
+
+    lines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    thickness = max(round(1.5 * max(rgb.shape) / SIDE), 1)
+    cv2.drawContours(rgb, lines, -1, casing, thickness + 2)
+    cv2.drawContours(rgb, lines, -1, colour, thickness)
+
+
+def _number(rgb: RGB, mask: Mask, text: str) -> None:
+    """Write a number where the region is widest, which lies inside it whatever its shape."""
+    import cv2
+
+    inside = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    y, x = np.unravel_index(int(inside.argmax()), inside.shape)
+    size = max(rgb.shape) / 500
+    for colour, thickness in ((DARK, 3), (LIGHT, 1)):
+        place = int(x - 10 * size), int(y + 10 * size)
+        cv2.putText(rgb, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, colour, thickness, cv2.LINE_AA)

@@ -1,0 +1,188 @@
+"""Read a run folder, and the plain facts about it that a report lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from synthscope.data.audit import AUDIT
+from synthscope.errors import SynthscopeError
+from synthscope.metrics.detection import METRICS
+from synthscope.report.names import distinct, view_names
+from synthscope.schema import MANIFEST, PREDICTIONS, SCORES, conform
+from synthscope.scoring.columns import MEAN, TEST_SETS, one_treatment
+from synthscope.tables.wording import floor_of, place, pretty, short_names
+
+LONGEST = 300  # characters of a setting
+EXPERIMENTS = "explanation_scores", "mask_scores", "erasure_scores", "fidelity", "seeds", "truth"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The tables of a run folder; what a run does not have is an empty table."""
+
+    scores: pl.DataFrame
+    predictions: pl.DataFrame  # of clean images
+    unreadable: pl.DataFrame  # path, error
+    audit: pl.DataFrame
+    differences: pl.DataFrame
+    settings: list[tuple[str, str]]  # of run.json, as dotted keys
+    failures: list[dict[str, Any]]  # of failures.json: name, step, subset, view, error
+
+
+def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
+    """The tables in ``folder``, with ``audit`` in place of its own if given.
+
+    Raises:
+        SynthscopeError: No scores, or a table that is not what its name says.
+    """
+    scores = _read(folder / "scores.parquet", SCORES)
+    if scores.is_empty():
+        raise SynthscopeError(
+            f"Expected scores in {folder / 'scores.parquet'}, got none. Run: synthscope score {folder}"
+        )
+    path = folder / "predictions.parquet"
+    rows = pl.scan_parquet(path) if path.is_file() else pl.LazyFrame(schema=PREDICTIONS)
+    clean = rows.filter((pl.col("condition") == "none") | pl.col("error").is_not_null()).collect()
+    clean = conform(clean, PREDICTIONS, str(path)).with_columns(pl.col("view").fill_null("none"))
+    clean = one_treatment(clean)
+    errors = [table.select("path", "error") for table in (clean, _read(folder / "manifest.parquet", MANIFEST))]
+    unreadable = pl.concat(errors).filter(pl.col("error").is_not_null()).unique("path", maintain_order=True)
+    if audit is None:
+        audit = _read(folder / "audit.parquet")
+    return Run(
+        scores=_in_rows(scores.with_columns(pl.col("view", "train_view", "condition").fill_null("none"))),
+        predictions=clean.filter(condition="none"),
+        unreadable=unreadable,
+        audit=conform(audit, AUDIT, f"the audit of {folder}").with_columns(pl.col("view").fill_null("none")),
+        differences=_read(folder / "differences.parquet", SCORES).with_columns(pl.col("view").fill_null("none")),
+        settings=list(_flat(_settings(folder / "run.json") or {})),
+        failures=_settings(folder / "failures.json") or [],
+    )
+
+
+def read_experiments(folder: Path) -> dict[str, pl.DataFrame]:
+    """The tables of ``EXPERIMENTS`` in ``folder``; empty where there is none.
+
+    Raises:
+        SynthscopeError: A table that cannot be read.
+    """
+    return {name: _read(folder / f"{name}.parquet") for name in EXPERIMENTS}
+
+
+def has_heatmaps(folder: Path) -> bool:
+    """Whether a run has heatmaps that have a place in their images."""
+    path = folder / "explanations.parquet"
+    if not (path.is_file() and (folder / "heatmaps").is_dir()):
+        return False
+    return pl.read_parquet(path, columns=["input", "part"]).drop_nulls().height > 0
+
+
+def explain_settings(folder: Path) -> list[tuple[str, str]]:
+    """What ``synthscope explain`` wrote about its settings, but its units, as dotted keys."""
+    settings = _settings(folder / "explain.json") or {}
+    return list(_flat({name: value for name, value in settings.items() if name != "units"}, "explain"))
+
+
+def test_column(run: Run) -> str:
+    """The column of the predictions that names the test sets of the scores."""
+    tests = set(run.scores["test_set"]) - {MEAN}
+    for column in TEST_SETS:
+        if tests & set(run.predictions[column].drop_nulls()):
+            return column
+    return "subset"
+
+
+def detector_facts(run: Run) -> list[dict[str, str]]:
+    """One line per detector: ids, what it was trained on, threshold, input and precision; then those that failed."""
+    names = short_names(distinct(run.scores, "detector"))
+    words = view_names(run.scores)
+    verdicts = pl.col("metric").is_in([name for name, metric in METRICS.items() if metric.reads == "verdicts"])
+    lines = []
+    for (detector,), rows in run.scores.group_by(["detector"], maintain_order=True):
+        own = run.predictions.filter(detector=detector)
+        seen = pretty(rows["train_set"][0] or "")
+        lines.append({
+            "Detector": names[str(detector)],
+            "Id": str(detector),
+            "Architecture": rows["architecture"][0] or "unknown",
+            "Trained on": f"{seen}, {words[rows['train_view'][0] or 'none']}" if seen else "unknown",
+            "Threshold (logit)": _values(rows.filter(verdicts)["threshold"]),
+            "Input": _values(own["preprocessing"]),
+            "Precision": _values(own["precision"]),
+            "Images": f"{own['path'].n_unique():,}" if own.height else "?",
+        })  # fmt: skip
+    for failure in run.failures:
+        blank = dict.fromkeys(lines[0], "–") if lines else {}
+        lines.append(blank | {"Detector": str(failure["name"]), "Id": f"failed: {failure['error']}"})
+    return lines
+
+
+def image_facts(run: Run) -> list[dict[str, str]]:
+    """One line per test set and view: images of each class that were scored."""
+    single = run.scores.filter(pl.col("test_set") != MEAN, pl.col("condition") == "none")
+    words = view_names(run.scores)
+    lines = []
+    for (test, view), rows in single.group_by(["test_set", "view"], maintain_order=True):
+        lines.append({
+            "Test set": pretty(str(test)), "View": words[str(view or "none")], "Real": _values(rows["n_real"]),
+            "AI": _values(rows["n_ai"]), "Left out as unreadable": _values(rows["n_error"]),
+        })  # fmt: skip
+    return lines
+
+
+def _values(column: pl.Series) -> str:
+    """The distinct values of a column, with digits only where they say something."""
+    values = column.drop_nulls().unique(maintain_order=True).to_list()
+    texts = [
+        f"{value:{',' if isinstance(value, int) else 'g'}}" if column.dtype.is_numeric() else value for value in values
+    ]
+    return ", ".join(texts) or "?"
+
+
+def _in_rows(scores: pl.DataFrame) -> pl.DataFrame:
+    """Scores in the order of a table's rows: trained on raw images first, then by training set in GenImage's order.
+
+    Floors come behind all detectors.
+    """
+    floor = pl.col("detector").fill_null("").map_elements(lambda name: bool(floor_of(name)), return_dtype=pl.Boolean)
+    order = pl.col("train_set").fill_null("").map_elements(place, return_dtype=pl.Int64)
+    return scores.sort(floor, pl.col("train_view") != "none", order, maintain_order=True)
+
+
+def _read(path: Path, schema: pl.Schema | None = None) -> pl.DataFrame:
+    """A table, or an empty one where the file is absent."""
+    if not path.is_file():
+        return pl.DataFrame(schema=schema)
+    try:
+        table = pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise SynthscopeError(f"Expected a Parquet table in {path}, got: {error}. Write the file again.") from error
+    return table if schema is None else conform(table, schema, str(path))
+
+
+def _settings(path: Path) -> Any:
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SynthscopeError(f"Expected JSON in {path}, got: {error}. Mend or remove the file.") from error
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted keys and short texts of a JSON value."""
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _flat(inner, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list) and any(isinstance(inner, dict | list) for inner in value):
+        for index, inner in enumerate(value):
+            yield from _flat(inner, f"{key}.{index}" if key else str(index))
+    elif key:
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        yield key, text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -1,0 +1,136 @@
+"""From the heatmaps of a run and annotations to ``explanation_scores.parquet``.
+
+No detector runs again, so a measure can be corrected or added later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from synthscope.annotations import rows_by_image
+from synthscope.errors import SynthscopeError
+from synthscope.inference.heatmaps.store import read_heatmap
+from synthscope.runtime import Progress, whole_file
+from synthscope.scoring.heatmaps.summary import UNIT, VALUES, summarise_values
+from synthscope.scoring.heatmaps.values import (
+    MEASURES,
+    STABILITY,
+    Placed,
+    baseline_values,
+    check_conditions,
+    check_measures,
+    localization,
+    over_image,
+    overlap,
+    read_viewed,
+    stability,
+    targets,
+)
+
+
+def write_explanation_scores(
+    run: str | Path,
+    annotations: pl.DataFrame | None = None,
+    *,
+    measures: Sequence[str] = MEASURES,
+    workers: int = 2,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """Score the heatmaps of a run folder and write ``explanation_scores.parquet`` into it.
+
+    Args:
+        run: Folder that ``explain`` wrote.
+        annotations: Table of :mod:`synthscope.annotations`; images are found by ``path``, or by ``sha256``.
+            Without it, only the stability across conditions is measured.
+        measures: Names in ``LOCALIZATION``.
+        workers: Threads.
+        seed: Of the intervals.
+
+    Returns:
+        Columns of ``EXPLANATION_SCORES``. Measures of ``LOCALIZATION`` are means over images with such a region.
+        ``micro_…`` are counts of pixels over all annotated images, heatmaps cut at half of their range (X-AIGD's audit
+        of detectors, at the size of the image). ``stability_…`` compare with the heatmap of the clean image.
+
+    Raises:
+        UsageError: A condition that crops.
+        SynthscopeError: No heatmaps, an unknown measure, or no image that could be scored.
+    """
+    run = Path(run)
+    scores = summarise_values(heatmap_values(run, annotations, measures=measures, workers=workers), seed=seed)
+    with whole_file(run / "explanation_scores.parquet") as temporary:
+        scores.write_parquet(temporary)
+    return scores
+
+
+def heatmap_values(
+    run: str | Path, annotations: pl.DataFrame | None = None, *, measures: Sequence[str] = MEASURES, workers: int = 2
+) -> pl.DataFrame:
+    """What :func:`write_explanation_scores` averages: columns of ``VALUES``, one row an image, heatmap and measure.
+
+    ``micro`` rows hold counts of pixels instead of a value. Arguments and errors are the same.
+    """
+    run = Path(run)
+    check_measures(measures)
+    if not (run / "explanations.parquet").is_file():
+        raise SynthscopeError(f"Expected explanations.parquet in {run}, got none. Run synthscope explain first.")
+    table = pl.read_parquet(run / "explanations.parquet").unique(["path", *UNIT], maintain_order=True)
+    table = table.filter(pl.col("error").is_null() & pl.col("input").is_not_null() & pl.col("part").is_not_null())
+    conditions = table["condition"].unique().to_list()
+    check_conditions(conditions)
+    marked = {} if annotations is None else rows_by_image(annotations)
+    images: list[tuple[pl.DataFrame, pl.DataFrame | None]] = []
+    for image in table.partition_by("path", "view", maintain_order=True):
+        rows = marked.get(image["path"][0], marked.get(image["sha256"][0]))
+        if rows is not None or len(conditions) > 1:
+            images.append((image, rows))
+    if not images:
+        raise SynthscopeError(
+            "Expected annotated images or several conditions, got neither. Check that the annotations name the images "
+            "by path or sha256, or add --degrade."
+        )
+    values: list[dict[str, Any]] = []
+    with Progress("score heatmaps", len(images)) as progress, ThreadPoolExecutor(workers) as pool:
+        for found in pool.map(lambda pair: _image_values(run / "heatmaps", pair[0], pair[1], measures), images):
+            values += found
+            progress.advance()
+    return pl.DataFrame(values, schema=VALUES)
+
+
+def _image_values(
+    folder: Path, table: pl.DataFrame, annotations: pl.DataFrame | None, measures: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Everything that is to be averaged of one image's heatmaps; columns of ``VALUES``."""
+    first = table.row(0, named=True)
+    rgb, size = read_viewed(first["path"], first["view"], first["seed"])
+    wanted, kind = [], None
+    if annotations is not None:
+        wanted = targets(annotations, size, first["view"])
+        kind = "+".join(sorted(annotations["gt_kind"].drop_nulls().unique())) or None
+    baselines = baseline_values(rgb, wanted, measures)
+    rows: list[dict[str, Any]] = []
+    clean: dict[tuple[str, ...], Placed] = {}
+    for row in sorted(table.iter_rows(named=True), key=lambda row: row["condition"] != "none"):
+        placed = over_image(read_heatmap(folder, row), row, rgb.shape)
+        common = {name: row[name] for name in ("path", "generator", *UNIT)}
+        for number, target in enumerate(wanted):
+            named = common | {"category": target.category, "level": target.level, "gt_kind": kind}
+            named |= {"n_instances": target.regions}
+            if target.category is None and target.level is None:
+                counts = zip(("tp", "fp", "fn"), overlap(placed.heat, target.mask), strict=True)
+                rows.append(named | {"metric": "micro"} | dict(counts))
+            scored = localization(placed.heat, target.mask, measures) if target.regions else []
+            for index, value in enumerate(scored):
+                chance = {f"baseline_{name}": float(column[index]) for name, column in baselines[number].items()}
+                rows.append(named | {"metric": measures[index], "value": value} | chance)
+        unit = tuple(row[name] for name in ("detector", "explainer", "layer"))
+        if row["condition"] == "none":
+            clean[unit] = placed
+        elif unit in clean:
+            same = zip(STABILITY, stability(clean[unit], placed), strict=True)
+            rows += [common | {"metric": metric, "value": value} for metric, value in same]
+    return rows

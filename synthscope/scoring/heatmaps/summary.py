@@ -1,0 +1,120 @@
+"""Scores of single heatmaps to means over images, with intervals, what maps without knowledge score, and the lift."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from synthscope.metrics.intervals import percentile_interval
+from synthscope.runtime import seed_for
+from synthscope.scoring.heatmaps.values import STABILITY
+
+RESAMPLES = 1000
+UNIT = ["detector", "explainer", "layer", "view", "condition"]
+GROUP = [*UNIT, "generator", "category", "level", "gt_kind", "metric"]
+BASELINE_COLUMNS = ["baseline_random", "baseline_centre", "baseline_edges"]
+MICRO = ("micro_iou", "micro_precision", "micro_recall", "micro_f1")
+EXPLANATION_SCORES = pl.Schema(
+    dict.fromkeys(GROUP, pl.String)  # generator "all" = all images; category and level null = any
+    | {"value": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64}  # 95 %, bootstrap over images
+    | {
+        "n_images": pl.Int64,  # scored, blank ones among them
+        "n_instances": pl.Int64,  # annotated regions in them
+        "n_blank": pl.Int64,  # images without a value: nothing positive in the heatmap
+        "n_excluded": pl.Int64,  # annotated images without such a region
+    }
+    | dict.fromkeys([*BASELINE_COLUMNS, "lift"], pl.Float64)  # lift = value less baseline_random
+)
+VALUES = pl.Schema(
+    dict.fromkeys(["path", *GROUP], pl.String)
+    | dict.fromkeys(["value", *BASELINE_COLUMNS], pl.Float64)
+    | dict.fromkeys(["tp", "fp", "fn", "n_instances"], pl.Int64)
+)
+
+
+def summarise_values(values: pl.DataFrame, *, seed: int = 0) -> pl.DataFrame:
+    """Means, intervals and counts of every group, for each generator and for ``all``.
+
+    Args:
+        values: Columns of ``VALUES``, one row an image and metric.
+        seed: Of the bootstrap over images.
+
+    Returns:
+        Columns of ``EXPLANATION_SCORES``.
+    """
+    everything = values.with_columns(generator=pl.lit("all"))
+    table = pl.concat([values, everything]).with_columns(pl.col("generator").fill_null("unknown"))
+    unit = [*UNIT, "generator"]
+    annotated = table.filter(metric="micro").group_by(unit).len("annotated")
+    table = table.with_columns(gt_kind=pl.col("gt_kind").max().over([name for name in GROUP if name != "gt_kind"]))
+    rows: list[dict[str, Any]] = []
+    for key, group in table.partition_by(GROUP, maintain_order=True, as_dict=True).items():
+        named = dict(zip(GROUP, key, strict=True))
+        counts = {"n_images": group.height, "n_instances": group["n_instances"].sum()}
+        rows += (
+            _micro(named | counts, group, seed) if named["metric"] == "micro" else [_mean(named | counts, group, seed)]
+        )
+    scores = pl.DataFrame(
+        rows, schema={name: EXPLANATION_SCORES[name] for name in EXPLANATION_SCORES if name != "n_excluded"}
+    )
+    excluded = pl.when(pl.col("metric").str.starts_with("micro") | pl.col("metric").is_in(STABILITY)).then(0)
+    scores = scores.join(annotated, on=unit, how="left", nulls_equal=True, maintain_order="left")
+    return scores.with_columns(n_excluded=excluded.otherwise(pl.col("annotated") - pl.col("n_images"))).select(
+        pl.col(name).cast(dtype) for name, dtype in EXPLANATION_SCORES.items()
+    )
+
+
+def _mean(named: dict[str, Any], group: pl.DataFrame, seed: int) -> dict[str, Any]:
+    scored = group.filter(pl.col("value").is_not_nan())
+    named |= {"n_blank": group.height - scored.height}
+    if scored.is_empty():
+        return named
+    low, high = percentile_interval(_weights(scored.height, seed) @ scored["value"].to_numpy() / scored.height)
+    means = scored.select(pl.col("value", *BASELINE_COLUMNS).fill_nan(None).mean()).row(0, named=True)
+    lift = None if means["baseline_random"] is None else means["value"] - means["baseline_random"]
+    return named | means | {"ci_low": _number(low), "ci_high": _number(high), "lift": lift}
+
+
+def _micro(named: dict[str, Any], group: pl.DataFrame, seed: int) -> list[dict[str, Any]]:
+    counts = group.select("tp", "fp", "fn").to_numpy().astype(np.float64)
+    values = _ratios(counts.sum(0, keepdims=True))[:, 0]
+    low, high = percentile_interval(_ratios(_weights(len(counts), seed) @ counts))
+    return [
+        named | {"metric": metric, "value": value, "ci_low": _number(a), "ci_high": _number(b), "n_blank": 0}
+        for metric, value, a, b in zip(MICRO, values, low, high, strict=True)
+    ]
+
+
+def _ratios(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """IoU, precision, recall and F1 of pixels, ``(4, R)``, of counts ``(R, 3)``; 0/0 = 0 as in X-AIGD."""
+    tp, fp, fn = counts.T
+    below = np.stack([tp + fp + fn, tp + fp, tp + fn, 2 * tp + fp + fn])
+    return np.stack([tp, tp, tp, 2 * tp]) / np.maximum(below, 1)
+
+
+def headline(scores: pl.DataFrame) -> pl.DataFrame:
+    """One row a detector, explainer and condition over all images: the main measures, with chance where it is known."""
+    rows = scores.filter(pl.col("generator") == "all", pl.col("category").is_null(), pl.col("level").is_null())
+    shown = ("relevance_mass", "iou_at_area", "pixel_average_precision", "micro_f1", "stability_spearman")
+    value = pl.format("{}", pl.col("value").round(3))
+    chance = pl.format(" (chance {})", pl.col("baseline_random").round(3)).fill_null("")
+    rows = rows.filter(pl.col("metric").is_in(shown)).with_columns(cell=value + chance)
+    counted = "relevance_mass" if "relevance_mass" in rows["metric"] else "stability_spearman"
+    images = rows.filter(metric=counted).select(*UNIT, images="n_images", blank="n_blank")
+    table = rows.sort("metric").pivot("metric", index=UNIT, values="cell", maintain_order=True)
+    return table.join(images, on=UNIT, how="left").sort(UNIT).drop("layer", "view")
+
+
+@lru_cache(maxsize=16)
+def _weights(n: int, seed: int) -> NDArray[np.float64]:
+    """How often each of ``n`` images is drawn: ``(RESAMPLES, n)``, the same for all groups of one size."""
+    return np.random.default_rng(seed_for(seed, n)).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
+
+
+def _number(bound: NDArray[np.float64]) -> float | None:
+    value = float(bound)
+    return None if np.isnan(value) else value

@@ -1,0 +1,204 @@
+"""Overlays draw what is there, examples are the ones the rule names, and their numbers are the measures'."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.text import Text
+from PIL import Image
+
+from synthscope.annotations import CATEGORIES
+from synthscope.errors import SynthscopeError, UsageError
+from synthscope.metrics.localization.maps import relevance_mass
+from synthscope.report.heatmaps import examples
+from synthscope.report.heatmaps.figure import evidence_figure, save_picture
+from synthscope.report.heatmaps.overlays import SIDE, Panel, Region, annotated, colour_of, overlay, relative, tiles
+from synthscope.report.heatmaps.side_by_side import Look, side_by_side
+from synthscope.report.page.run import has_heatmaps
+from tests.report.made_heatmaps import HEIGHT, WIDTH, half_map, make_explained, make_verdicts
+
+RNG = np.random.default_rng(3)
+IMAGE = RNG.integers(0, 256, (40, 60, 3), dtype=np.uint8)
+HEAT = RNG.normal(size=(40, 60)).astype(np.float32)
+EVERYWHERE = np.ones((40, 60), bool)
+BOX = np.zeros((40, 60), bool)
+BOX[10:30, 20:50] = True
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.01, 100), st.integers(0, 2**31))
+def test_colours_do_not_depend_on_the_scale_of_a_map(factor: float, seed: int) -> None:
+    heat = np.random.default_rng(seed).normal(size=(12, 9)).astype(np.float32)
+    once, scaled = relative(heat, None), relative(np.float32(factor) * heat, None)
+    np.testing.assert_allclose(once, scaled, atol=1e-5)
+    assert once.min() == 0 and once.max() == 1
+    np.testing.assert_array_equal(once[heat <= 0], 0)
+
+
+def test_unseen_pixels_neither_count_nor_are_coloured() -> None:
+    seen = EVERYWHERE.copy()
+    seen[:, 40:] = False
+    wild = HEAT.copy()
+    wild[:, 40:] = 1000
+    drawn = overlay(IMAGE, wild, seen, ())
+    np.testing.assert_array_equal(drawn, overlay(IMAGE, HEAT, seen, ()))
+    outside = drawn[:, 40:].astype(int)
+    assert np.ptp(outside, axis=2).max() == 0 and outside.min() >= 190  # pale grey
+
+
+def test_heat_is_the_colour_map_over_the_grey_image() -> None:
+    drawn = overlay(IMAGE, HEAT, EVERYWHERE, ()).astype(int)
+    grey = IMAGE @ np.array([0.299, 0.587, 0.114])
+    for value in (0.0, 1.0):
+        colour, opacity = 255 * np.array(matplotlib.colormaps["inferno"](value)[:3]), 0.35 + 0.45 * value
+        places = relative(HEAT, None) == value
+        expected = (1 - opacity) * grey[places][:, None] + opacity * colour
+        np.testing.assert_allclose(drawn[places], expected, atol=0.51)
+    constant = overlay(IMAGE, np.ones_like(HEAT), EVERYWHERE, ())
+    np.testing.assert_array_equal(constant, overlay(IMAGE, np.zeros_like(HEAT), EVERYWHERE, ()))
+
+
+def test_outlines_lie_on_the_border_of_the_region_alone() -> None:
+    plain, outlined = overlay(IMAGE, HEAT, None, ()), overlay(IMAGE, HEAT, None, [Region(None, BOX)])
+    changed = (plain != outlined).any(axis=2)
+    assert changed[10, 25] and changed[29, 25] and changed[20, 20] and changed[20, 49]
+    assert not changed[14:26, 24:46].any() and not changed[:7].any() and not changed[:, :17].any()
+    np.testing.assert_array_equal(overlay(IMAGE, None, None, ()), IMAGE)
+
+
+def test_annotations_are_tinted_in_the_colour_of_their_category() -> None:
+    drawn = annotated(IMAGE, [Region("low-level-color", BOX)])
+    tint = np.array(colour_of("low-level-color"))
+    expected = 0.7 * IMAGE[13, 24] + 0.3 * tint
+    np.testing.assert_allclose(drawn[13, 24], expected, atol=0.51)
+    np.testing.assert_array_equal(drawn[:7], IMAGE[:7])
+    assert len({colour_of(name) for name in [*(c.label for c in CATEGORIES), None]}) == 8
+
+
+def test_tiles_have_one_size_and_lose_no_region() -> None:
+    large = np.full((1000, 600, 3), 120, np.uint8)
+    dot = np.zeros((1000, 600), bool)
+    dot[503, 301] = True
+    found = tiles(Panel("d", large, np.zeros((1000, 600), np.float32), None, [Region("low-level-symbol", dot)]))
+    assert list(found) == ["image", "annotation", "heatmap", "both"]
+    assert {tile.shape for tile in found.values()} == {(SIDE, 125, 3)}
+    assert (found["annotation"] != found["image"]).any() and (found["both"] != found["heatmap"]).any()
+    small = tiles(Panel("d", IMAGE, HEAT, None, ()))
+    assert list(small) == ["image", "heatmap"] and small["image"].shape == (139, SIDE, 3)
+    assert list(tiles(Panel("d", IMAGE, None, None, ()))) == ["image"]
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_the_figure_says_its_numbers_and_is_small(tmp_path: Path) -> None:
+    smooth = np.linspace((0, 40, 90), (200, 120, 250), 60).astype(np.uint8)[None].repeat(40, axis=0)
+    warm = smooth[..., 0].astype(np.float32)
+    panels = [Panel("a$b$\n", smooth, HEAT, EVERYWHERE, [Region("low-level-color", BOX)], "mass 0.123"),
+              Panel("second", smooth, warm, EVERYWHERE, [Region(None, BOX)], "mass 0.456")]  # fmt: skip
+    figure = evidence_figure(panels, rule="by a rule")
+    words = {text.get_text() for text in figure.findobj(Text)}
+    assert {"mass 0.123", "mass 0.456", "by a rule", "second", "Image", "3 Color", "no category"} <= words
+    first = save_picture(figure, tmp_path / "a.png").read_bytes()
+    assert len(first) <= 300_000 and Image.open(tmp_path / "a.png").width >= 500
+    assert save_picture(evidence_figure(panels, rule="by a rule"), tmp_path / "b.png").read_bytes() == first
+    with pytest.raises(SynthscopeError, match="at most 100 bytes"):
+        save_picture(figure, tmp_path / "c.png", max_bytes=100)
+    assert not (tmp_path / "c.png").exists()
+
+
+def test_best_median_and_worst_are_those_of_the_measure(tmp_path: Path) -> None:
+    masses = [0.5, 0.9, -1.0, 0.2, 0.7, 0.6]  # the third is blank
+    paths = make_explained(tmp_path, {("d@1", "gradcam"): masses}, conditions=("none", "jpeg:q=65"))
+    make_verdicts(tmp_path, {"d@1": [2.0, -1.0, 2.0, 2.0, 2.0, 2.0]}, paths)
+    [exhibit] = examples.gallery(tmp_path).exhibits
+    assert exhibit.rule == (
+        "Best, median and worst lift among 5 annotated images. Left out: 1 whose heatmap has nothing positive."
+    )
+    assert [(e.rank, Path(e.path).name) for e in exhibit.examples] == [
+        ("best", "001.png"), ("median", "005.png"), ("worst", "003.png")
+    ]  # fmt: skip
+    best = exhibit.examples[0]
+    assert best.about == "001.png, gen, called real, p(AI) 0.269"
+    assert [tile.title for tile in best.tiles][-1] == "jpeg:q=65" and "Spearman with clean 1.00" in best.tiles[
+        -1
+    ].numbers
+    from synthscope.detectors.base import InputConfig
+    from synthscope.explainers.base import place
+
+    config = InputConfig(resize=8, resize_mode="square", crop=None)
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[:, : WIDTH // 2] = True
+    expected = relevance_mass(place(half_map(0.9), config, (HEIGHT, WIDTH))[0], mask)
+    assert abs(expected - 0.9) < 0.05  # but for the bilinear edge
+    assert f"Relevance mass {expected:.3f}, chance 0.500" in best.tiles[2].numbers
+    assert all(tile.alt and tile.uri.startswith("data:image/jpeg;base64,") for tile in best.tiles)
+
+
+def test_fewer_images_than_ranks_and_images_that_are_gone(tmp_path: Path) -> None:
+    paths = make_explained(tmp_path, {("d@1", "gradcam"): [0.4, 0.6, 0.8]})
+    Path(paths[2]).unlink()
+    [exhibit] = examples.gallery(tmp_path).exhibits
+    assert [(e.rank, e.path) for e in exhibit.examples] == [("best", paths[1]), ("median", paths[0])]
+
+
+def test_first_seeds_and_every_detector_go_first(tmp_path: Path) -> None:
+    detectors = ["a.all.seed0@1", "a.all.seed1@2", "b.all.seed0@3", "b.all.seed1@4"]
+    make_explained(tmp_path, {(d, e): [0.5] for d in detectors for e in ("gradcam", "occlusion")})
+    found = examples.gallery(tmp_path)
+    assert found.notes == ["6 of 8 pairs of detector and explainer are shown."]
+    shown = [(exhibit.detector, exhibit.explainer.partition(",")[0]) for exhibit in found.exhibits]
+    assert shown[:4] == [("a.all.seed0", "gradcam"), ("b.all.seed0", "gradcam"), ("a.all.seed0", "occlusion"),
+                         ("b.all.seed0", "occlusion")]  # fmt: skip
+    assert found.categories == [("#cc79a7", "3 Color")]
+
+
+def test_without_annotations_images_are_drawn_by_hash(tmp_path: Path) -> None:
+    make_explained(tmp_path, {("d@1", "gradcam"): [0.4, 0.6, 0.8, 0.9]}, annotated=False)
+    [exhibit] = examples.gallery(tmp_path).exhibits
+    assert len(exhibit.examples) == 3 and "hash" in exhibit.rule
+    assert [tile.title for tile in exhibit.examples[0].tiles] == ["Image", "Heatmap"]
+
+
+def test_the_picture_has_the_median_difference_among_those_called_ai(tmp_path: Path) -> None:
+    masses = {("a@1", "gradcam"): [0.9, 0.8, 0.7, 0.6, 0.9], ("b@2", "gradcam"): [0.1, 0.6, 0.6, 0.3, 0.8]}
+    paths = make_explained(tmp_path, masses)  # differences .8 .2 .1 .3 .1
+    rows = Look(tmp_path, "a", "gradcam"), Look(tmp_path, "b@2", "gradcam")
+    panels, rule = side_by_side(*rows)
+    assert "among 5 that are annotated" in rule
+    np.testing.assert_array_equal(panels[0].rgb, np.array(Image.open(paths[1])))
+    make_verdicts(tmp_path, {"a@1": [1.0, -1.0, 1.0, 1.0, 1.0], "b@2": [1.0, 1.0, 1.0, 1.0, -1.0]}, paths)
+    panels, rule = side_by_side(*rows)
+    assert "among 3 that both call AI" in rule
+    np.testing.assert_array_equal(panels[1].rgb, np.array(Image.open(paths[3])))
+    assert [panel.title for panel in panels] == ["a, gradcam", "b, gradcam"]
+    with pytest.raises(UsageError, match="Did you mean"):
+        side_by_side(rows[0], Look(tmp_path, "b", "gradcamm"))
+
+
+def test_twins_of_another_run_are_measured_against_the_first(tmp_path: Path) -> None:
+    make_explained(tmp_path / "one", {("a@1", "gradcam"): [0.9, 0.8, 0.7]})
+    twins = make_explained(tmp_path / "two", {("b@2", "gradcam"): [0.5, 0.7, 0.1]}, annotated=False)
+    panels, _ = side_by_side(Look(tmp_path / "one", "a", "gradcam"), Look(tmp_path / "two", "b", "gradcam"))
+    np.testing.assert_array_equal(panels[1].rgb, np.array(Image.open(twins[0])))  # .4, .1, .6
+    assert panels[1].regions and panels[1].numbers.startswith("Relevance mass 0.5")
+
+
+def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SynthscopeError, match="synthscope explain"):
+        examples.gallery(tmp_path)
+    make_explained(tmp_path, {("d@1", "gradcam"): [0.5]})
+    table = pl.read_parquet(tmp_path / "explanations.parquet")
+    table.with_columns(input=pl.lit(None, pl.String)).write_parquet(tmp_path / "explanations.parquet")
+    with pytest.raises(SynthscopeError, match="place in their images"):
+        examples.gallery(tmp_path)
+    assert not has_heatmaps(tmp_path)
+    table.write_parquet(tmp_path / "explanations.parquet")
+    assert has_heatmaps(tmp_path)
+    Path(table["path"][0]).unlink()
+    found = examples.gallery(tmp_path)
+    assert found.exhibits == [] and "can be read" in found.notes[0]
