@@ -48,7 +48,7 @@ def task(name: str, tree: Path, workers: int) -> None:
     """Run one task in this process and print "files wall-seconds cpu-seconds peak-MiB"."""
     start, cpu = time.perf_counter(), time.process_time()
     if name == "index":
-        from synthscope.data.layouts import index_to
+        from synthscope.data.index import index_to
 
         start, cpu = time.perf_counter(), time.process_time()  # imports aside
         count = index_to(f"genimage:{tree}", tree.parent / "manifest.parquet", workers=workers).rows

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from synthscope.report.heatmaps.figure import evidence_figure, save_picture
-from synthscope.report.heatmaps.side_by_side import Look, side_by_side
+from synthscope.report.heatmaps.figure import heatmaps_figure, save_picture
+from synthscope.report.heatmaps.side_by_side import Side, side_by_side
 
 
 def main() -> None:
@@ -19,11 +19,11 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=Path(__file__).with_suffix(".png"))
     given = parser.parse_args()
     first, second = (
-        Look(Path(run), detector, explainer) for run, detector, explainer in (given.rows[:3], given.rows[3:])
+        Side(Path(run), detector, explainer) for run, detector, explainer in (given.rows[:3], given.rows[3:])
     )
     panels, rule = side_by_side(first, second)
     print(rule)
-    print(save_picture(evidence_figure(panels, rule=rule), given.out))
+    print(save_picture(heatmaps_figure(panels, rule=rule), given.out))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "load_manifest": "synthscope.data.manifest",
-    "index": "synthscope.data.layouts",
+    "index": "synthscope.data.index",
     "read_rgb": "synthscope.data.images",
     "parse_recipe": "synthscope.data.degrade.recipe",
     "audit": "synthscope.data.audit",
@@ -19,6 +19,7 @@ _PUBLIC = {
     "create_detector": "synthscope.detectors.hub",
     "train": "synthscope.training.fit",
     "predict": "synthscope.inference.predict",
+    "explain": "synthscope.inference.heatmaps.explain",
     "score": "synthscope.scoring.score",
     "benchmark": "synthscope.benchmarking.run",
     "write_report": "synthscope.report.page.html",

@@ -5,9 +5,12 @@ Labels are 1 = AI-generated, 0 = real. Fractions, never percent. A missing value
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 
-from synthscope.errors import SynthscopeError
+from synthscope.errors import SynthscopeError, UsageError
+from synthscope.runtime import whole_file
 
 MANIFEST = pl.Schema(
     {
@@ -91,3 +94,12 @@ def conform(table: pl.DataFrame, schema: pl.Schema, name: str) -> pl.DataFrame:
                 f"Expected {dtype} in column {column!r} of {name}, got {source.dtype}. Convert the column first."
             ) from error
     return pl.DataFrame(columns)
+
+
+def write_table(frame: pl.DataFrame, path: str | Path) -> None:
+    """Write any data frame as ``.csv`` or ``.parquet``, whole or not at all."""
+    suffix = Path(path).suffix
+    if suffix not in {".csv", ".parquet"}:
+        raise UsageError(f"Expected a .csv or .parquet file, got {path}. Change the ending.")
+    with whole_file(path) as temporary:
+        frame.write_csv(temporary) if suffix == ".csv" else frame.write_parquet(temporary)

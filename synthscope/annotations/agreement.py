@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from synthscope.annotations.masks import image_masks
-from synthscope.annotations.records import Row
+from synthscope.annotations.records import Row, size_of
 from synthscope.annotations.taxonomy import BY_LABEL, CATEGORIES
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.metrics.intervals import percentile_interval
@@ -60,12 +60,16 @@ def agreement(annotators: Sequence[pl.DataFrame], *, n_resamples: int = 2000, se
 
     Raises:
         UsageError: Fewer than two tables.
-        SynthscopeError: No common images, one of unknown size, or a region that is wrong.
+        SynthscopeError: No common images, one of unknown size, an unknown category, or a region that is wrong.
     """
     if len(annotators) < 2:
         raise UsageError(f"Expected two or more annotators, got {len(annotators)}. Name another table.")
     images = _shared(annotators)
     used = {row["category"] for raters in images for rows in raters for row in rows} - {None}
+    if foreign := used - BY_LABEL.keys():
+        raise SynthscopeError(
+            f"Expected categories of the taxonomy, got {min(foreign)!r}. Run synthscope annotate validate on each."
+        )
     scopes = [None, *(category.label for category in CATEGORIES if category.label in used)]
     regions: dict[str | None, list[int]] = {scope: [] for scope in scopes}
     statistics: dict[str | None, list[Floats]] = {scope: [] for scope in scopes}
@@ -110,13 +114,8 @@ def _shared(annotators: Sequence[pl.DataFrame]) -> list[list[list[Row]]]:
 
 
 def _size(raters: list[list[Row]]) -> tuple[int, int]:
-    row = next((row for rows in raters for row in rows if row["width"] and row["height"]), None)
-    if row is None:
-        raise SynthscopeError(
-            f"Expected the width and height of {raters[0][0]['path']}, got none. Run `synthscope annotate import` on "
-            "the table where the images are."
-        )
-    return row["height"], row["width"]
+    row = next((row for rows in raters for row in rows if row["width"] and row["height"]), raters[0][0])
+    return size_of(row)
 
 
 def _statistics(masks: list[NDArray[np.bool_]]) -> Floats:

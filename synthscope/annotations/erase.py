@@ -1,7 +1,7 @@
 """Regions of an image replaced by what could stand there.
 
 A fill leaves traces of its own (no noise, no compression), so its effect on a detector means something only beside
-that of the same fill at a benign place of the same image; see ``data.benign``.
+that of the same fill at a benign place of the same image; see ``benign.benign_regions``.
 """
 
 from __future__ import annotations

@@ -42,19 +42,19 @@ def load_heatmap(path: str) -> Heatmap:
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise SynthscopeError(f"Expected a NumPy array in {path}, got: {error}. Write it anew.") from error
-    return unit_map(stored, path)
+    return _unit_map(stored, path)
 
 
 def heatmap_of(features: Mapping[str, list[Any]], where: str) -> Heatmap:
     """The artifact map among the features of a RichHF-18K record: a serialised tensor, or a list of floats."""
     stored = features.get(RICHHF_KEY) or [b""]
     if isinstance(stored[0], bytes):
-        return unit_map(parse_tensor(stored[0], f"{RICHHF_KEY} of {where}"), where)
+        return _unit_map(parse_tensor(stored[0], f"{RICHHF_KEY} of {where}"), where)
     side = round(len(stored) ** 0.5)
-    return unit_map(np.asarray(stored, np.float32).reshape((side, side) if side * side == len(stored) else -1), where)
+    return _unit_map(np.asarray(stored, np.float32).reshape((side, side) if side * side == len(stored) else -1), where)
 
 
-def unit_map(stored: NDArray[Any], where: str) -> Heatmap:
+def _unit_map(stored: NDArray[Any], where: str) -> Heatmap:
     """A map ``(H, W)`` or ``(H, W, 1)`` as float32 ``(H, W)`` from 0 to 1: integers are divided by 255."""
     plane = stored[..., 0] if stored.ndim == 3 and stored.shape[2] == 1 else stored
     if plane.ndim != 2 or not 0 < plane.size <= MAX_MEGAPIXELS * 1e6 or plane.dtype.kind not in "fiub":

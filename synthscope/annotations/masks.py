@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from synthscope.annotations.heatmaps import region_heatmap
 from synthscope.annotations.mask_files import read_mask
 from synthscope.annotations.rle import decode_rle
 from synthscope.annotations.taxonomy import BY_LABEL, CATEGORIES
@@ -65,7 +66,7 @@ def image_masks(
     elif per == "category":
         masks = np.zeros((len(CATEGORIES), height, width), np.uint8)
         regions = [row for row in regions if row.get("category") is not None]
-        places = [_number(row) - 1 for row in regions]
+        places = [category_number(row) - 1 for row in regions]
     elif per == "instance":
         masks = np.zeros((len(regions), height, width), np.uint8)
         places = list(range(len(regions)))
@@ -76,8 +77,18 @@ def image_masks(
     return masks[0].astype(bool) if per == "image" else masks.astype(bool)
 
 
-def fill_polygon(mask: NDArray[np.uint8], points: Any, where: str) -> None:
-    """Draw one polygon of points ``[x, y]`` into ``mask`` ``(H, W)``; ``where`` names it in errors."""
+def category_number(row: Mapping[str, Any]) -> int:
+    """Number of a region's category, 1 to 7. Raises ``SynthscopeError`` where it isn't one of the taxonomy."""
+    label = row["category"]
+    if label not in BY_LABEL:
+        raise SynthscopeError(
+            f"Expected a category of the taxonomy in region {row['region']} of {row.get('path')}, got {label!r}. "
+            f"{suggest(str(label), BY_LABEL)}"
+        )
+    return BY_LABEL[label].number
+
+
+def _fill_polygon(mask: NDArray[np.uint8], points: Any, where: str) -> None:
     import cv2
 
     try:
@@ -108,15 +119,13 @@ def _draw(row: Mapping[str, Any], mask: NDArray[np.uint8]) -> None:
     kind = row.get("gt_kind")
     if kind == "polygon" and row.get("polygons"):
         for number, points in enumerate(row["polygons"], start=1):
-            fill_polygon(mask, points, f"polygon {number} of {where}")
+            _fill_polygon(mask, points, f"polygon {number} of {where}")
     elif kind == "box" and row.get("box"):
         x0, y0, x1, y1 = _box(row["box"], where)
         mask[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = 1
     elif kind == "mask" and (row.get("rle") is not None or row.get("mask_path")):
         mask |= _stored_mask(row, height, width, where)
     elif kind == "heatmap" and row.get("heatmap_path"):
-        from synthscope.annotations.heatmaps import region_heatmap
-
         mask |= region_heatmap(row, height, width) > 0.5
     else:
         raise SynthscopeError(f"Expected a polygon, box, mask or heatmap as {where}, got {kind!r} without one. Add it.")
@@ -143,16 +152,6 @@ def _stored_mask(row: Mapping[str, Any], height: int, width: int, where: str) ->
             f"{stored.shape[0]}. Resize the mask."
         )
     return stored.view(np.uint8)
-
-
-def _number(row: Mapping[str, Any]) -> int:
-    label = row["category"]
-    if label not in BY_LABEL:
-        raise SynthscopeError(
-            f"Expected a category of the taxonomy in region {row['region']} of {row.get('path')}, got {label!r}. "
-            f"{suggest(str(label), BY_LABEL)}"
-        )
-    return BY_LABEL[label].number
 
 
 def _short(value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from synthscope.data.images import read_file, read_rgb
-from synthscope.errors import SynthscopeError, UnreadableImageError, UsageError, suggest
+from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.runtime import track, whole_file
 from synthscope.schema import conform
 
@@ -43,47 +43,6 @@ ANNOTATIONS = pl.Schema(
 )
 IMAGE_COLUMNS = ("path", "sha256", "uid", "generator", "width", "height")
 GT_KINDS = ("polygon", "box", "mask", "heatmap")
-
-
-def load_annotations(source: str | Path) -> pl.DataFrame:
-    """Read an annotation table, or import one from another format.
-
-    Args:
-        source: A Parquet file with the columns of ``ANNOTATIONS``, a Parquet file with X-AIGD's ``labels``, or
-            ``"<format>:<path>[?key=value&…]"`` such as ``coco:regions.json``; see ``readers.READERS``.
-
-    Returns:
-        A table with the columns of ``ANNOTATIONS``. Its values are not checked (``validate.validate`` does that).
-
-    Raises:
-        UsageError: Neither of these, or an unknown format.
-        SynthscopeError: Nothing there, or a file that is not what the format says.
-    """
-    from synthscope.annotations.readers import read_rows
-
-    path = Path(source).expanduser()
-    if isinstance(source, str) and ":" in source and not path.exists():
-        return to_table(read_rows(source), source)
-    if path.is_dir():
-        raise UsageError(
-            f"Expected annotations (.parquet) or FORMAT:PATH, got the folder {path}. Put the format before it, as in "
-            f"xaigd:{path}."
-        )
-    if not path.is_file():
-        raise SynthscopeError(f"Expected annotations at {path}, got nothing. Check the path.")
-    try:
-        columns = list(pl.read_parquet_schema(path))
-        if "labels" in columns and "region" not in columns:
-            return to_table(read_rows(f"xaigd:{path}"), path)
-        for column in ("path", "region", "gt_kind"):
-            if column not in columns:
-                raise SynthscopeError(
-                    f"Expected the columns of an annotation table in {path}, got no {column!r} among "
-                    f"{', '.join(columns)}. {suggest(column, columns)}"
-                )
-        return conform(pl.read_parquet(path, columns=[c for c in ANNOTATIONS if c in columns]), ANNOTATIONS, str(path))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise SynthscopeError(f"Expected a Parquet file at {path}, got: {error}. Write it anew.") from error
 
 
 def rows_by_image(table: pl.DataFrame) -> dict[str | None, pl.DataFrame]:
@@ -129,6 +88,16 @@ def image_rows(image: Row, regions: Sequence[Row], *, kind: str) -> Iterator[Row
         yield image | {"region": None, "gt_kind": kind}
     for number, region in enumerate(regions, start=1):
         yield image | {"region": number, "gt_kind": kind} | region
+
+
+def size_of(row: Row) -> tuple[int, int]:
+    """Height and width of the image. Raises ``SynthscopeError`` where they aren't known."""
+    if not row["width"] or not row["height"]:
+        raise SynthscopeError(
+            f"Expected the width and height of {row['path']}, got none. Run `synthscope annotate import` on the table "
+            "where the images are."
+        )
+    return row["height"], row["width"]
 
 
 def fill_in_files(table: pl.DataFrame) -> pl.DataFrame:

@@ -1,6 +1,7 @@
-"""COCO's compressed run lengths: column by column, zeros first, each count minus the one two before, in 5-bit digits.
+"""Run lengths of masks: COCO's as compressed text, and plain ones as CVAT has them.
 
-Written from the published format (``maskApi.c`` of cocoapi); the first three counts are stored as they are.
+COCO's go column by column, zeros first, each count minus the one two before, in 5-bit digits; the first three counts
+are stored as they are. Written from the published format (``maskApi.c`` of cocoapi).
 """
 
 from __future__ import annotations
@@ -19,10 +20,7 @@ def encode_rle(mask: NDArray[np.bool_]) -> str:
     >>> encode_rle(np.ones((2, 2), bool)), encode_rle(np.eye(2, dtype=bool))
     ('04', '0120')
     """
-    flat = np.asarray(mask, dtype=bool).T.ravel()
-    changes = np.flatnonzero(np.diff(flat)) + 1
-    starts_inside = [0] if flat.size and flat[0] else []
-    return encode_counts(np.diff([*starts_inside, 0, *changes, flat.size]).tolist())
+    return encode_counts(to_runs(mask.T))
 
 
 def decode_rle(text: str, height: int, width: int) -> NDArray[np.bool_]:
@@ -75,3 +73,27 @@ def decode_counts(text: str) -> list[int]:
             f"Expected complete run lengths, got {text[-20:]!r} at the end. Write the annotation anew."
         )
     return counts
+
+
+def to_runs(mask: NDArray[np.bool_]) -> list[int]:
+    """Lengths of the runs of a mask ``(H, W)``, row by row, zeros first.
+
+    >>> to_runs(np.array([[0, 1], [1, 0]], bool))
+    [1, 2, 1]
+    """
+    flat = mask.ravel()
+    changes = np.flatnonzero(np.diff(flat)) + 1
+    return np.diff([*([0] if flat.size and flat[0] else []), 0, *changes, flat.size]).tolist()
+
+
+def from_runs(runs: list[int], height: int, width: int, where: str) -> NDArray[np.bool_]:
+    """The mask ``(height, width)`` of :func:`to_runs`.
+
+    Raises:
+        SynthscopeError: Runs of another size; ``where`` names the file.
+    """
+    if min(runs, default=0) < 0 or min(height, width) < 0 or sum(runs) != height * width or height * width > MAX_PIXELS:
+        raise SynthscopeError(
+            f"Expected runs of {width} x {height} pixels in {where}, got {sum(runs)}. Export the mask again."
+        )
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)

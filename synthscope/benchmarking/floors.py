@@ -21,8 +21,8 @@ from synthscope.benchmarking.rows import Failure, attempt, of_subset, plain, tag
 from synthscope.data.audit import MOST, MOST_DECODED, file_features, measure_viewed
 from synthscope.data.manifest import check_two_classes, sample, with_view
 from synthscope.detectors.spectrum_lr import SpectrumLr
-from synthscope.runtime import track, whole_file
-from synthscope.schema import PREDICTIONS, conform
+from synthscope.runtime import track
+from synthscope.schema import PREDICTIONS, conform, write_table
 from synthscope.training.config import TrainConfig
 from synthscope.training.data import choose, manifest_digest
 from synthscope.training.distributed import processes
@@ -102,8 +102,7 @@ def measured(images: pl.DataFrame, cache: Path) -> pl.DataFrame:
     )
     for part in missing.iter_slices(_SLICE):
         known = pl.concat([known, measure_viewed(part, 0).select(*schema)])
-        with whole_file(cache) as temporary:
-            known.write_parquet(temporary)
+        write_table(known, cache)
     seen = marked.drop(_MEASURED).join(known, on=_KEY, how="left", maintain_order="left")
     return seen.select(images.columns)
 

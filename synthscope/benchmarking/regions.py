@@ -18,7 +18,7 @@ from synthscope.benchmarking.rows import Failure, attempt
 from synthscope.benchmarking.sources import ANNOTATIONS, OWN, built
 from synthscope.data.manifest import sample
 from synthscope.errors import SynthscopeError, UsageError
-from synthscope.runtime import whole_file
+from synthscope.schema import write_table
 from synthscope.scoring.seeds import over_seeds
 
 SCORES_OF = {
@@ -69,9 +69,7 @@ def _steps(
     if config.explain is not None:
         steps["heatmaps"] = partial(_explain, config, images, regions, detectors, out)
     if config.masks:
-        from synthscope.scoring.masks import write_mask_scores
-
-        steps["masks"] = partial(write_mask_scores, out, images, detectors, regions, seed=config.seed)
+        steps["masks"] = partial(_masks, config, images, regions, detectors, out)
     if config.erase is not None:
         from synthscope.studies.erasure.study import write_erasure
 
@@ -112,8 +110,7 @@ def write_seeds(out: Path, *, against: str | None = None, order: Sequence[str] =
     for name in {"explanation", "masks"} & tables.keys():
         tables[name] = tables[name].filter(pl.col("generator") == "all")
     table = over_seeds(tables, against=against, order=order)
-    with whole_file(out / "seeds.parquet") as temporary:
-        table.write_parquet(temporary)
+    write_table(table, out / "seeds.parquet")
     return table
 
 
@@ -126,11 +123,21 @@ def _regions(config: BenchmarkConfig, out: Path) -> pl.DataFrame:
     return load_annotations(out / ANNOTATIONS)
 
 
+def _masks(
+    config: BenchmarkConfig, images: pl.DataFrame, regions: pl.DataFrame, detectors: list[str | Path], out: Path
+) -> None:
+    from synthscope.inference.masks.count import count_masks
+    from synthscope.scoring.masks import write_mask_scores
+
+    count_masks(out, images, detectors, regions, seed=config.seed)
+    write_mask_scores(out, seed=config.seed)
+
+
 def _explain(
     config: BenchmarkConfig, images: pl.DataFrame, regions: pl.DataFrame, detectors: list[str | Path], out: Path
 ) -> None:
     from synthscope.inference.heatmaps.explain import explain
-    from synthscope.scoring.heatmaps.score import write_explanation_scores
+    from synthscope.scoring.heatmaps.score import write_heatmap_scores
 
     asked = config.explain
     assert asked is not None
@@ -142,7 +149,7 @@ def _explain(
         conditions=asked.conditions,
         seed=config.seed,
     )
-    write_explanation_scores(out, regions, seed=config.seed)
+    write_heatmap_scores(out, regions, seed=config.seed)
 
 
 def _drawn(images: pl.DataFrame, n: int | None, seed: int) -> pl.DataFrame:

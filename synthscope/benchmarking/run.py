@@ -23,7 +23,7 @@ from synthscope.benchmarking.sources import save_regions, source_of, split_image
 from synthscope.data.degrade.recipe import expand
 from synthscope.errors import UsageError, suggest
 from synthscope.runtime import whole_file
-from synthscope.schema import MANIFEST, conform
+from synthscope.schema import MANIFEST, conform, write_table
 from synthscope.tables.wording import floor_of
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = 
         subsets, cache = dict.fromkeys(run.subset for run in planned), out / "floors" / "attributes.parquet"
         tables += metadata_floors(config, subsets, training, testing, cache=cache, failures=failures)
     predictions = _with_hashes(pl.concat(tables).unique(maintain_order=True))
-    with whole_file(out / "predictions.parquet") as temporary:
-        predictions.write_parquet(temporary)
+    write_table(predictions, out / "predictions.parquet")
     scored = _score(config, predictions, out, earlier, failures)
     first = [spec for spec in tested[config.views[0]] if floor_of(Path(spec).name) is None]
     rows = list(dict.fromkeys(run.kind for run in planned if not run.floor))
@@ -125,8 +124,7 @@ def _audit(testing: pl.DataFrame, views: list[str], out: Path) -> None:
         if same and pl.read_parquet(audited)["view"].unique(maintain_order=True).to_list() == views:
             return
     tables = [audit(with_view(testing, view)).with_columns(view=pl.lit(view)) for view in views]
-    with whole_file(audited) as temporary:
-        pl.concat(tables).write_parquet(temporary)
+    write_table(pl.concat(tables), audited)
     save_manifest(testing, images)
 
 

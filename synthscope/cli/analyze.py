@@ -32,11 +32,11 @@ def frequency_command(
     import polars as pl
 
     from synthscope.data.manifest import errors_of
-    from synthscope.report.figures.studies import profile_figure, spectra_figure
+    from synthscope.report.figures.frequency import profile_figure, spectra_figure
     from synthscope.report.figures.style import save_figure
     from synthscope.studies.frequency.spectra import peak_table, profile_table, save_spectra, summary_table
     from synthscope.studies.frequency.study import residual_spectra
-    from synthscope.tables.benchmark import plain_text
+    from synthscope.tables.render import plain_text
 
     images = load(source, where, view)
     spectra = residual_spectra(
@@ -62,7 +62,7 @@ def correlation_command(
     view: Annotated[str | None, typer.Option(help="View of the test images, where a run has several.")] = None,
 ) -> None:
     """Which generators are alike to detectors: transfer matrix, Pearson's r of its columns, and their tree."""
-    from synthscope.report.figures.studies import correlation_figure
+    from synthscope.report.figures.correlation import correlation_figure
     from synthscope.report.figures.style import save_figure
     from synthscope.studies.correlation import correlate, correlation_rows, correlation_table, read_transfer
 
@@ -89,7 +89,7 @@ def scaling_command(
 ) -> None:
     """Train on a grid of classes x images a class (GenImage, Tables 6 and 7). Run again to go on."""
     from synthscope.config import load_recipe
-    from synthscope.report.figures.studies import scaling_figure
+    from synthscope.report.figures.scaling import scaling_figure
     from synthscope.report.figures.style import save_figure
     from synthscope.studies.scaling.study import scaling
     from synthscope.studies.scaling.table import scaling_table, summarise
@@ -117,7 +117,7 @@ def content_command(
     where: Where = None,
 ) -> None:
     """Test detectors on other content than they were trained on, such as faces and art (GenImage, Table 8)."""
-    from synthscope.report.figures.studies import content_figure
+    from synthscope.report.figures.content import content_figure
     from synthscope.report.figures.style import save_figure
     from synthscope.studies.content import content, content_table, parse_domains
 
@@ -151,10 +151,11 @@ def truth_command(
     from synthscope.report.figures.style import save_figure
     from synthscope.report.figures.truth import truth_figure
     from synthscope.report.page.html import write_report
+    from synthscope.schema import write_table
     from synthscope.studies.truth.study import EXPLAINERS, truth
     from synthscope.studies.truth.table import truth_scores
     from synthscope.studies.truth.verdicts import shown, shown_accuracy, verdicts
-    from synthscope.tables.benchmark import plain_text, write_table
+    from synthscope.tables.render import plain_text
     from synthscope.training.config import TrainConfig
 
     names = config or ["cpu_small"]
@@ -200,7 +201,7 @@ def fidelity_command(
 
 
 def _write(table: Any, stem: Path) -> None:
-    from synthscope.tables.benchmark import write_table
+    from synthscope.schema import write_table
 
     for suffix in (".parquet", ".csv"):
         write_table(table, stem.with_suffix(suffix))

@@ -22,7 +22,8 @@ def import_command(
     out: Annotated[Path, typer.Option("-o", "--out", help="Table to write (.parquet).")],
 ) -> None:
     """Read annotations of any format into one table; add sizes and SHA-256 of the images that are there."""
-    from synthscope.annotations.records import fill_in_files, load_annotations, save_annotations
+    from synthscope.annotations import load_annotations, save_annotations
+    from synthscope.annotations.records import fill_in_files
 
     table = fill_in_files(load_annotations(source))
     save_annotations(table, out)
@@ -70,7 +71,7 @@ def agreement_command(
     from synthscope.annotations import load_annotations
     from synthscope.annotations.agreement import agreement, by_annotator
     from synthscope.data.manifest import in_columns
-    from synthscope.tables.benchmark import write_table
+    from synthscope.schema import write_table
 
     tables = [load_annotations(source) for source in sources]
     result = agreement(tables if len(tables) > 1 else by_annotator(tables[0]), n_resamples=resamples, seed=seed)

@@ -21,7 +21,7 @@ def data_index(
     workers: Workers = None,
 ) -> None:
     """Read the headers of all images of a collection into a manifest; or group the images of a manifest anew."""
-    from synthscope.data.layouts import index_to
+    from synthscope.data.index import index_to
     from synthscope.data.layouts.imagenet import group_by_class
     from synthscope.data.manifest import describe, load_manifest, save_manifest
 
@@ -75,7 +75,8 @@ def data_audit(
     """Can format, size, aspect, JPEG quality or bytes per pixel alone tell the label?"""
     from synthscope.data.audit import audit, warning
     from synthscope.data.manifest import check_two_classes
-    from synthscope.tables.benchmark import audit_table, write_table
+    from synthscope.schema import write_table
+    from synthscope.tables.benchmark import audit_table
 
     images = load(source, where, view)
     check_two_classes(images, source)

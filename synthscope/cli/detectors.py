@@ -21,7 +21,7 @@ def detectors_list(
     """Every architecture that can be trained, with its size and input."""
     import polars as pl
 
-    from synthscope.tables.benchmark import plain_text
+    from synthscope.tables.render import plain_text
 
     if published:
         from synthscope.detectors.published import published_table

@@ -34,10 +34,10 @@ def explain_command(
     from synthscope.annotations import load_annotations, save_annotations
     from synthscope.data.degrade.recipe import expand
     from synthscope.inference.heatmaps.explain import explain
-    from synthscope.scoring.heatmaps.score import write_explanation_scores
+    from synthscope.scoring.heatmaps.score import write_heatmap_scores
     from synthscope.scoring.heatmaps.summary import headline
     from synthscope.scoring.heatmaps.values import check_conditions
-    from synthscope.tables.benchmark import plain_text
+    from synthscope.tables.render import plain_text
 
     conditions = expand(degrade or ["none"])
     scored = annotations is not None or len(conditions) > 1
@@ -53,7 +53,7 @@ def explain_command(
     )  # fmt: skip
     print(out / "explanations.parquet")
     if scored:
-        scores = write_explanation_scores(out, regions, workers=workers, seed=seed)
+        scores = write_heatmap_scores(out, regions, workers=workers, seed=seed)
         print(out / "explanation_scores.parquet")
         print(plain_text(headline(scores)))
     exit_with_unreadable(table)

@@ -70,7 +70,7 @@ def _write(scores: ParityScores, overall: Path, per_generator: Path | None) -> N
     import polars as pl
 
     from synthscope.scoring.xaigd.official import write_rows
-    from synthscope.tables.benchmark import plain_text
+    from synthscope.tables.render import plain_text
 
     write_rows(scores.overall, overall)
     if per_generator:

@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from synthscope.data.images import measure
-from synthscope.data.layouts import parse_source
+from synthscope.data.layouts import LAYOUTS
+from synthscope.data.layouts.source import parse_source
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import track, whole_file
 
@@ -79,7 +80,7 @@ def delete_damaged(table: pl.DataFrame, listing: str | Path) -> pl.DataFrame:
 def _deletable(path: str, source: str | None) -> bool:
     """Whether ``path`` is a regular file in the folder of ``source``, with no link on the way from there."""
     try:
-        root, file = parse_source(source or "")[1], Path(path)
+        root, file = parse_source(source or "", LAYOUTS)[1], Path(path)
         return file.is_file() and file.resolve() == root.resolve() / file.relative_to(root)
     except (SynthscopeError, ValueError, OSError):
         return False

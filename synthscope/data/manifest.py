@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from synthscope.data.images import FACTS, measure
-from synthscope.data.layouts import index
+from synthscope.data.index import index
 from synthscope.data.layouts.walk import NOT_AN_IMAGE
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.runtime import seed_for, track, whole_file
@@ -30,21 +30,34 @@ def load_manifest(source: str | Path) -> pl.DataFrame:
         UsageError: Neither of the two.
         SynthscopeError: Nothing there, not Parquet, or not a manifest.
     """
-    path = Path(source).expanduser()
-    if isinstance(source, str) and ":" in source and not path.exists():
-        return index(source)
-    if path.is_dir():
-        raise UsageError(
-            f"Expected a manifest (.parquet) or LAYOUT:PATH, got the folder {path}. Put the layout before it, as in "
-            f"genimage:{path}."
-        )
-    if not path.is_file():
-        raise SynthscopeError(f"Expected a manifest at {path}, got nothing. Check the path.")
+    path = stored_table(source, "a manifest", kind="layout", such_as="genimage")
+    if path is None:
+        return index(str(source))
     try:
         table = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise SynthscopeError(f"Expected a Parquet file at {path}, got: {error}. Write it anew.") from error
     return _checked(table, path)
+
+
+def stored_table(source: str | Path, what: str, *, kind: str, such_as: str) -> Path | None:
+    """The file that ``source`` names, None if it is ``"<kind>:<path>"``, such as ``"<such_as>:<path>"``, instead.
+
+    Raises:
+        UsageError: A folder.
+        SynthscopeError: Nothing there.
+    """
+    path = Path(source).expanduser()
+    if isinstance(source, str) and ":" in source and not path.exists():
+        return None
+    if path.is_dir():
+        raise UsageError(
+            f"Expected {what} (.parquet) or {kind.upper()}:PATH, got the folder {path}. Put the {kind} before it, as "
+            f"in {such_as}:{path}."
+        )
+    if not path.is_file():
+        raise SynthscopeError(f"Expected {what} at {path}, got nothing. Check the path.")
+    return path
 
 
 def save_manifest(table: pl.DataFrame, path: str | Path) -> None:

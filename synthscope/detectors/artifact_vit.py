@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from synthscope import runtime
 from synthscope.annotations import taxonomy
-from synthscope.config import Config, validate
-from synthscope.detectors.backbones import timm_name
+from synthscope.config import Config
 from synthscope.detectors.base import Detector, DetectorConfig
-from synthscope.detectors.probe import weights_file
+from synthscope.detectors.checkpoints import read_checkpoint
+from synthscope.detectors.downloads import weights_file
 from synthscope.detectors.residual import residual
+from synthscope.detectors.timm_models import timm_name
+from synthscope.detectors.weights import unusable
 from synthscope.errors import SynthscopeError, UsageError
 
 CATEGORIES = len(taxonomy.CATEGORIES)  # channel 0 of artifact logits is the background
@@ -48,6 +50,7 @@ class ArtifactVit(Detector):
     """
 
     Options = ArtifactVitOptions
+    options: ArtifactVitOptions
     shape_options: ClassVar[tuple[str, ...]] = ("backbone", "patch", "depth", "width", "residual")
     paper = (
         "Xiao et al., Unveiling Perceptual Artifacts: A Fine-Grained Benchmark for Interpretable AI-Generated Image "
@@ -58,7 +61,6 @@ class ArtifactVit(Detector):
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__(config)
-        self.options = validate(ArtifactVitOptions, config.options, f"options of {config.architecture}")
         self.vit = self._backbone()
         width = self.vit.num_features
         self.head = nn.Linear(width, 1) if self.options.task != "artifacts" else None
@@ -87,26 +89,20 @@ class ArtifactVit(Detector):
                 **arguments,
             )
         else:
-            vit = timm.create_model(timm_name(f"timm:{options.backbone}"), pretrained=False, **arguments)
+            vit = timm.create_model(timm_name(options.backbone), pretrained=False, **arguments)
         if not isinstance(vit, timm.models.VisionTransformer) or vit.cls_token is None or vit.global_pool != "token":
             raise UsageError(
                 f"Expected a timm ViT that reads its class token in options.backbone, got {options.backbone!r}. Choose "
                 f"one such as vit_small_patch14_dinov2.lvd142m."
             )
-        if side % self._patch(vit):
-            raise UsageError(
-                f"Expected input.crop in whole patches of {self._patch(vit)} pixels, got {side}. Change input.crop."
-            )
+        if side % (patch := vit.patch_embed.patch_size[0]):
+            raise UsageError(f"Expected input.crop in whole patches of {patch} pixels, got {side}. Change input.crop.")
         return vit
-
-    @staticmethod
-    def _patch(vit: Any) -> int:
-        return int(vit.patch_embed.patch_size[0])
 
     @property
     def patch(self) -> int:
         """Side of a patch in pixels."""
-        return self._patch(self.vit)
+        return int(self.vit.patch_embed.patch_size[0])
 
     def load_pretrained(self) -> None:
         """Fill the backbone from ``options.weights``; position embeddings are resampled to the input's size.
@@ -115,8 +111,6 @@ class ArtifactVit(Detector):
             UsageError: No such file.
             SynthscopeError: A failed download, or a file of another network.
         """
-        from synthscope.detectors.published.files import read_checkpoint  # published knows the families of detectors
-
         file = weights_file(str(self.options.weights))
         self.load_backbone(read_checkpoint(file)[0], origin=str(file))
 
@@ -127,8 +121,6 @@ class ArtifactVit(Detector):
             SynthscopeError: Weights of another network, or numbers that are not finite; names ``origin``.
         """
         from timm.models.vision_transformer import checkpoint_filter_fn
-
-        from synthscope.detectors.published.convert import unusable
 
         try:
             state = checkpoint_filter_fn(dict(state), self.vit)

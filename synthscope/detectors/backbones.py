@@ -6,17 +6,17 @@ probabilities ``[1 - sigmoid(logit), sigmoid(logit)]`` are the same functions, s
 
 from __future__ import annotations
 
-import difflib
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from pydantic import Field
 from torch import Tensor, nn
 
-from synthscope import runtime
-from synthscope.config import Config, validate
-from synthscope.detectors.base import Detector, DetectorConfig, InputConfig
+from synthscope.config import Config
+from synthscope.detectors.base import Detector, DetectorConfig
+from synthscope.detectors.downloads import download
+from synthscope.detectors.input import InputConfig
 from synthscope.detectors.residual import residual
-from synthscope.errors import SynthscopeError, UsageError, suggest
+from synthscope.detectors.timm_models import timm_input, timm_model
 
 GENIMAGE = "Zhu et al., GenImage, NeurIPS 2023, arXiv 2306.08571"
 
@@ -33,35 +33,28 @@ class Backbone(Detector):
     """A timm model with one output; the model is ``self.net``."""
 
     Options: ClassVar[type[Config] | None] = BackboneOptions
+    options: BackboneOptions
     model: ClassVar[str] = ""  # timm's name
     licence = "Apache-2.0 (timm)"
     weights = "trained by you: synthscope train; options.pretrained=true starts from timm's ImageNet weights"
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__(config)
-        self.residual = bool(config.options.get("residual"))
         self.net = self._build(pretrained=False)
 
     def _build(self, *, pretrained: bool) -> nn.Module:
-        options = validate(cast(type[BackboneOptions], self.Options), self.config.options, "options")
-        name = self.model or timm_name(self.config.architecture)
-        arguments: dict[str, Any] = {"drop_path_rate": options.drop_path} if options.drop_path else {}
-        if _pretrained_cfg(name).get("fixed_input_size"):
-            if self.config.input.crop is None:
-                raise UsageError(f"Expected input.crop in pixels for {name}, got none. Set input.crop, such as 224.")
-            arguments["img_size"] = self.config.input.crop
-        return runtime.import_timm().create_model(name, pretrained=pretrained, num_classes=1, **arguments)
+        drop_path = self.options.drop_path
+        arguments: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}  # not every model takes it
+        name = self.model or _after_colon(self.config.architecture)
+        return timm_model(name, self.config.input, pretrained=pretrained, num_classes=1, **arguments)
 
     def load_pretrained(self) -> None:
         """Replace all weights but the head by timm's ImageNet weights, downloaded where they aren't cached."""
-        try:
+        with download(
+            f"ImageNet weights of {self.config.architecture} from the Hugging Face Hub",
+            "Connect to the network, or set options.pretrained=false to start from scratch.",
+        ):
             state = self._build(pretrained=True).state_dict()
-        except (OSError, RuntimeError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise SynthscopeError(
-                f"Expected ImageNet weights of {self.config.architecture} from the Hugging Face Hub, got: {reason} "
-                f"Connect to the network, or set options.pretrained=false to start from scratch."
-            ) from error
         self.net.load_state_dict(state)
 
     def no_decay(self) -> set[str]:
@@ -72,7 +65,7 @@ class Backbone(Detector):
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B,)``, positive = AI."""
         pixels = self.normalize(images)
-        return self.net(residual(pixels) if self.residual else pixels)[:, 0]
+        return self.net(residual(pixels) if self.options.residual else pixels)[:, 0]
 
 
 class Resnet50(Backbone):
@@ -114,35 +107,9 @@ class Timm(Backbone):
 
     @classmethod
     def input_for(cls, architecture: str) -> InputConfig:
-        """Resize, crop, interpolation, mean and standard deviation of timm's pretrained configuration."""
-        timm = runtime.import_timm()
-        data = timm.data.resolve_data_config(pretrained_cfg=_pretrained_cfg(timm_name(architecture)))
-        crop = int(data["input_size"][1])
-        return InputConfig(
-            resize=int(crop / data["crop_pct"]),
-            resize_mode="square" if data["crop_mode"] == "squash" else "short",
-            crop=crop,
-            interpolation="bilinear" if data["interpolation"] == "bilinear" else "bicubic",
-            mean=tuple(data["mean"]),
-            std=tuple(data["std"]),
-        )
+        """Input of timm's pretrained configuration. Raises ``UsageError`` for an unknown model."""
+        return timm_input(_after_colon(architecture))
 
 
-def timm_name(architecture: str) -> str:
-    """``NAME`` of ``timm:NAME``.
-
-    Raises:
-        UsageError: No such model; also for ``hf-hub:`` names, which would download and run a foreign configuration.
-    """
-    timm = runtime.import_timm()
-    _, _, name = architecture.partition(":")
-    if not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models(), n=3)  # naming all of a thousand helps nobody
-        advice = suggest(name, near) if near else "Write timm:NAME, such as timm:convnext_tiny."
-        raise UsageError(f"Expected a timm model, got {name!r}. {advice}")
-    return name
-
-
-def _pretrained_cfg(name: str) -> dict[str, Any]:
-    config = runtime.import_timm().get_pretrained_cfg(name, allow_unregistered=True)
-    return config.to_dict() if config else {}
+def _after_colon(architecture: str) -> str:
+    return architecture.partition(":")[2]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar, Literal
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -19,42 +19,10 @@ from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
 
-from synthscope.config import Config
+from synthscope.config import Config, validate
 from synthscope.data.images import MAX_MEGAPIXELS
+from synthscope.detectors.input import InputConfig, short_side
 from synthscope.errors import UnreadableImageError, UsageError
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-Side = Annotated[int, Field(ge=1, le=4096)]  # pixels; a downloaded config.json must not ask for all memory
-Spread = Annotated[float, Field(gt=0)]
-# bilinear and bicubic are torch's, antialiased and fast, within one grey level of Pillow's; published checkpoints were
-# trained and judged on Pillow's pixels or on OpenCV's (not antialiased), so theirs are given exactly.
-Interpolation = Literal["bilinear", "bicubic", "pillow_bilinear", "pillow_bicubic", "opencv_bilinear"]
-
-
-class InputConfig(Config):
-    """Geometry and value range of a detector's input. Every field changes logits, so all are part of the hash."""
-
-    resize: Side | None = 256  # target of the resize in pixels; None = native size
-    resize_mode: Literal["short", "square"] = "short"  # short side to `resize`, or both sides to it
-    interpolation: Interpolation = "bilinear"
-    crop: Side | None = 224  # centre crop; None = whole image
-    small: Literal["upscale", "pad", "tile"] = "upscale"  # below the crop: enlarge the short side, add zeros, or repeat
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[Spread, Spread, Spread] = IMAGENET_STD
-
-    def __str__(self) -> str:
-        side = "short side" if self.resize_mode == "short" else "both sides"
-        resized = f"{side} {self.resize} {self.interpolation}" if self.resize else "native size"
-        return f"{resized}, {f'crop {self.crop}, smaller images: {self.small}' if self.crop else 'whole image'}"
-
-    @property
-    def side(self) -> int | None:
-        """Height and width of every preprocessed image in pixels; None where they follow the image."""
-        return self.crop or (self.resize if self.resize_mode == "square" else None)
-
-    def digest(self) -> str:
-        """First 12 hex digits of the SHA-256 of all fields; equal for detectors that can share preprocessed images."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
 
 class TrainedOn(Config):
@@ -100,9 +68,9 @@ class DetectorConfig(Config):
 
 
 class Detector(nn.Module, ABC):
-    """Base of all detectors. Subclasses build their layers from ``config.options`` and implement :meth:`forward`."""
+    """Base of all detectors. Subclasses build their layers from ``options`` and implement :meth:`forward`."""
 
-    Options: ClassVar[type[Config] | None] = None  # the keys that ``config.options`` may hold; None = any
+    Options: ClassVar[type[Config] | None] = None  # what ``config.options`` may hold, then ``options``; None = anything
     default_input: ClassVar[InputConfig] = InputConfig()
     paper: ClassVar[str | None] = None
     licence: ClassVar[str | None] = None  # of the architecture's code
@@ -115,6 +83,9 @@ class Detector(nn.Module, ABC):
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
         self.config = config
+        self.options: Any = None
+        if self.Options is not None:
+            self.options = validate(self.Options, config.options, f"options of {config.architecture}")
         self.register_buffer("mean", torch.tensor(config.input.mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(config.input.std).view(1, 3, 1, 1) * 255, persistent=False)
 
@@ -174,17 +145,6 @@ def preprocess(rgb: np.ndarray, config: InputConfig) -> Tensor:
 
 def _from_rgb(rgb: np.ndarray) -> Tensor:
     return torch.from_numpy(rgb).permute(2, 0, 1)  # a view: channels stay last in memory
-
-
-def short_side(height: int, width: int, target: int) -> tuple[int, int]:
-    """Height and width after the shorter side became ``target``; the longer one is cut to whole pixels.
-
-    >>> short_side(375, 500, 235)
-    (235, 313)
-    """
-    if height <= width:
-        return target, int(target * width / height)
-    return int(target * height / width), target
 
 
 def resize(image: Tensor, height: int, width: int, interpolation: str) -> Tensor:

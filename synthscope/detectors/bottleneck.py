@@ -1,4 +1,4 @@
-"""What the detectors of pixel differences share: ResNet-50's bottleneck blocks and the nearest-neighbour residual."""
+"""Bottleneck blocks of ResNet-50, which the published networks on pixel differences and frequencies are cut from."""
 
 from __future__ import annotations
 
@@ -54,24 +54,3 @@ def init_convolutions(net: nn.Module) -> None:
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-
-def nearest_residual(images: Tensor) -> Tensor:
-    """Difference of an image to itself halved and doubled again by nearest neighbour.
-
-    Tan et al., Rethinking the Up-Sampling Operations, CVPR 2024: every pixel less the top-left one of its
-    2 x 2 cell, which betrays generators that up-sample. An odd last row or column has no whole cell and is dropped.
-
-    Args:
-        images: float ``(B, C, h, w)``.
-
-    Returns:
-        ``(B, C, h - h % 2, w - w % 2)``.
-
-    >>> import torch
-    >>> nearest_residual(torch.tensor([[[[1., 2.], [4., 8.]]]])).flatten().tolist()
-    [0.0, 1.0, 3.0, 7.0]
-    """
-    height, width = (side - side % 2 for side in images.shape[-2:])
-    corners = images[..., 0:height:2, 0:width:2]
-    return images[..., :height, :width] - corners.repeat_interleave(2, -2).repeat_interleave(2, -1)

@@ -29,7 +29,7 @@ def model_card(config: DetectorConfig, metrics: Mapping[str, float] | None = Non
         "",
         "Detector of AI-generated images; one logit, positive = AI-generated.",
         "",
-        f"- Architecture: `{config.architecture}` {_plain(config.options) or ''}".rstrip(),
+        f"- Architecture: `{config.architecture}` {_plain(config.options)}".rstrip(),
         f"- Paper: {config.paper or 'none'}",
         f"- Licence of the weights: {config.licence or 'not stated'}",
         f"- Input: `{config.input.model_dump_json()}`",

@@ -10,8 +10,9 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor, nn
 
-from synthscope.config import Config, validate
-from synthscope.detectors.base import Detector, DetectorConfig, InputConfig
+from synthscope.config import Config
+from synthscope.detectors.base import Detector, DetectorConfig
+from synthscope.detectors.input import InputConfig
 from synthscope.detectors.residual import residual
 
 
@@ -27,12 +28,13 @@ class CnnSmall(Detector):
 
         width: int = Field(default=16, ge=4, le=64, multiple_of=2)
 
+    options: Options
     default_input = InputConfig(resize=None, crop=128, small="upscale")
     licence = "Apache-2.0"
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__(config)
-        width = validate(self.Options, config.options, "options").width
+        width = self.options.width
         self.filters = nn.Conv2d(3, width // 2, 3, padding=1)
         self.stem = nn.Sequential(*_conv(width // 2, width, stride=2), nn.ReLU())
         self.stages = nn.Sequential(Block(width, 2 * width), Block(2 * width, 4 * width), Block(4 * width, 6 * width))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from synthscope.detectors.backbones import Backbone
-from synthscope.detectors.base import DetectorConfig, InputConfig
+from synthscope.detectors.base import DetectorConfig
+from synthscope.detectors.input import InputConfig
 
 
 class CnnSpot(Backbone):

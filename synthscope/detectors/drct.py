@@ -8,8 +8,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from synthscope.detectors.backbones import Backbone
-from synthscope.detectors.base import DetectorConfig, InputConfig
-from synthscope.detectors.univfd import FEATURES, ClipProbe
+from synthscope.detectors.base import DetectorConfig
+from synthscope.detectors.clip import FEATURES, ClipProbe
+from synthscope.detectors.input import InputConfig
 
 EMBEDDING = 1024
 INPUT = InputConfig(resize=None, crop=224, small="pad")  # ImageNet's mean and deviation, for CLIP as well

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synthscope.config import Config
-from synthscope.detectors.base import Detector, DetectorConfig, InputConfig
+from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.bottleneck import init_convolutions, stage
+from synthscope.detectors.input import InputConfig
 
 SPACE, CHANNELS = (-2, -1), (-3,)
 
@@ -23,9 +24,7 @@ class FreqNet(Detector):
     The published constructor needs CUDA; this one does not.
     """
 
-    class Options(Config):
-        """There are none."""
-
+    Options = Config  # none
     default_input = InputConfig(resize=256, resize_mode="square", interpolation="pillow_bilinear", crop=None)
     paper = (
         "Tan et al., Frequency-Aware Deepfake Detection: Improving Generalizability through Frequency Space Domain "

@@ -11,9 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from synthscope.config import validate
 from synthscope.detectors.backbones import GENIMAGE, Backbone, BackboneOptions
-from synthscope.detectors.base import DetectorConfig, InputConfig
+from synthscope.detectors.input import InputConfig
 
 BRANCHES = (  # published names; channels of the input, the stem, its pooled map and stages 1 to 3
     ("conv_interi_0", "gi_fc1", "gi_fc2", 3),
@@ -38,21 +37,19 @@ class GramNet(Backbone):
     """ResNet-18 with Gram blocks at 512 x 512, aspect not kept; other sizes by ``input``."""
 
     Options = GramNetOptions  # narrower: without residual
+    options: GramNetOptions
     model = "resnet18.tv_in1k"  # torchvision's ImageNet weights, as published
     default_input = InputConfig(resize=512, resize_mode="square", interpolation="opencv_bilinear", crop=None)
     paper = f"Liu et al., Global texture enhancement for fake face detection in the wild, CVPR 2020; {GENIMAGE}"
     licence = "Apache-2.0 (this code and timm); the published code has no licence file"
-
-    def __init__(self, config: DetectorConfig) -> None:
-        super().__init__(config)
-        self.pixels = validate(GramNetOptions, config.options, "options").pixels
 
     def _build(self, *, pretrained: bool) -> nn.Module:
         return GramResnet18(super()._build(pretrained=pretrained))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B,)``, positive = AI."""
-        return self.net(images.float().flip(1) if self.pixels == "bgr255" else self.normalize(images))[:, 0]
+        published = self.options.pixels == "bgr255"
+        return self.net(images.float().flip(1) if published else self.normalize(images))[:, 0]
 
 
 class GramResnet18(nn.Module):

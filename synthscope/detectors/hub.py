@@ -6,19 +6,21 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 
-from synthscope.config import Config, validate
+from synthscope.config import validate
 from synthscope.detectors import DETECTORS
-from synthscope.detectors.base import Detector, DetectorConfig, InputConfig
+from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.card import model_card
-from synthscope.detectors.weights import pack_weights, read_weights
+from synthscope.detectors.downloads import download
+from synthscope.detectors.input import InputConfig
+from synthscope.detectors.weights import WEIGHTS, pack_weights, read_weights
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.runtime import whole_file
 
-CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+CONFIG, CARD = "config.json", "README.md"
 
 
 def create_detector(
@@ -177,7 +179,7 @@ def _kind(architecture: str) -> type[Detector]:
 
 def _options(kind: type[Detector], options: dict[str, Any], origin: str) -> dict[str, Any]:
     """All options of ``kind`` with their defaults, so that a later change of a default changes no saved detector."""
-    return options if kind.Options is None else validate(cast(type[Config], kind.Options), options, origin).model_dump()
+    return options if kind.Options is None else validate(kind.Options, options, origin).model_dump()
 
 
 def _build(kind: type[Detector], config: DetectorConfig, seed: int) -> Detector:
@@ -188,7 +190,7 @@ def _build(kind: type[Detector], config: DetectorConfig, seed: int) -> Detector:
 
 def _folder(spec: str) -> Path:
     if spec.startswith("hf-hub:"):
-        return _download(spec.removeprefix("hf-hub:"))
+        return _downloaded(spec.removeprefix("hf-hub:"))
     folder = Path(spec.removeprefix("local-dir:"))
     if not folder.is_dir():
         if spec in DETECTORS or spec.startswith("timm:"):
@@ -200,15 +202,10 @@ def _folder(spec: str) -> Path:
     return folder
 
 
-def _download(name: str) -> Path:
+def _downloaded(name: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     repository, _, revision = name.partition("@")
-    try:
-        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=[CONFIG, WEIGHTS, CARD]))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise SynthscopeError(
-            f"Expected the Hugging Face repository {name}, got: {reason} Check the name and the network."
-        ) from error
+    with download(f"the Hugging Face repository {name}", "Check the name and the network."):
+        folder = snapshot_download(repository, revision=revision or None, allow_patterns=[CONFIG, WEIGHTS, CARD])
+    return Path(folder)

@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from synthscope.config import Config, validate
-from synthscope.detectors.base import Detector, DetectorConfig, InputConfig
-from synthscope.detectors.bottleneck import init_convolutions, nearest_residual, stage
+from synthscope.config import Config
+from synthscope.detectors.base import Detector, DetectorConfig
+from synthscope.detectors.bottleneck import init_convolutions, stage
+from synthscope.detectors.input import InputConfig
+from synthscope.detectors.residual import nearest_residual
 from synthscope.errors import UnreadableImageError
 
 # Correlated with every colour; the names are the published ones.
@@ -36,6 +38,7 @@ class LaDeDa(Detector):
 
         preprocessing: Literal["NPR", "x_grad", "y_grad", "left_diag", "right_diag", "raw"] = "NPR"
 
+    options: Options
     default_input = InputConfig(resize=256, resize_mode="square", interpolation="pillow_bilinear", crop=None)
     paper = "Cavia et al., Real-Time Deepfake Detection in the Real-World, 2024, arXiv 2406.09398"
     licence = "Apache-2.0 (this code); the published weights: Yissum Software Research License, research use only"
@@ -47,10 +50,9 @@ class LaDeDa(Detector):
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__(config)
-        self.preprocessing = validate(self.Options, config.options, "options").preprocessing
         kernel = torch.zeros(0)
-        if self.preprocessing in GRADIENTS:
-            kernel = torch.tensor(GRADIENTS[self.preprocessing], dtype=torch.float32).expand(3, 1, 3, 3)
+        if self.options.preprocessing in GRADIENTS:
+            kernel = torch.tensor(GRADIENTS[self.options.preprocessing], dtype=torch.float32).expand(3, 1, 3, 3)
         self.register_buffer("kernel", kernel, persistent=False)  # the published files do not hold it
         self.net = self._build()
 
@@ -70,7 +72,7 @@ class LaDeDa(Detector):
             UnreadableImageError: Smaller than one patch, as only images of native size can be.
         """
         image = super().preprocess(rgb)
-        smallest = self.patch + (self.preprocessing == "NPR")  # an odd side loses a pixel
+        smallest = self.patch + (self.options.preprocessing == "NPR")  # an odd side loses a pixel
         if min(image.shape[-2:]) < smallest:
             raise UnreadableImageError(
                 f"Expected {smallest} x {smallest} pixels or more, one patch of {self.config.architecture}, got "
@@ -97,9 +99,9 @@ class LaDeDa(Detector):
 
     def _contrast(self, images: Tensor) -> Tensor:
         images = self.normalize(images)
-        if self.preprocessing == "NPR":
+        if self.options.preprocessing == "NPR":
             return nearest_residual(images)  # not scaled, unlike NPR's own
-        if self.preprocessing == "raw":
+        if self.options.preprocessing == "raw":
             return images
         return functional.conv2d(images, self.get_buffer("kernel"), padding=1, groups=3)
 

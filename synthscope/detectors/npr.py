@@ -10,16 +10,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synthscope.config import Config
-from synthscope.detectors.base import Detector, DetectorConfig, InputConfig
-from synthscope.detectors.bottleneck import init_convolutions, nearest_residual, stage
+from synthscope.detectors.base import Detector, DetectorConfig
+from synthscope.detectors.bottleneck import init_convolutions, stage
+from synthscope.detectors.input import InputConfig
+from synthscope.detectors.residual import nearest_residual
 
 
 class Npr(Detector):
     """The nearest-neighbour residual of the normalised image, times 2/3, through two stages of ResNet-50."""
 
-    class Options(Config):
-        """There are none."""
-
+    Options = Config  # none
     default_input = InputConfig(resize=256, resize_mode="square", interpolation="pillow_bilinear", crop=None)
     paper = (
         "Tan et al., Rethinking the Up-Sampling Operations in CNN-based Generative Network for Generalizable Deepfake "

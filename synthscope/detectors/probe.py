@@ -6,19 +6,19 @@ The backbone's own weights are asked for by name or file; a probe never looks at
 from __future__ import annotations
 
 from abc import abstractmethod
-from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field
 from torch import Tensor, nn
 
-from synthscope import runtime
-from synthscope.config import Config, validate
-from synthscope.detectors.backbones import timm_name
-from synthscope.detectors.base import Detector, DetectorConfig, InputConfig
+from synthscope.config import Config
+from synthscope.detectors.base import Detector, DetectorConfig
+from synthscope.detectors.checkpoints import read_checkpoint
+from synthscope.detectors.downloads import weights_file
+from synthscope.detectors.input import InputConfig
+from synthscope.detectors.timm_models import pretrained_cfg, timm_model
+from synthscope.detectors.weights import WEIGHTS, unusable
 from synthscope.errors import SynthscopeError, UsageError
-
-WEIGHTS = "model.safetensors"  # in a folder or a Hugging Face repository
 
 
 class ProbeOptions(Config):
@@ -28,16 +28,18 @@ class ProbeOptions(Config):
 
 
 class Probe(Detector):
-    """A frozen backbone, named by ``frozen``, under trained layers.
+    """A frozen backbone, named by ``frozen``, under a trained linear layer ``net.fc``.
 
     The backbone gets no gradient and stays in evaluation mode, but gradients flow through it to the input.
     """
 
+    options: ProbeOptions
     frozen: ClassVar[str] = "net.model"
+    net: nn.ModuleDict
 
     def _freeze(self) -> None:
         """Called by constructors once ``self.net`` is built."""
-        self.has_features = self.config.options.get("weights") == "random"
+        self.has_features = self.options.weights == "random"
         self.backbone.requires_grad_(False).eval()
         self.backbone.register_load_state_dict_post_hook(self._loaded)
 
@@ -62,15 +64,11 @@ class Probe(Detector):
             UsageError: No such file.
             SynthscopeError: No weights named, a failed download, or a file whose keys, shapes or numbers don't fit.
         """
-        from synthscope.detectors.published.convert import unusable  # published knows the probes
-        from synthscope.detectors.published.files import read_checkpoint
-
-        source = self.config.options.get("weights")
-        if source is None:
+        if self.options.weights is None:
             raise self._no_features()
-        if source == "random":
+        if self.options.weights == "random":
             return
-        file = weights_file(str(source))
+        file = weights_file(self.options.weights)
         state = self.backbone_state(read_checkpoint(file)[0])
         if problem := unusable(state, self.backbone.state_dict()):
             raise SynthscopeError(
@@ -78,6 +76,10 @@ class Probe(Detector):
                 f"Choose the file that belongs to it; input.crop must be the size that the weights were made for."
             )
         self.backbone.load_state_dict(state)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(B,)``, positive = AI."""
+        return self.net["fc"](self.features(images))[:, 0]
 
     @abstractmethod
     def backbone_name(self) -> str:
@@ -114,6 +116,7 @@ class LinearProbe(Probe):
 
         backbone: str = Field(default="vit_small_patch16_224.dino", min_length=1)  # timm's name, best with its tag
 
+    options: Options
     default_input = InputConfig(resize=None, crop=224)
     paper = "Alain and Bengio, Understanding intermediate layers using linear classifier probes, arXiv 1610.01644"
     licence = "Apache-2.0 (timm); that of the backbone's weights binds the detector too"
@@ -121,26 +124,14 @@ class LinearProbe(Probe):
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__(config)
-        name = self.backbone_name()
-        timm = runtime.import_timm()
-        timm_name(f"timm:{name}")
-        arguments: dict[str, Any] = {}
-        if self._pretrained_cfg().get("fixed_input_size"):
-            if config.input.side is None:
-                raise UsageError(f"Expected input.crop in pixels for {name}, got none. Set input.crop, such as 224.")
-            arguments["img_size"] = config.input.side
-        model = timm.create_model(name, pretrained=False, num_classes=0, **arguments)
+        model: Any = timm_model(self.backbone_name(), config.input, num_classes=0)
         self.net = nn.ModuleDict({"model": model, "fc": nn.Linear(model.head_hidden_size, 1)})
         self._freeze()
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(B,)``, positive = AI."""
-        return self.net["fc"](self.features(images))[:, 0]
 
     def load_pretrained(self) -> None:
         """Fill the backbone from ``options.weights``; another mean or deviation than its own is refused."""
         super().load_pretrained()
-        cfg = self._pretrained_cfg() if self.config.options.get("weights") != "random" else {}
+        cfg = pretrained_cfg(self.backbone_name()) if self.options.weights != "random" else {}
         for field in ("mean", "std"):
             ours, theirs = getattr(self.config.input, field), tuple(cfg.get(field, ()))
             if theirs and theirs != ours:
@@ -151,42 +142,11 @@ class LinearProbe(Probe):
 
     def backbone_name(self) -> str:
         """``options.backbone``."""
-        return validate(self.Options, self.config.options, "options").backbone
+        return self.options.backbone
 
     def backbone_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """``state`` without timm's classifier, which a probe replaces."""
-        classifier = self._pretrained_cfg().get("classifier") or ()
+        classifier = pretrained_cfg(self.backbone_name()).get("classifier") or ()
         heads = tuple(f"{head}." for head in ((classifier,) if isinstance(classifier, str) else classifier))
         kept = self.backbone.state_dict()
         return {key: value for key, value in state.items() if key in kept or not key.startswith(heads)}
-
-    def _pretrained_cfg(self) -> dict[str, Any]:
-        cfg = runtime.import_timm().get_pretrained_cfg(self.backbone_name(), allow_unregistered=True)
-        return cfg.to_dict() if cfg else {}
-
-
-def weights_file(source: str) -> Path:
-    """The file that ``options.weights`` names, downloaded where it starts with ``hf-hub:``.
-
-    Raises:
-        SynthscopeError: The download failed and no earlier one is cached.
-
-    >>> weights_file("local-dir:models/dino").as_posix()
-    'models/dino/model.safetensors'
-    """
-    if source.startswith("local-dir:"):
-        return Path(source.removeprefix("local-dir:")) / WEIGHTS
-    if not source.startswith("hf-hub:"):
-        return Path(source)
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    repository, _, revision = source.removeprefix("hf-hub:").partition("@")
-    try:
-        return Path(hf_hub_download(repository, WEIGHTS, revision=revision or None))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise SynthscopeError(
-            f"Expected {WEIGHTS} of the Hugging Face repository {repository}, got: {reason} Check the name and the "
-            f"network, or download the file elsewhere and set options.weights to its path."
-        ) from error

@@ -14,9 +14,8 @@ import torch
 from pydantic import ValidationInfo, field_validator
 from torch import Tensor
 
-from synthscope.config import validate
 from synthscope.detectors.backbones import GENIMAGE, Backbone, BackboneOptions
-from synthscope.detectors.base import DetectorConfig, InputConfig
+from synthscope.detectors.input import InputConfig
 
 Band = Literal["all", "low", "mid", "high"]
 LowBox = Literal["centred", "published"]
@@ -47,16 +46,13 @@ class Spec(Backbone):
     """ResNet-34 on log spectra; square resize to 256 as the published code does, where an image is not 256 high."""
 
     Options = SpecOptions  # narrower: without residual
+    options: SpecOptions
     model = "resnet34.tv_in1k"  # torchvision's ImageNet weights, as published
     default_input = InputConfig(
         resize=256, resize_mode="square", interpolation="opencv_bilinear", crop=224, mean=(0, 0, 0), std=(1, 1, 1)
     )
     paper = f"Zhang et al., Detecting and simulating artifacts in GAN fake images, WIFS 2019; {GENIMAGE}"
     licence = "Apache-2.0 (timm); AutoGAN's file headers say BSD"
-
-    def __init__(self, config: DetectorConfig) -> None:
-        super().__init__(config)
-        self.options = validate(SpecOptions, config.options, "options")
 
     def features(self, images: Tensor) -> Tensor:
         """Input of the network, float32 ``(B, 3, h, w)`` in -1..1, of images in 0..255."""

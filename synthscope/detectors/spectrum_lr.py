@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from synthscope.config import Config
-from synthscope.detectors.base import Detector, DetectorConfig, InputConfig
+from synthscope.detectors.base import Detector, DetectorConfig
+from synthscope.detectors.input import InputConfig
 from synthscope.errors import UsageError
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601

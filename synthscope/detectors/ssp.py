@@ -12,9 +12,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from synthscope.config import validate
 from synthscope.detectors.backbones import Backbone, BackboneOptions
-from synthscope.detectors.base import DetectorConfig, InputConfig, Interpolation, preprocess, resize
+from synthscope.detectors.base import DetectorConfig, preprocess, resize
+from synthscope.detectors.input import InputConfig, Interpolation
 from synthscope.errors import UsageError
 from synthscope.runtime import seed_for
 
@@ -35,6 +35,7 @@ class Ssp(Backbone):
         seed: int = 0  # of the places of the patches
         side: int = Field(default=256, ge=32, le=1024)  # pixels that the patch is enlarged to
 
+    options: Options
     model = "resnet50"
     default_input = InputConfig(resize=None, crop=32, interpolation="pillow_bilinear")
     paper = "Chen et al., A Single Simple Patch is All You Need for AI-generated Image Detection, arXiv 2402.01123"
@@ -51,8 +52,7 @@ class Ssp(Backbone):
         super().__init__(config)
 
     def _build(self, *, pretrained: bool) -> nn.Module:
-        side = validate(self.Options, self.config.options, "options").side
-        return SspNet(super()._build(pretrained=pretrained), side=side)
+        return SspNet(super()._build(pretrained=pretrained), side=self.options.side)
 
     def preprocess(self, rgb: np.ndarray) -> Tensor:
         """The simplest patch of one image.
@@ -66,7 +66,7 @@ class Ssp(Backbone):
         input = self.config.input
         side = input.crop or SMALL
         image = preprocess(rgb, input.model_copy(update={"crop": None}))
-        seed = seed_for(self.config.options.get("seed", 0), *image.shape[-2:])
+        seed = seed_for(self.options.seed, *image.shape[-2:])
         return simplest_patch(image, side, rng=np.random.default_rng(seed), interpolation=input.interpolation)
 
 

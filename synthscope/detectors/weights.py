@@ -1,4 +1,4 @@
-"""A detector's state as safetensors bytes, and back with every key, shape and number checked."""
+"""A detector's state as safetensors bytes and back, and whether weights are exactly those of a network."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from torch import Tensor
 
 from synthscope.detectors.base import Detector
 from synthscope.errors import SynthscopeError
+
+WEIGHTS = "model.safetensors"  # in a detector's folder, or in a Hugging Face repository
 
 
 def pack_weights(detector: Detector) -> bytes:
@@ -62,6 +64,25 @@ def unmatched(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str 
     """Which keys of ``wanted`` are missing and which others there are, as words after "got"; None if all match."""
     missing, unexpected = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
     return f"{_few(missing)} missing and {_few(unexpected)} unexpected" if missing or unexpected else None
+
+
+def misfit(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
+    """What of ``state`` does not fit ``wanted`` exactly, as words after "got"; None if all does."""
+    if keys := unmatched(state, wanted):
+        return keys
+    for key, value in state.items():
+        if value.shape != wanted[key].shape:
+            return f"shape {tuple(value.shape)} instead of {tuple(wanted[key].shape)} for {key}"
+        if value.is_floating_point() != wanted[key].is_floating_point():
+            return f"{value.dtype} instead of {wanted[key].dtype} for {key}"
+    return None
+
+
+def unusable(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
+    """What keeps ``state`` from being loaded: a :func:`misfit`, or numbers that are not finite; None if nothing."""
+    if (problem := misfit(state, wanted)) is None and (key := not_finite(state)):
+        return f"numbers that are not finite in {key}"
+    return problem
 
 
 def not_finite(state: Mapping[str, Tensor]) -> str | None:

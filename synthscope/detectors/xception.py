@@ -1,4 +1,4 @@
-"""Xception with the key names of its PyTorch port, cut where F3Net's two streams meet.
+"""Xception with the key names of its PyTorch port, cut into parts between which F3Net's two streams meet.
 
 Chollet, Xception, CVPR 2017, arXiv 1610.02357; names as in tstandley/Xception-PyTorch and timm's ``legacy_xception``.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from synthscope import runtime
-from synthscope.detectors.published.convert import misfit
+from synthscope.detectors.downloads import download
+from synthscope.detectors.weights import misfit
 from synthscope.errors import SynthscopeError
 
 CLASSIFIERS = "fc.", "last_linear."
@@ -142,57 +142,11 @@ class Xception(nn.Module):
         self.load_state_dict(weights)
 
 
-class ChannelScale(nn.Conv2d):
-    """A 1 x 1 convolution of every channel by itself, as the product that it is: torch would loop over channels."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, channels, 1, groups=channels)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """``(B, channels, h, w)``, each channel times its weight plus its bias."""
-        assert self.bias is not None
-        return input * self.weight[:, 0] + self.bias[:, None, None]
-
-
-class MixBlock(nn.Module):
-    """Cross-attention between two streams, channel by channel (F3Net, section 3.3).
-
-    The sum of both streams' query-key products attends over the rows of the other stream's map; two scalars, zero at
-    the start, let it in, so that the block begins as the identity. Maps are square.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.FAD_query = nn.Conv2d(channels, channels, 1)
-        self.LFS_query = nn.Conv2d(channels, channels, 1)
-        self.FAD_key = nn.Conv2d(channels, channels, 1)
-        self.LFS_key = nn.Conv2d(channels, channels, 1)
-        self.FAD_gamma = nn.Parameter(torch.zeros(1))
-        self.LFS_gamma = nn.Parameter(torch.zeros(1))
-        self.FAD_conv = ChannelScale(channels)
-        self.FAD_bn = nn.BatchNorm2d(channels)
-        self.LFS_conv = ChannelScale(channels)
-        self.LFS_bn = nn.BatchNorm2d(channels)
-        for conv in (self.FAD_conv, self.LFS_conv):
-            assert conv.bias is not None
-            nn.init.zeros_(conv.bias)  # else an untrained network is no identity in evaluation mode
-
-    def forward(self, fad: Tensor, lfs: Tensor) -> tuple[Tensor, Tensor]:
-        """Both streams ``(B, channels, s, s)``, mixed."""
-        energy = self.FAD_query(fad) @ self.FAD_key(fad).mT + self.LFS_query(lfs) @ self.LFS_key(lfs).mT
-        attention = energy.softmax(-1)
-        from_lfs = lfs * attention * (2 * self.LFS_gamma.sigmoid() - 1)
-        from_fad = fad * attention * (2 * self.FAD_gamma.sigmoid() - 1)
-        return fad + self.FAD_bn(self.FAD_conv(from_lfs)), lfs + self.LFS_bn(self.LFS_conv(from_fad))
-
-
 def timm_weights() -> dict[str, Tensor]:
     """State of timm's ``legacy_xception``, trained on ImageNet; downloaded where it isn't cached."""
-    try:
-        return runtime.import_timm().create_model("legacy_xception", pretrained=True).state_dict()
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).partition("\n")[0]
-        raise SynthscopeError(
-            f"Expected ImageNet weights of timm's legacy_xception from the network, got: {reason} "
-            f"Connect, name a file in options.pretrained, or set options.pretrained=false to start from scratch."
-        ) from error
+    with download(
+        "ImageNet weights of timm's legacy_xception from the network",
+        "Connect, name a file in options.pretrained, or set options.pretrained=false to start from scratch.",
+    ):
+        model = runtime.import_timm().create_model("legacy_xception", pretrained=True)
+    return model.state_dict()

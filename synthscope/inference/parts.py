@@ -12,6 +12,7 @@ import polars as pl
 
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import whole_file
+from synthscope.schema import write_table
 
 
 def new_part(folder: Path) -> Path:
@@ -22,8 +23,7 @@ def new_part(folder: Path) -> Path:
 def write_part(folder: Path, rows: pl.DataFrame) -> None:
     """Add ``rows`` to the run in ``folder``; nothing is written where there are none."""
     if rows.height:
-        with whole_file(new_part(folder)) as temporary:
-            rows.write_parquet(temporary)
+        write_table(rows, new_part(folder))
 
 
 def read_parts(

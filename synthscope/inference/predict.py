@@ -23,7 +23,7 @@ from synthscope.errors import UsageError
 from synthscope.inference.parts import read_parts, require_writable, write_part
 from synthscope.inference.store import PART, assemble, finished
 from synthscope.runtime import Progress, seed_for, tune_allocator, whole_file
-from synthscope.schema import MANIFEST, conform
+from synthscope.schema import MANIFEST, conform, write_table
 
 if TYPE_CHECKING:
     from synthscope.detectors.base import Detector
@@ -99,8 +99,7 @@ def predict(
         table = table.filter(pl.Series(mine).gather(pl.int_range(table.height, eager=True) // units.height))
     table = table.drop("answered")
     if complete:
-        with whole_file(out / "predictions.parquet") as temporary:
-            table.write_parquet(temporary)
+        write_table(table, out / "predictions.parquet")
     _report(table, scorings, seconds)
     _write_settings(out / ("run.json" if shard is None else f"run-{i}-of-{n}.json"), plan, units, scorings, seconds)
     return table

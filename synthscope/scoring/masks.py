@@ -5,7 +5,6 @@ The pixel measures are those of X-AIGD's evaluators (Xiao et al., ICLR 2026, 4.2
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,16 +12,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from synthscope.data.degrade.recipe import parse_recipe
-from synthscope.detectors.base import Detector
-from synthscope.detectors.hub import load_detector
-from synthscope.errors import SynthscopeError, UsageError
-from synthscope.explainers.artifact_map import artifact_head
-from synthscope.inference.masks import BINS, COUNTS, KEY, KINDS, Head, count_masks, read_counts
-from synthscope.inference.parts import require_writable
+from synthscope.errors import SynthscopeError
+from synthscope.inference.masks.store import BINS, HISTOGRAMS, KEY, KINDS, read_counts
 from synthscope.metrics.intervals import percentile_interval
-from synthscope.runtime import best_device, seed_for, whole_file
-from synthscope.schema import MANIFEST, conform
+from synthscope.runtime import seed_for
+from synthscope.schema import conform, write_table
 from synthscope.scoring.heatmaps.summary import RESAMPLES
 
 Floats = NDArray[np.float64]
@@ -47,32 +41,14 @@ MASK_SCORES = pl.Schema(
         "unseen": pl.Float64,  # share of the pixels that the detector does not see; they count as not predicted
     }
 )
-_COUNTED = [name for name in COUNTS if name not in ("annotated", "background")]
 
 
-def write_mask_scores(
-    run: Path,
-    images: pl.DataFrame,
-    detectors: Sequence[str | Path | Detector],
-    annotations: pl.DataFrame,
-    *,
-    batch_size: int = 16,
-    workers: int = 2,
-    seed: int = 0,
-) -> pl.DataFrame:
-    """Score the artifact masks of every detector that draws some; the others are left out.
-
-    Annotated AI images are scored, also those in which people found nothing: whatever is drawn there is false. Real
-    images are not, as in X-AIGD. Predictions are brought to the image's own pixels. A run that was stopped goes on.
+def write_mask_scores(run: Path, *, seed: int = 0) -> pl.DataFrame:
+    """Score the masks that ``inference.masks.count_masks`` has counted. No detector runs again.
 
     Args:
-        run: Folder. Gets ``mask_counts/``, ``mask_counts.parquet`` (pixels of each image) and ``mask_scores.parquet``.
-        images: Columns of ``schema.MANIFEST``; only ``path`` and ``label`` must be filled.
-        detectors: Specs for ``load_detector``, or detectors, which are moved to the best device.
-        annotations: Table of :mod:`synthscope.annotations`; images are found by ``path``, or by ``sha256``.
-        batch_size: Images that a detector gets at once.
-        workers: Threads.
-        seed: Of random views and of the bootstrap.
+        run: Folder with ``mask_counts.parquet`` and ``mask_counts/``. Gets ``mask_scores.parquet``.
+        seed: Of the bootstrap.
 
     Returns:
         Columns of ``MASK_SCORES``. ``iou``, ``pix_precision``, ``pix_recall`` and ``pix_f1`` are the official ones.
@@ -80,58 +56,20 @@ def write_mask_scores(
         the probability of the artifact, which in steps of 1/8 of its log-odds counts as equal.
 
     Raises:
-        UsageError: No detector with an artifact head.
-        SynthscopeError: No annotated AI image that could be read, or an annotation that cannot be drawn.
+        SynthscopeError: No counts.
     """
-    heads = _heads(detectors, seed)
-    folder = run / "mask_counts"
-    require_writable(folder)
-    table = _ai_images(images)
-    seen = count_masks(table, heads, annotations, folder=folder, batch_size=batch_size, workers=workers)
-    if all(image.error for image in seen):
-        raise SynthscopeError(
-            f"Expected annotated AI images, got {len(seen)} of {table.height}, and none that could be read. Check that "
-            f"the annotations name them by path or sha256."
-        )
-    facts = [(i.path, i.view, i.sha256, i.annotation, i.kind, i.error) for i in seen]
-    schema = pl.Schema(dict.fromkeys(["path", "view", "sha256", "annotation", "gt_kind", "error"], pl.String))
-    known = pl.DataFrame(facts, schema, orient="row").join(
-        table.select("path", "view", "generator"), on=["path", "view"], how="left", maintain_order="left"
-    )
-    rows, counted = [], []
-    for head in heads:
-        units = known.with_columns(pl.lit(value).alias(name) for name, value in head.row.items())
-        counts = read_counts(folder, detector=head.row["detector"])
-        units = units.join(counts, on=KEY, how="left", maintain_order="left")
-        counted.append(units.select("path", "generator", "gt_kind", *_COUNTED, "error"))
+    if not (run / "mask_counts.parquet").is_file():
+        raise SynthscopeError(f"Expected mask_counts.parquet in {run}, got none. Count the masks first.")
+    counted = pl.read_parquet(run / "mask_counts.parquet")
+    rows: list[dict[str, Any]] = []
+    for (detector,), units in counted.group_by(["detector"], maintain_order=True):
+        pixels = read_counts(run / "mask_counts", [*KEY, "category", *HISTOGRAMS], detector=str(detector))
+        units = units.join(pixels, on=[*KEY, "category"], how="left", nulls_equal=True, maintain_order="left")
         rows += _summarise(units, seed)
     scores = pl.DataFrame(rows, infer_schema_length=None).with_columns(lift=pl.col("value") - pl.col("chance"))
     scores = conform(scores, MASK_SCORES, "the mask scores")
-    for name, result in {"mask_counts": pl.concat(counted), "mask_scores": scores}.items():
-        with whole_file(run / f"{name}.parquet") as temporary:
-            result.write_parquet(temporary)
+    write_table(scores, run / "mask_scores.parquet")
     return scores
-
-
-def _ai_images(images: pl.DataFrame) -> pl.DataFrame:
-    """Each AI image once, its view as recipes write themselves."""
-    table = conform(images, MANIFEST, "the images").filter(pl.col("label") == 1, pl.col("error").is_null())
-    table = table.with_columns(pl.col("view").fill_null("none"))
-    views = {view: str(parse_recipe(view)) for view in table["view"].unique()}
-    table = table.with_columns(pl.col("view").replace_strict(views, return_dtype=pl.String))
-    return table.unique(["path", "view"], keep="first", maintain_order=True)
-
-
-def _heads(detectors: Sequence[str | Path | Detector], seed: int) -> list[Head]:
-    loaded = (spec if isinstance(spec, Detector) else load_detector(spec) for spec in detectors)
-    found = [head for detector in loaded if (head := artifact_head(detector)) is not None]
-    if not found:
-        raise UsageError(
-            f"Expected a detector that draws artifacts, got none among {len(detectors)}. Train artifact_vit with task "
-            f"both or artifacts."
-        )
-    heads = [Head.of(head.eval().to(best_device()), seed) for head in found]
-    return list({head.row["detector"]: head for head in heads}.values())
 
 
 def _summarise(units: pl.DataFrame, seed: int) -> list[dict[str, Any]]:
@@ -163,7 +101,7 @@ class Pixels(NamedTuple):
 
 def _category(common: dict[str, Any], rows: pl.DataFrame, seed: int) -> list[dict[str, Any]]:
     tp, fp, fn, pixels, unseen = rows.select("tp", "fp", "fn", "pixels", "unseen").to_numpy().astype(np.float64).T
-    of = Pixels(tp, fp, fn, *(_histograms(rows[name]) for name in ("annotated", "background")))
+    of = Pixels(tp, fp, fn, *(_histograms(rows[name]) for name in HISTOGRAMS))
     n = len(tp)
     draws = np.random.default_rng(seed_for(seed, n)).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
     once = np.ones((1, n))

@@ -13,8 +13,8 @@ import polars as pl
 
 from synthscope.errors import UsageError, suggest
 from synthscope.metrics.detection import METRICS, metric_named
-from synthscope.runtime import track, whole_file
-from synthscope.schema import SCORES, conform
+from synthscope.runtime import track
+from synthscope.schema import SCORES, conform, write_table
 from synthscope.scoring.cells import Cells, RunningMean, cells_of, condition_means, rows_of
 from synthscope.scoring.columns import MEAN, Key, matrices, read_predictions, split_by
 
@@ -118,14 +118,12 @@ def write_scores(
         _compare(run, a, b, by=by, metric=metric, n_resamples=n_resamples, seed=seed, threshold=threshold)
         for a, b in compare or ()
     ]
-    with whole_file(Path(run) / "scores.parquet") as temporary:
-        table.write_parquet(temporary)
+    write_table(table, Path(run) / "scores.parquet")
     differences = Path(run) / "differences.parquet"
     if not pairs:
         differences.unlink(missing_ok=True)
         return table
-    with whole_file(differences) as temporary:
-        pl.concat(pairs).write_parquet(temporary)
+    write_table(pl.concat(pairs), differences)
     return table
 
 

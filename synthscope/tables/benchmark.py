@@ -5,16 +5,13 @@ Needs no model and no torch; every table can be rendered as text, Markdown, LaTe
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.metrics.detection import METRICS, metric_named
-from synthscope.runtime import whole_file
 from synthscope.scoring.columns import MEAN
 from synthscope.tables.published.beside import beside
-from synthscope.tables.render import Cell, Table, plain_text
+from synthscope.tables.render import Cell, Table
 from synthscope.tables.wording import (
     by_training,
     cell_of,
@@ -33,11 +30,6 @@ from synthscope.tables.wording import (
     views_of,
     with_mean,
 )
-
-__all__ = [
-    "Cell", "Table", "audit_table", "cross_generator_matrix", "degraded_table", "difference_table", "plain_text",
-    "summary_table", "tables_of", "view_table", "write_table",
-]  # fmt: skip
 
 DEGRADATIONS = "lr:112", "lr:64", "jpeg:q=65", "jpeg:q=30", "blur:sigma=3", "blur:sigma=5"  # GenImage, Table 5
 
@@ -232,15 +224,6 @@ def audit_table(audit: pl.DataFrame) -> Table:
         rows.append((name, tuple(cells.get(attribute, Cell()) for attribute in attributes)))
     notes = ("Balanced accuracy in percent of a depth-2 tree that sees no pixel; 50 is chance.",)
     return Table("audit", "Can file attributes alone tell the label?", "subset", tuple(attributes), tuple(rows), notes)
-
-
-def write_table(frame: pl.DataFrame, path: str | Path) -> None:
-    """Write any data frame as ``.csv`` or ``.parquet``, whole or not at all."""
-    suffix = Path(path).suffix
-    if suffix not in {".csv", ".parquet"}:
-        raise UsageError(f"Expected a .csv or .parquet file, got {path}. Change the ending.")
-    with whole_file(path) as temporary:
-        frame.write_csv(temporary) if suffix == ".csv" else frame.write_parquet(temporary)
 
 
 def _select(scores: pl.DataFrame, metric: str, view: str | None) -> pl.DataFrame:

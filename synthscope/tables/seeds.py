@@ -13,7 +13,7 @@ from synthscope.annotations.taxonomy import CATEGORIES
 from synthscope.tables.render import Cell, Table
 
 DETECTION = "balanced_accuracy", "f1", "auroc"
-EXPLANATION = (
+HEATMAPS = (
     "relevance_mass", "relevance_rank", "pointing_game", "iou_at_area", "pixel_average_precision", "micro_iou",
     "micro_f1",
 )  # fmt: skip
@@ -31,7 +31,7 @@ def seed_tables(seeds: pl.DataFrame) -> list[Table]:
     """All tables that there are figures for; each is followed by that of the differences, where rows are compared."""
     rows = [row | {"keys": _keys(row["about"])} for row in seeds.iter_rows(named=True)]
     tables = []
-    for grid in (*_detection(rows), *_explanation(rows), *_masks(rows), *_erasure(rows), *_fidelity(rows)):
+    for grid in (*_detection(rows), *_heatmaps(rows), *_masks(rows), *_erasure(rows), *_fidelity(rows)):
         if grid.chosen:
             tables += [_table(grid), *_difference(grid)]
     return tables
@@ -56,13 +56,13 @@ def _detection(rows: list[Row]) -> Iterator[_Grid]:
         yield _Grid(f"seeds_{metric}", f"{named} by test set", tests, chosen)
 
 
-def _explanation(rows: list[Row]) -> Iterator[_Grid]:
+def _heatmaps(rows: list[Row]) -> Iterator[_Grid]:
     table = [row for row in rows if row["table"] == "explanation" and not {"category", "level"} & set(row["keys"])]
     for explainer in dict.fromkeys(row["keys"]["explainer"] for row in table):
         own = [row for row in table if row["keys"]["explainer"] == explainer]
         word = explainer.partition(":")[0]
         plain = [row for row in own if set(row["keys"]) == {"explainer"}]
-        yield _Grid(f"seeds_{word}", f"Heatmaps of {explainer} against annotations", EXPLANATION, _by_metric(plain))
+        yield _Grid(f"seeds_{word}", f"Heatmaps of {explainer} against annotations", HEATMAPS, _by_metric(plain))
         for condition in dict.fromkeys(row["keys"].get("condition") for row in own):
             degraded = [row for row in own if condition and row["keys"].get("condition") == condition]
             slug = "".join(letter if letter.isalnum() else "_" for letter in condition or "")

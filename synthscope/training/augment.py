@@ -23,7 +23,8 @@ from pydantic import Field, field_validator
 
 from synthscope import runtime
 from synthscope.config import Config
-from synthscope.detectors.base import IMAGENET_MEAN, IMAGENET_STD, Interpolation, Side, resize, short_side
+from synthscope.detectors.base import resize
+from synthscope.detectors.input import IMAGENET_MEAN, IMAGENET_STD, Interpolation, Side, short_side
 from synthscope.detectors.ssp import simplest_patch
 
 Probability = Annotated[float, Field(ge=0, le=1)]

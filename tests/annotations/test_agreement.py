@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -161,3 +162,6 @@ def test_sources_of_annotators() -> None:
     unsized = tables[0].with_columns(width=None)
     with pytest.raises(SynthscopeError, match="Expected the width and height of 1"):
         agreement([unsized, unsized])
+    foreign = tables[0].with_columns(category=pl.lit("blurry"))
+    with pytest.raises(SynthscopeError, match="Expected categories of the taxonomy, got 'blurry'"):
+        agreement([foreign, tables[0]])

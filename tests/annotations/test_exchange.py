@@ -18,9 +18,9 @@ from polars.testing import assert_frame_equal
 from synthscope.annotations import load_annotations, region_mask
 from synthscope.annotations.exchange import export
 from synthscope.annotations.exchange.brush import decode_brush, encode_brush
-from synthscope.annotations.exchange.pixels import extent, from_runs, paste, to_runs
+from synthscope.annotations.exchange.pixels import extent, paste
 from synthscope.annotations.records import image_rows, to_table
-from synthscope.annotations.rle import decode_rle, encode_counts, encode_rle
+from synthscope.annotations.rle import decode_rle, encode_counts, encode_rle, from_runs, to_runs
 from synthscope.errors import SynthscopeError, UsageError
 
 FILES = {"coco": "a.json", "labelme": "folder", "cvat": "a.xml", "labelstudio": "tasks.json"}

@@ -21,7 +21,7 @@ from synthscope.annotations import image_masks, load_annotations, region_mask
 from synthscope.annotations.heatmaps import load_heatmap, region_heatmap
 from synthscope.annotations.tfrecord import masked_crc32c, parse_example, parse_tensor
 from synthscope.annotations.validate import validate
-from synthscope.data.layouts import index
+from synthscope.data.index import index
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.sandbox.world import build_sandbox
 

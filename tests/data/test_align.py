@@ -20,7 +20,7 @@ from synthscope.data.align.select import align, changes, describe_changes
 from synthscope.data.audit import audit
 from synthscope.data.degrade.recipe import parse_recipe, read_viewed
 from synthscope.data.images import read_rgb
-from synthscope.data.layouts import index
+from synthscope.data.index import index
 from synthscope.data.layouts.imagenet import synsets
 from synthscope.data.manifest import load_manifest, with_view
 from synthscope.data.metadata import join_metadata

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from synthscope.cli.data import data
 from synthscope.data.completeness import PUBLISHED, SD15, completeness
 from synthscope.data.damage import KINDS, damage, delete_damaged
-from synthscope.data.layouts import index
+from synthscope.data.index import index
 from synthscope.data.layouts.imagenet import synsets
 from synthscope.data.manifest import load_manifest, verify
 from synthscope.errors import SynthscopeError

@@ -10,8 +10,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from synthscope.data import layouts
-from synthscope.data.layouts import index, index_to
+from synthscope.data.index import index, index_to
 from synthscope.data.layouts.imagenet import parse_name, synsets
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.schema import MANIFEST
@@ -294,7 +293,7 @@ def test_the_table_does_not_depend_on_workers_or_blocks(tmp_path: Path, monkeypa
     source = f"genimage:{tmp_path}"
     whole = index(source, workers=1)
     for name, value in (("_BLOCK", 32), ("_CHUNK", 7), ("_SERIAL", 20)):
-        monkeypatch.setattr(layouts, name, value)
+        monkeypatch.setattr(f"synthscope.data.index.{name}", value)
     assert index(source, workers=2).equals(whole)
     report = index_to(source, tmp_path / "out/manifest.parquet", workers=2)
     assert pl.read_parquet(report.path).equals(whole) and pl.read_parquet_schema(report.path) == MANIFEST

@@ -15,7 +15,7 @@ from scipy.io import savemat
 from typer.testing import CliRunner
 
 from synthscope.cli.data import data
-from synthscope.data.layouts import index, index_to
+from synthscope.data.index import index, index_to
 from synthscope.data.layouts.ilsvrc import val_synsets
 from synthscope.data.layouts.imagenet import group_by_class, synsets
 from synthscope.data.manifest import load_manifest, split_by_group

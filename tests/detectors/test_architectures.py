@@ -12,7 +12,6 @@ import torch
 
 from synthscope import runtime
 from synthscope.detectors import DETECTORS
-from synthscope.detectors.cnn_small import residual
 from synthscope.detectors.hub import create_detector, detectors_table
 from synthscope.errors import SynthscopeError, UsageError
 
@@ -79,15 +78,6 @@ def test_the_head_of_cnnspot_starts_from_a_normal_distribution() -> None:
 def test_weight_decay_spares_the_embeddings_that_timm_names() -> None:
     assert {"net.cls_token", "net.pos_embed"} <= create_detector("deit_s").no_decay()
     assert any("relative_position_bias_table" in name for name in create_detector("swin_t").no_decay())
-
-
-def test_the_residual_of_a_smooth_image_is_zero_and_that_of_an_edge_is_cut() -> None:
-    flat = torch.full((1, 3, 8, 8), 0.7)
-    assert residual(flat).abs().max() < 1e-5
-    edge = torch.zeros(1, 3, 8, 8)
-    edge[..., 4:] = 1.0
-    assert residual(edge)[0, 0, 4].tolist() == pytest.approx([0, 0, 0, -8 / 3, 8 / 3, 0, 0, 0])
-    assert residual(edge * 4).abs().max() == 3
 
 
 def test_any_timm_model_brings_its_own_input() -> None:

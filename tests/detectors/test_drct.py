@@ -11,9 +11,10 @@ from torch import Tensor
 
 from synthscope import runtime
 from synthscope.detectors import DETECTORS
-from synthscope.detectors.base import IMAGENET_MEAN, IMAGENET_STD, DetectorConfig, InputConfig
+from synthscope.detectors.base import DetectorConfig
 from synthscope.detectors.drct import DrctClip, DrctConvNext
 from synthscope.detectors.hub import create_detector
+from synthscope.detectors.input import IMAGENET_MEAN, IMAGENET_STD, InputConfig
 from synthscope.errors import SynthscopeError
 from synthscope.training.config import Optimizer
 from synthscope.training.state import build_optimizer

@@ -9,15 +9,12 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
 from synthscope import runtime
 from synthscope.config import load_recipe
 from synthscope.detectors.base import Detector
-from synthscope.detectors.bottleneck import nearest_residual
 from synthscope.detectors.hub import create_detector, load_detector
 from synthscope.schema import MANIFEST, conform
 from synthscope.training.config import TrainConfig
@@ -77,23 +74,6 @@ def test_logits_are_those_of_the_published_network(npr: Detector) -> None:
     expected = published(npr.net.state_dict(), (pixels / 255 - MEAN) / STD)
     assert expected.std() > 1e-2
     torch.testing.assert_close(npr(pixels), expected, rtol=1e-5, atol=1e-5)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 1000))
-def test_the_residual_is_each_pixel_less_the_corner_of_its_cell(height: int, width: int, seed: int) -> None:
-    image = np.random.default_rng(seed).normal(size=(3, height, width))
-    expected = np.zeros((3, height // 2 * 2, width // 2 * 2))
-    for i in range(expected.shape[1]):
-        for j in range(expected.shape[2]):
-            expected[:, i, j] = image[:, i, j] - image[:, 2 * (i // 2), 2 * (j // 2)]
-    np.testing.assert_array_equal(nearest_residual(torch.from_numpy(image)[None])[0].numpy(), expected)
-
-
-def test_the_residual_of_an_image_doubled_by_nearest_neighbour_is_zero() -> None:
-    small = torch.rand(1, 3, 5, 7)
-    assert nearest_residual(functional.interpolate(small, scale_factor=2, mode="nearest")).abs().max() == 0
-    assert nearest_residual(functional.interpolate(small, scale_factor=2, mode="bilinear")).abs().max() > 0
 
 
 @torch.no_grad()

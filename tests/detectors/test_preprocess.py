@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from synthscope import runtime
-from synthscope.detectors.base import InputConfig, preprocess, resize
+from synthscope.detectors.base import preprocess, resize
 from synthscope.detectors.hub import create_detector
+from synthscope.detectors.input import InputConfig
 from synthscope.errors import UnreadableImageError
 
 

@@ -1,4 +1,4 @@
-"""UniversalFakeDetect: the tower against CLIP written out in plain torch, names, sizes, and what may fill it."""
+"""UniversalFakeDetect: sizes, the logit from CLIP written out in plain torch, and what may fill the tower."""
 
 from __future__ import annotations
 
@@ -8,71 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from safetensors.torch import save_file
-from torch import Tensor
-from torch.nn import functional
 
 from synthscope.detectors import DETECTORS
 from synthscope.detectors.base import DetectorConfig
+from synthscope.detectors.clip import from_openai_clip
 from synthscope.detectors.hub import create_detector, load_detector, save_detector
-from synthscope.detectors.univfd import UnivFd, clip_tower, from_openai_clip
+from synthscope.detectors.univfd import UnivFd
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.training.config import Optimizer
 from synthscope.training.state import build_optimizer
-
-TINY = {"width": 32, "depth": 2, "heads": 4, "features": 12}
-SIDE = 42  # 3 x 3 patches
-
-
-def openai_state(*, width: int, depth: int, heads: int, features: int, side: int = SIDE) -> dict[str, Tensor]:
-    """Random weights in OpenAI's names and shapes, biases and gains included."""
-    rng = np.random.default_rng(0)
-    shapes: dict[str, tuple[int, ...]] = {
-        "class_embedding": (width,),
-        "positional_embedding": ((side // 14) ** 2 + 1, width),
-        "proj": (width, features),
-        "conv1.weight": (width, 3, 14, 14),
-    }
-    for norm in ("ln_pre", "ln_post"):
-        shapes |= {f"{norm}.weight": (width,), f"{norm}.bias": (width,)}
-    for number in range(depth):
-        block = f"transformer.resblocks.{number}"
-        shapes |= {f"{block}.attn.in_proj_weight": (3 * width, width), f"{block}.attn.in_proj_bias": (3 * width,)}
-        shapes |= {f"{block}.attn.out_proj.weight": (width, width), f"{block}.attn.out_proj.bias": (width,)}
-        shapes |= {f"{block}.mlp.c_fc.weight": (4 * width, width), f"{block}.mlp.c_fc.bias": (4 * width,)}
-        shapes |= {f"{block}.mlp.c_proj.weight": (width, 4 * width), f"{block}.mlp.c_proj.bias": (width,)}
-        shapes |= {f"{block}.ln_{n}.{part}": (width,) for n in (1, 2) for part in ("weight", "bias")}
-    return {f"visual.{key}": torch.from_numpy(rng.normal(0, 0.3, shape)).float() for key, shape in shapes.items()}
-
-
-def openai_embedding(state: dict[str, Tensor], images: Tensor, *, depth: int, heads: int) -> Tensor:
-    """CLIP's ``encode_image`` as in the paper, in float64, with explicit attention."""
-    w = {key.removeprefix("visual."): value.double() for key, value in state.items()}
-
-    def norm(x: Tensor, name: str) -> Tensor:
-        centred = x - x.mean(-1, keepdim=True)
-        return (
-            centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt() * w[f"{name}.weight"] + w[f"{name}.bias"]
-        )
-
-    def linear(x: Tensor, name: str) -> Tensor:
-        return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
-
-    patches = functional.conv2d(images.double(), w["conv1.weight"], stride=14).flatten(2).transpose(1, 2)
-    tokens = torch.cat([w["class_embedding"].expand(len(images), 1, -1), patches], 1) + w["positional_embedding"]
-    tokens = norm(tokens, "ln_pre")
-    for number in range(depth):
-        block = f"transformer.resblocks.{number}"
-        x = norm(tokens, f"{block}.ln_1")
-        qkv = x @ w[f"{block}.attn.in_proj_weight"].T + w[f"{block}.attn.in_proj_bias"]
-        query, key, value = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in qkv.chunk(3, -1))
-        scores = (query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])).softmax(-1)
-        tokens = tokens + linear((scores @ value).transpose(1, 2).flatten(2), f"{block}.attn.out_proj")
-        hidden = linear(norm(tokens, f"{block}.ln_2"), f"{block}.mlp.c_fc")
-        tokens = tokens + linear(hidden * torch.sigmoid(1.702 * hidden), f"{block}.mlp.c_proj")
-    return norm(tokens[:, 0], "ln_post") @ w["proj"]
+from tests.detectors.openai_clip import SIDE, STATE, TEXT, TINY, openai_embedding, openai_state
 
 
 @pytest.fixture
@@ -80,12 +26,6 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(UnivFd, "tower", TINY)
 
 
-STATE = openai_state(**TINY)
-TEXT = {
-    "logit_scale": torch.ones(()),
-    "token_embedding.weight": torch.ones(5, 3),
-    "transformer.resblocks.0.ln_1.bias": torch.ones(3),
-}
 IMAGES = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (3, 3, SIDE, SIDE), dtype=np.uint8))
 
 
@@ -122,17 +62,6 @@ def test_the_tower_is_clips_to_the_last_parameter() -> None:
     }
 
 
-@pytest.mark.parametrize("prefix", ["visual.", "model.visual.", "model.model.visual.", ""])
-def test_the_embedding_is_that_of_clip_written_out(prefix: str) -> None:
-    renamed = {prefix + key.removeprefix("visual."): value for key, value in STATE.items()}
-    tower = clip_tower(SIDE, **TINY).eval()
-    tower.load_state_dict(from_openai_clip(renamed | (TEXT if prefix else {})))
-    inputs = torch.randn(4, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(2))
-    with torch.no_grad():
-        embedding = tower(inputs).double()
-    torch.testing.assert_close(embedding, openai_embedding(STATE, inputs, depth=2, heads=4), rtol=1e-5, atol=1e-5)
-
-
 def test_the_logit_is_linear_in_the_plain_embedding_of_the_normalised_image(tiny: None, tmp_path: Path) -> None:
     save_file(STATE | TEXT, tmp_path / "clip.safetensors")
     detector = univfd(str(tmp_path / "clip.safetensors"))
@@ -160,32 +89,6 @@ def test_openais_and_timms_files_fill_the_same_tower(tiny: None, tmp_path: Path,
     save_file(timms | {"head.bias": torch.ones(TINY["features"])}, tmp_path / "timm.safetensors")
     with pytest.raises(SynthscopeError, match=r"exactly the weights of vit_large.*head\.bias"):
         univfd(str(tmp_path / "timm.safetensors"))
-
-
-@settings(max_examples=15, deadline=None)
-@given(st.sampled_from(sorted(STATE)))
-def test_every_key_is_needed_and_none_is_made_up(key: str) -> None:
-    wanted = clip_tower(SIDE, **TINY).state_dict()
-    whole = from_openai_clip(STATE)
-    assert {name: value.shape for name, value in whole.items()} == {name: value.shape for name, value in wanted.items()}
-    fewer = {name: value for name, value in STATE.items() if name != key}
-    if key == "visual.class_embedding":
-        with pytest.raises(SynthscopeError, match="Expected one CLIP image tower"):
-            from_openai_clip(fewer)
-    else:
-        assert len(whole.keys() - from_openai_clip(fewer).keys()) == 1
-    assert "foreign" in from_openai_clip(STATE | {"visual.foreign": torch.ones(1)})
-
-
-def test_states_without_openais_tower_are_refused() -> None:
-    for state in (
-        {},
-        TEXT,
-        {"vision_model.embeddings.class_embedding": torch.ones(2)},
-        STATE | {"class_embedding": torch.ones(1)},
-    ):
-        with pytest.raises(SynthscopeError, match="Expected one CLIP image tower in OpenAI's names"):
-            from_openai_clip(state)
 
 
 def test_a_tower_of_another_size_is_refused(tiny: None, tmp_path: Path) -> None:

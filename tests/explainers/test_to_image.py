@@ -10,8 +10,9 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from synthscope.detectors.base import Detector, InputConfig, preprocess
+from synthscope.detectors.base import Detector, preprocess
 from synthscope.detectors.hub import create_detector
+from synthscope.detectors.input import InputConfig
 from synthscope.errors import UsageError
 from synthscope.explainers.base import to_image
 from tests.explainers.tiny import Linear, named

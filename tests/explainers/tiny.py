@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from synthscope import runtime
-from synthscope.detectors.base import Detector, DetectorConfig, InputConfig
+from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.hub import create_detector
+from synthscope.detectors.input import InputConfig
 
 PLAIN = InputConfig(resize=None, crop=24, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
 

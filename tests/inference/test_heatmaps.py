@@ -18,15 +18,16 @@ from typer.testing import CliRunner
 
 from synthscope.annotations import ANNOTATIONS, save_annotations
 from synthscope.cli import app
-from synthscope.detectors.base import Detector, DetectorConfig, InputConfig
+from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.hub import create_detector, save_detector
+from synthscope.detectors.input import InputConfig, Placed
 from synthscope.errors import SynthscopeError, UsageError
-from synthscope.inference.heatmaps.explain import EXPLANATIONS, explain
+from synthscope.inference.heatmaps.explain import HEATMAPS, explain
 from synthscope.inference.heatmaps.store import read_heatmap, read_index, write_part
 from synthscope.schema import MANIFEST, conform
-from synthscope.scoring.heatmaps.score import write_explanation_scores
-from synthscope.scoring.heatmaps.summary import EXPLANATION_SCORES, summarise_values
-from synthscope.scoring.heatmaps.values import Placed, stability
+from synthscope.scoring.heatmaps.score import write_heatmap_scores
+from synthscope.scoring.heatmaps.stability import stability
+from synthscope.scoring.heatmaps.summary import HEATMAP_SCORES, summarise_values
 
 EDGE, TEXTURE = "low-level-edge_shape", "low-level-texture"
 
@@ -91,14 +92,14 @@ def test_scores_of_a_detector_that_looks_at_known_pixels(
 ) -> None:
     manifest, annotations = world
     table = explain(manifest, [RedSeeker()], [METHOD], out=tmp_path / "run", conditions=["none", "resize:scale=0.5"])
-    assert table.schema == EXPLANATIONS and table.height == 8
+    assert table.schema == HEATMAPS and table.height == 8
     assert table.filter(pl.col("error").is_not_null())["path"].unique().to_list() == [str(tmp_path / "broken.png")]
     heat = read_heatmap(tmp_path / "run/heatmaps", table.row(0, named=True))
     expected = np.zeros((40, 60))
     expected[12:20, 20:30] = 1
     np.testing.assert_allclose(heat, expected, atol=1e-3)
-    scores = write_explanation_scores(tmp_path / "run", annotations)
-    assert scores.schema == EXPLANATION_SCORES
+    scores = write_heatmap_scores(tmp_path / "run", annotations)
+    assert scores.schema == HEATMAP_SCORES
     assert scores.equals(pl.read_parquet(tmp_path / "run/explanation_scores.parquet"))
 
     any_other = one(scores, generator="other", condition="none", metric="relevance_mass")
@@ -147,7 +148,7 @@ def test_masks_follow_the_view(world: tuple[pl.DataFrame, pl.DataFrame], tmp_pat
     manifest, annotations = world
     manifest = manifest.head(1).with_columns(view=pl.lit("crop:size=32|resize:scale=2"))
     explain(manifest, [RedSeeker(resize=32)], [METHOD], out=tmp_path / "run")
-    scores = write_explanation_scores(tmp_path / "run", annotations)
+    scores = write_heatmap_scores(tmp_path / "run", annotations)
     assert one(scores, generator="all", metric="relevance_mass")["value"] > 0.75  # type: ignore[operator]
     assert one(scores, generator="all", metric="relevance_mass")["baseline_random"] == pytest.approx(
         80 / 1024, rel=0.05
@@ -158,9 +159,9 @@ def test_annotations_are_found_by_sha256_too(world: tuple[pl.DataFrame, pl.DataF
     manifest, annotations = world
     table = explain(manifest.head(1), [RedSeeker()], [METHOD], out=tmp_path / "run")
     moved = annotations.head(1).with_columns(path=pl.lit("elsewhere.png"), sha256=pl.lit(table["sha256"][0]))
-    assert write_explanation_scores(tmp_path / "run", moved).height
+    assert write_heatmap_scores(tmp_path / "run", moved).height
     with pytest.raises(SynthscopeError, match="annotated images or several conditions"):
-        write_explanation_scores(tmp_path / "run", moved.with_columns(sha256=pl.lit("0")))
+        write_heatmap_scores(tmp_path / "run", moved.with_columns(sha256=pl.lit("0")))
 
 
 def test_nothing_is_computed_twice(world: tuple[pl.DataFrame, pl.DataFrame], tmp_path: Path) -> None:
@@ -234,7 +235,7 @@ def test_conditions_that_crop_are_not_compared(world: tuple[pl.DataFrame, pl.Dat
     manifest, annotations = world
     explain(manifest.head(1), [RedSeeker()], [METHOD], out=tmp_path / "run", conditions=["none", "crop:frac=0.5"])
     with pytest.raises(UsageError, match="keep the whole image"):
-        write_explanation_scores(tmp_path / "run", annotations)
+        write_heatmap_scores(tmp_path / "run", annotations)
 
 
 def test_inputs_that_a_detector_chooses_itself_are_not_scored(
@@ -245,7 +246,7 @@ def test_inputs_that_a_detector_chooses_itself_are_not_scored(
     table = explain(manifest.head(1), [detector], ["input_x_grad"], out=tmp_path / "run")
     assert table["input"][0] is None and table["part"][0] is not None
     with pytest.raises(SynthscopeError, match="got neither"):
-        write_explanation_scores(tmp_path / "run", annotations)
+        write_heatmap_scores(tmp_path / "run", annotations)
 
 
 def test_stability_of_known_maps() -> None:

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from synthscope.detectors.base import Detector, DetectorConfig, InputConfig
+from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.hub import create_detector
+from synthscope.detectors.input import InputConfig
 from synthscope.inference.plan import blocked
 
 

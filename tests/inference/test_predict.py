@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from synthscope.data.degrade.recipe import Recipe, parse_recipe
 from synthscope.data.images import read_rgb
-from synthscope.detectors.base import Calibration, Detector, DetectorConfig, InputConfig, TrainedOn
+from synthscope.detectors.base import Calibration, Detector, DetectorConfig, TrainedOn
 from synthscope.detectors.hub import detector_id
+from synthscope.detectors.input import InputConfig
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.inference import plan, preparation
 from synthscope.inference.engines import local as engines

@@ -10,7 +10,7 @@ from PIL import Image
 
 from synthscope.annotations import ANNOTATIONS, save_annotations
 from synthscope.data.images import read_file
-from synthscope.detectors.base import InputConfig
+from synthscope.detectors.input import InputConfig
 from synthscope.inference.heatmaps.store import KEY, read_index, write_part
 from synthscope.schema import PREDICTIONS
 
@@ -26,7 +26,7 @@ def half_map(mass: float) -> np.ndarray:
     return heat if mass > 0 else np.full_like(heat, mass)
 
 
-def make_explained(
+def make_heatmaps(
     run: Path,
     masses: dict[tuple[str, str], list[float]],
     *,
@@ -80,7 +80,7 @@ def make_verdicts(run: Path, logits: dict[str, list[float]], paths: list[str]) -
     table.with_columns(missing).select(list(PREDICTIONS)).write_parquet(run / "predictions.parquet")
 
 
-def explanation_rows(*rows: dict) -> pl.DataFrame:
+def heatmap_score_rows(*rows: dict) -> pl.DataFrame:
     """Explanation scores with the given values, and plain ones elsewhere."""
     plain = {
         "detector": "d@1", "explainer": "gradcam", "layer": "net", "view": "none", "condition": "none",

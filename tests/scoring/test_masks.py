@@ -18,11 +18,13 @@ from torch import Tensor
 from synthscope.annotations import ANNOTATIONS, CATEGORIES, save_annotations
 from synthscope.data.images import read_rgb
 from synthscope.detectors.artifact_vit import ArtifactVit, category_masks
-from synthscope.detectors.base import DetectorConfig, InputConfig
+from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.hub import create_detector
+from synthscope.detectors.input import InputConfig
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.explainers.artifact_map import artifact_probabilities
-from synthscope.inference.masks import BINS
+from synthscope.inference.masks.count import count_masks
+from synthscope.inference.masks.store import BINS
 from synthscope.metrics.localization.pooled import PooledPixels, pooled_average_precision
 from synthscope.schema import MANIFEST, conform
 from synthscope.scoring.masks import MASK_SCORES, METRICS, Pixels, _at_random, _measures, write_mask_scores
@@ -32,6 +34,14 @@ from tests.explainers.test_artifact_map import artifact_vit
 
 LABELS = [category.label for category in CATEGORIES]
 EDGE, TEXTURE = LABELS[:2]
+
+
+def scored(
+    run: Path, images: pl.DataFrame, detectors: list[Detector], annotations: pl.DataFrame, **arguments: int
+) -> pl.DataFrame:
+    """Count, then score."""
+    count_masks(run, images, detectors, annotations, **arguments)
+    return write_mask_scores(run)
 
 
 class RedDrawer(ArtifactVit):
@@ -90,7 +100,7 @@ def noise_world(folder: Path, n: int = 9, size: tuple[int, int] = (32, 32)) -> t
 def test_counts_are_the_official_ones_of_the_same_masks(tmp_path: Path, masks: str) -> None:
     images, annotations = noise_world(tmp_path)
     detector = artifact_vit(masks=masks)
-    scores = write_mask_scores(tmp_path / "run", images, [detector], annotations, batch_size=4)
+    scores = scored(tmp_path / "run", images, [detector], annotations, batch_size=4)
     assert scores.schema == MASK_SCORES
     save_annotations(annotations, tmp_path / "a.parquet")
     records = read_images([tmp_path / "a.parquet"])
@@ -125,7 +135,7 @@ def test_counts_are_the_official_ones_of_the_same_masks(tmp_path: Path, masks: s
 def test_average_precision_is_that_of_all_pixels(tmp_path: Path, masks: str) -> None:
     images, annotations = noise_world(tmp_path)
     detector = artifact_vit(masks=masks)
-    scores = write_mask_scores(tmp_path / "run", images, [detector], annotations)
+    scores = scored(tmp_path / "run", images, [detector], annotations)
     truth, found = [], []
     for path, regions in zip(images["path"], annotations.partition_by("path", maintain_order=True), strict=True):
         with torch.no_grad():
@@ -214,7 +224,7 @@ def world(tmp_path: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
 def test_scores_of_known_masks(world: tuple[pl.DataFrame, pl.DataFrame], tmp_path: Path) -> None:
     """The input is the middle 32 x 32 of 40 x 60: it holds the rectangle and not the corner."""
     images, annotations = world
-    scores = write_mask_scores(tmp_path / "run", images, [RedDrawer(), create_detector("cnn_small")], annotations)
+    scores = scored(tmp_path / "run", images, [RedDrawer(), create_detector("cnn_small")], annotations)
     assert scores.equals(pl.read_parquet(tmp_path / "run/mask_scores.parquet"))
     assert scores["detector"].n_unique() == 1  # the other one draws nothing
     iou = one(scores, "iou")
@@ -245,7 +255,7 @@ def test_scores_of_known_masks(world: tuple[pl.DataFrame, pl.DataFrame], tmp_pat
 )
 def test_masks_return_to_the_pixels_of_the_image(world, tmp_path: Path, input: dict) -> None:
     images, annotations = world
-    scores = write_mask_scores(tmp_path / "run", images.head(1), [RedDrawer(**input)], annotations)
+    scores = scored(tmp_path / "run", images.head(1), [RedDrawer(**input)], annotations)
     assert one(scores, "iou")["value"] > 0.75
     assert one(scores, "average_precision")["value"] > 0.9
 
@@ -253,7 +263,7 @@ def test_masks_return_to_the_pixels_of_the_image(world, tmp_path: Path, input: d
 def test_masks_follow_the_view(world: tuple[pl.DataFrame, pl.DataFrame], tmp_path: Path) -> None:
     images, annotations = world
     images = images.head(2).with_columns(view=pl.lit("crop:size=32|resize:scale=2"))
-    scores = write_mask_scores(tmp_path / "run", images, [RedDrawer(crop=64)], annotations)
+    scores = scored(tmp_path / "run", images, [RedDrawer(crop=64)], annotations)
     row = one(scores, "iou")
     assert row["value"] > 0.85 and row["unseen"] == 0
     area = 320 / 4096
@@ -264,27 +274,27 @@ def test_masks_follow_the_view(world: tuple[pl.DataFrame, pl.DataFrame], tmp_pat
 def test_nothing_is_counted_twice(world, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images, annotations = world
     run, detectors = tmp_path / "run", [RedDrawer(), RedDrawer("sigmoid")]
-    write_mask_scores(run, images.head(2), detectors[:1], annotations)
+    scored(run, images.head(2), detectors[:1], annotations)
     RedDrawer.calls = 0
-    first = write_mask_scores(run, images, detectors, annotations)
+    first = scored(run, images, detectors, annotations)
     assert RedDrawer.calls == 1 + 3
     RedDrawer.calls = 0
-    assert write_mask_scores(run, images, detectors, annotations).equals(first) and RedDrawer.calls == 0
+    assert scored(run, images, detectors, annotations).equals(first) and RedDrawer.calls == 0
     rows = annotations.to_dicts()
     rows[2]["polygons"] = polygon((0, 4), (0, 9))
     moved = pl.DataFrame(rows, schema=ANNOTATIONS)
-    assert not write_mask_scores(run, images, detectors, moved).equals(first) and RedDrawer.calls == 2
+    assert not scored(run, images, detectors, moved).equals(first) and RedDrawer.calls == 2
     part = sorted((run / "mask_counts").glob("*.parquet"))[0]
     part.write_bytes(part.read_bytes()[:99])
-    assert write_mask_scores(run, images, detectors, annotations).equals(first)
+    assert scored(run, images, detectors, annotations).equals(first)
     assert "computed again" in capsys.readouterr().err and part.with_suffix(".broken").is_file()
 
 
 def test_batches_threads_and_order_do_not_matter(tmp_path: Path) -> None:
     images, annotations = noise_world(tmp_path, n=11, size=(40, 50))
     detector, values = artifact_vit(), ["detector", "generator", "category", "metric", "value", "chance", "n_images"]
-    a = write_mask_scores(tmp_path / "a", images, [detector], annotations, batch_size=1, workers=1)
-    b = write_mask_scores(tmp_path / "b", images.reverse(), [detector], annotations.reverse(), batch_size=16, workers=3)
+    a = scored(tmp_path / "a", images, [detector], annotations, batch_size=1, workers=1)
+    b = scored(tmp_path / "b", images.reverse(), [detector], annotations.reverse(), batch_size=16, workers=3)
     a, b = (table.select(values).sort("generator", "category", "metric") for table in (a, b))
     assert a.drop("value", "chance").equals(b.drop("value", "chance"))
     for name in ("value", "chance"):
@@ -297,20 +307,20 @@ def test_annotations_are_found_by_sha256_too(world: tuple[pl.DataFrame, pl.DataF
     images, annotations = world
     sha256 = hashlib.sha256(Path(images["path"][0]).read_bytes()).hexdigest()
     moved = annotations.head(1).with_columns(path=pl.lit("elsewhere.png"), sha256=pl.lit(sha256))
-    scores = write_mask_scores(tmp_path / "run", images, [RedDrawer()], moved)
+    scores = scored(tmp_path / "run", images, [RedDrawer()], moved)
     assert one(scores, "iou")["value"] == 1 and one(scores, "iou")["n_images"] == 1
     changed = images.head(1).with_columns(sha256=pl.lit("0" * 64))
     with pytest.raises(SynthscopeError, match="none that could be read"):
-        write_mask_scores(tmp_path / "run", changed, [RedDrawer()], annotations)
+        scored(tmp_path / "run", changed, [RedDrawer()], annotations)
 
 
 def test_what_cannot_be_scored(world: tuple[pl.DataFrame, pl.DataFrame], tmp_path: Path) -> None:
     images, annotations = world
     with pytest.raises(UsageError, match="draws artifacts, got none among 2"):
         others = [create_detector("cnn_small"), artifact_vit(task="authenticity")]
-        write_mask_scores(tmp_path / "run", images, others, annotations)
+        scored(tmp_path / "run", images, others, annotations)
     for few in (images.filter(label=0), images.head(2).with_columns(path=pl.lit("x") + pl.col("path"))):
         with pytest.raises(SynthscopeError, match="Expected annotated AI images, got 0 of"):
-            write_mask_scores(tmp_path / "run", few, [RedDrawer()], annotations)
+            scored(tmp_path / "run", few, [RedDrawer()], annotations)
     with pytest.raises(SynthscopeError, match="Expected an image of 61 x 40"):
-        write_mask_scores(tmp_path / "run", images, [RedDrawer()], annotations.with_columns(width=61))
+        scored(tmp_path / "run", images, [RedDrawer()], annotations.with_columns(width=61))

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from synthscope.detectors.base import Detector, DetectorConfig, InputConfig, TrainedOn
+from synthscope.detectors.base import Detector, DetectorConfig, TrainedOn
+from synthscope.detectors.input import InputConfig
 from synthscope.errors import UsageError
 from synthscope.schema import MANIFEST, SCORES, conform
 from synthscope.studies.content import content, content_table, parse_domains

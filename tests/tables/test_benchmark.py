@@ -11,7 +11,7 @@ import pytest
 
 import synthscope.tables.published
 from synthscope.errors import SynthscopeError, UsageError
-from synthscope.schema import SCORES, conform
+from synthscope.schema import SCORES, conform, write_table
 from synthscope.tables.benchmark import (
     audit_table,
     cross_generator_matrix,
@@ -19,7 +19,6 @@ from synthscope.tables.benchmark import (
     difference_table,
     summary_table,
     tables_of,
-    write_table,
 )
 from synthscope.tables.render import Cell, Table
 from synthscope.tables.wording import pretty

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,25 +9,24 @@ from typing import Any
 
 import polars as pl
 
+from synthscope.annotations.exchange.pixels import extent
 from synthscope.annotations.exchange.shapes import (
     EXTRA,
     OTHER,
     assemble,
-    bounds,
     by_image,
     details,
     known,
     label_of,
     labelled,
-    region_rle,
-    size_of,
+    mask_of,
 )
-from synthscope.annotations.readers.files import located, parsing, read_json
+from synthscope.annotations.files import image_folder, located, parsing, read_json, write_json
+from synthscope.annotations.masks import category_number
 from synthscope.annotations.records import Row
-from synthscope.annotations.rle import encode_counts
-from synthscope.annotations.taxonomy import BY_LABEL, CATEGORIES
-from synthscope.errors import SynthscopeError, suggest
-from synthscope.runtime import whole_file
+from synthscope.annotations.rle import encode_counts, encode_rle
+from synthscope.annotations.taxonomy import CATEGORIES
+from synthscope.errors import SynthscopeError
 
 _OTHER_ID = len(CATEGORIES) + 1
 
@@ -42,13 +40,12 @@ def write(table: pl.DataFrame, out: Path) -> None:
         extra = known(image) | {"clean": [details(row) for row in clean]}
         images.append({"id": image_id, "file_name": image["path"], **size, EXTRA: extra})
         for row in regions:
-            annotation = {"id": len(annotations) + 1, "image_id": image_id, "category_id": _category_id(row)}
+            category = _OTHER_ID if label_of(row) == OTHER else category_number(row)
+            annotation = {"id": len(annotations) + 1, "image_id": image_id, "category_id": category}
             annotations.append(annotation | {"iscrowd": 0, **_geometry(row), EXTRA: details(row)})
     categories = [{"id": c.number, "name": c.label, "supercategory": c.level} for c in CATEGORIES]
     categories.append({"id": _OTHER_ID, "name": OTHER, "supercategory": OTHER})
-    with whole_file(out) as temporary:
-        content = {"images": images, "annotations": annotations, "categories": categories}
-        temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    write_json({"images": images, "annotations": annotations, "categories": categories}, out)
 
 
 def read(root: Path, *, images: str = "") -> Iterator[Row]:
@@ -58,7 +55,7 @@ def read(root: Path, *, images: str = "") -> Iterator[Row]:
         root: The JSON file.
         images: Folder that ``file_name`` starts from; default that of the file.
     """
-    base = Path(images).expanduser().absolute() if images else root.parent
+    base = image_folder(images, root)
     with parsing(root, "COCO's images, annotations and categories"):
         content = read_json(root)
         names = {category["id"]: category["name"] for category in content["categories"]}
@@ -80,34 +77,22 @@ def read(root: Path, *, images: str = "") -> Iterator[Row]:
             )
 
 
-def _category_id(row: Row) -> int:
-    label = label_of(row)
-    if label != OTHER and label not in BY_LABEL:
-        raise SynthscopeError(
-            f"Expected a category of the taxonomy in region {row['region']} of {row['path']}, got {label!r}. "
-            f"{suggest(label, BY_LABEL)}"
-        )
-    return _OTHER_ID if label == OTHER else BY_LABEL[label].number
-
-
 def _geometry(row: Row) -> Row:
+    segmentation: Any
+    box: Any
     if row["gt_kind"] == "polygon":
-        flat = [[value for point in polygon for value in point] for polygon in row["polygons"]]
-        x0, y0, x1, y1 = bounds([point for polygon in row["polygons"] for point in polygon])
-        area = sum(_area(polygon) for polygon in row["polygons"])
-        return {"segmentation": flat, "bbox": [x0, y0, x1 - x0, y1 - y0], "area": area}
-    if row["gt_kind"] == "box":
-        x0, y0, x1, y1 = row["box"]
-        return {"segmentation": [], "bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0)}
-    from synthscope.annotations.exchange.pixels import extent
-    from synthscope.annotations.rle import decode_rle
-
-    height, width = size_of(row)
-    rle = region_rle(row)
-    mask = decode_rle(rle, height, width)
-    x0, y0, x1, y1 = extent(mask)
-    segmentation = {"size": [height, width], "counts": rle}
-    return {"segmentation": segmentation, "bbox": [x0, y0, x1 - x0, y1 - y0], "area": int(mask.sum())}
+        segmentation = [[value for point in polygon for value in point] for polygon in row["polygons"]]
+        xs, ys = zip(*(point for polygon in row["polygons"] for point in polygon), strict=True)
+        box, area = (min(xs), min(ys), max(xs), max(ys)), sum(map(_area, row["polygons"]))
+    elif row["gt_kind"] == "box":
+        segmentation, box = [], row["box"]
+        area = (box[2] - box[0]) * (box[3] - box[1])
+    else:
+        mask = mask_of(row)
+        segmentation = {"size": mask.shape, "counts": encode_rle(mask) if row["rle"] is None else row["rle"]}
+        box, area = extent(mask), int(mask.sum())
+    x0, y0, x1, y1 = box
+    return {"segmentation": segmentation, "bbox": [x0, y0, x1 - x0, y1 - y0], "area": area}
 
 
 def _area(polygon: list[list[float]]) -> float:

@@ -9,8 +9,9 @@ from xml.etree import ElementTree as ET
 
 import polars as pl
 
-from synthscope.annotations.exchange.pixels import extent, from_runs, paste, to_runs
+from synthscope.annotations.exchange.pixels import extent, paste
 from synthscope.annotations.exchange.shapes import (
+    DETAILS,
     assemble,
     by_image,
     details,
@@ -19,15 +20,14 @@ from synthscope.annotations.exchange.shapes import (
     labelled,
     mask_of,
 )
-from synthscope.annotations.readers.files import located, parsing
+from synthscope.annotations.files import image_folder, located, parsing, read_text
 from synthscope.annotations.records import Row
-from synthscope.annotations.rle import encode_rle
+from synthscope.annotations.rle import encode_rle, from_runs, to_runs
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import whole_file
 
 _CLEAN = "no artifact"  # label of a tag
 _NUMBERS = {"region": int, "confidence": float}
-_MAX_BYTES = 2**30
 
 
 def write(table: pl.DataFrame, out: Path) -> None:
@@ -57,7 +57,7 @@ def read(root: Path, *, images: str = "") -> Iterator[Row]:
         root: The XML file.
         images: Folder that the names of images start from; default that of the file.
     """
-    base = Path(images).expanduser().absolute() if images else root.parent
+    base = image_folder(images, root)
     with parsing(root, "CVAT's images and shapes"):
         for element in _parse(root).iter("image"):
             image: Row = {"path": located(base, element.attrib["name"])}
@@ -69,10 +69,8 @@ def read(root: Path, *, images: str = "") -> Iterator[Row]:
 
 
 def _parse(path: Path) -> ET.Element:
-    if path.stat().st_size > _MAX_BYTES:
-        raise SynthscopeError(f"Expected at most {_MAX_BYTES} bytes in {path}, got more. Export fewer images.")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
         if "<!" in text.replace("<!--", ""):  # no document type, hence no entities that could swell
             raise SynthscopeError(f"Expected XML without a document type in {path}, got one. Remove it.")
         return ET.fromstring(text.encode())  # noqa: S314
@@ -128,6 +126,6 @@ def _told(element: ET.Element) -> Row:
     told: dict[str, Any] = {}
     for attribute in element.iter("attribute"):
         name, text = attribute.get("name"), attribute.text
-        if text and name in ("region", "gt_kind", "text", "confidence", "annotator", "revision", "mask_path"):
+        if text and name in DETAILS:
             told[name] = _NUMBERS.get(name, str)(text)
     return told

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +20,10 @@ from synthscope.annotations.exchange.shapes import (
     labelled,
     mask_of,
 )
-from synthscope.annotations.readers.files import located, parsing, read_json
+from synthscope.annotations.files import located, parsing, read_json, write_json
 from synthscope.annotations.records import Row
 from synthscope.annotations.rle import encode_rle
 from synthscope.errors import SynthscopeError
-from synthscope.runtime import whole_file
 
 
 def write(table: pl.DataFrame, out: Path) -> None:
@@ -37,8 +35,7 @@ def write(table: pl.DataFrame, out: Path) -> None:
         content |= {"imageHeight": image["height"], "imageWidth": image["width"]}
         content[EXTRA] = known(image) | {"clean": [details(row) for row in clean]}
         place = Path(os.path.normpath(image["path"])).relative_to(common)
-        with whole_file(out / place.with_name(f"{place.name}.json")) as temporary:
-            temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+        write_json(content, out / place.with_name(f"{place.name}.json"), indent=1)
 
 
 def read(root: Path) -> Iterator[Row]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,10 @@ from synthscope.annotations.exchange.shapes import (
     label_of,
     labelled,
     mask_of,
-    size_of,
 )
-from synthscope.annotations.readers.files import located, parsing, read_json
-from synthscope.annotations.records import Row
+from synthscope.annotations.files import image_folder, located, parsing, read_json, write_json
+from synthscope.annotations.records import Row, size_of
 from synthscope.annotations.rle import encode_rle
-from synthscope.runtime import whole_file
 
 _LOCAL = "/data/local-files/?d="
 _LABELS = {"polygon": "polygonlabels", "box": "rectanglelabels", "mask": "brushlabels"}
@@ -48,8 +45,7 @@ def write(table: pl.DataFrame, out: Path) -> None:
         size = {name: image[name] for name in ("width", "height") if image[name] is not None}
         data = {"image": _LOCAL + quote(image["path"].removeprefix("/")), EXTRA: known(image) | size}
         tasks.append({"data": data, "annotations": annotations})
-    with whole_file(out) as temporary:
-        temporary.write_text(json.dumps(tasks, ensure_ascii=False), encoding="utf-8")
+    write_json(tasks, out)
 
 
 def read(root: Path, *, images: str = "") -> Iterator[Row]:
@@ -78,7 +74,7 @@ def read(root: Path, *, images: str = "") -> Iterator[Row]:
 
 def _path(name: str, root: Path, images: str) -> str:
     local = name.startswith(_LOCAL)
-    base = Path(images).expanduser().absolute() if images else (Path("/") if local else root.parent)
+    base = image_folder(images, Path("/") if local else root)
     return located(base, unquote(name.removeprefix(_LOCAL)) if local else name)
 
 

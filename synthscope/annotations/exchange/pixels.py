@@ -1,4 +1,4 @@
-"""Masks as tools store them: cropped to their extent, as PNG text or as runs."""
+"""Masks as tools store them: cropped to their extent, as PNG text."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import base64
 from io import BytesIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from synthscope.annotations.mask_files import read_mask
+from synthscope.annotations.masks import Mask
 from synthscope.annotations.rle import MAX_PIXELS
 from synthscope.errors import SynthscopeError
-
-Mask = NDArray[np.bool_]
 
 
 def extent(mask: Mask) -> tuple[int, int, int, int]:
@@ -49,23 +47,3 @@ def to_png(crop: Mask) -> str:
 def from_png(text: str, where: str) -> Mask:
     """The mask of a base64 PNG; ``where`` names it in errors."""
     return read_mask(base64.b64decode(text), rule="nonzero", name=where)
-
-
-def to_runs(crop: Mask) -> list[int]:
-    """Lengths of runs row by row, zeros first (CVAT).
-
-    >>> to_runs(np.array([[0, 1], [1, 0]], bool))
-    [1, 2, 1]
-    """
-    flat = crop.ravel()
-    changes = np.flatnonzero(np.diff(flat)) + 1
-    return np.diff([*([0] if flat.size and flat[0] else []), 0, *changes, flat.size]).tolist()
-
-
-def from_runs(runs: list[int], height: int, width: int, where: str) -> Mask:
-    """The crop ``(height, width)`` of :func:`to_runs`."""
-    if min(runs, default=0) < 0 or min(height, width) < 0 or sum(runs) != height * width or height * width > MAX_PIXELS:
-        raise SynthscopeError(
-            f"Expected runs of {width} x {height} pixels in {where}, got {sum(runs)}. Export the mask again."
-        )
-    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)

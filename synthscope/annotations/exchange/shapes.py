@@ -6,15 +6,11 @@ What a tool has no field for travels as details beside it, so that nothing is lo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from synthscope.annotations.masks import region_mask
-from synthscope.annotations.records import IMAGE_COLUMNS, Row
-from synthscope.annotations.rle import encode_rle
+from synthscope.annotations.masks import Mask, region_mask
+from synthscope.annotations.records import IMAGE_COLUMNS, Row, size_of
 from synthscope.annotations.taxonomy import recognise
 from synthscope.errors import SynthscopeError
 
@@ -59,34 +55,18 @@ def labelled(label: str | None) -> Row:
     return {"category": category, "text": text}
 
 
-def mask_of(row: Row) -> NDArray[np.bool_]:
+def mask_of(row: Row) -> Mask:
     """The mask ``(H, W)`` of a region of an image whose size is known."""
     return region_mask(row, *size_of(row))
 
 
-def size_of(row: Row) -> tuple[int, int]:
-    """Height and width."""
-    if not row["width"] or not row["height"]:
-        raise SynthscopeError(
-            f"Expected the width and height of {row['path']}, got none. Run `synthscope annotate import` on the table "
-            "where the images are."
-        )
-    return row["height"], row["width"]
-
-
-def region_rle(row: Row) -> str:
-    """Run lengths of a region of any kind."""
-    return row["rle"] if row["rle"] is not None else encode_rle(mask_of(row))
-
-
-def assemble(image: Row, shapes: Iterable[Row], clean: Iterable[Row], *, kind: str = "polygon") -> Iterator[Row]:
+def assemble(image: Row, shapes: Iterable[Row], clean: Iterable[Row]) -> Iterator[Row]:
     """Rows of an image: polygons with the same annotator and region number are one region, others get new numbers.
 
     Args:
         image: Image columns.
         shapes: Each with ``gt_kind``, its geometry, and what of ``DETAILS`` is known.
         clean: Details of "annotated, nothing found"; without them and without shapes, one such row is made.
-        kind: Its ``gt_kind``.
     """
     regions: list[Row] = []
     numbered: dict[tuple[str | None, int], Row] = {}
@@ -106,12 +86,5 @@ def assemble(image: Row, shapes: Iterable[Row], clean: Iterable[Row], *, kind: s
         if "region" not in row:
             following += 1
             row["region"] = following
-    empty = [dict(row) for row in clean] or ([] if regions else [{"gt_kind": kind}])
+    empty = [dict(row) for row in clean] or ([] if regions else [{"gt_kind": "polygon"}])
     yield from (image | row for row in regions + empty)
-
-
-def bounds(points: Any) -> tuple[float, float, float, float]:
-    """Smallest x and y and largest x and y of points ``[x, y]``."""
-    xy = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-    low, high = xy.min(axis=0), xy.max(axis=0)
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])

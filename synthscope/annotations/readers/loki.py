@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthscope.annotations.readers.files import located, parsing, read_json
+from synthscope.annotations.files import image_folder, located, parsing, read_json
 from synthscope.annotations.records import Row, image_rows
 
 _FILE = "data_json/image/open_ended_vqa.json"
 
 
-def loki(root: Path, *, images: str = "") -> Iterator[Row]:
+def read(root: Path, *, images: str = "") -> Iterator[Row]:
     """Rows of ``data_json/image/open_ended_vqa.json``: a box for each regional problem.
 
     Problems of the whole image have no place; they become the ``text`` of an image that has no regional one.
@@ -21,7 +21,7 @@ def loki(root: Path, *, images: str = "") -> Iterator[Row]:
         images: Folder that ``image_path`` starts from; default the data set's.
     """
     file = root if root.is_file() else root / _FILE
-    base = Path(images).expanduser().absolute() if images else (file.parent if root.is_file() else root)
+    base = image_folder(images, root)
     with parsing(file, "LOKI's list of {image_path, problems}"):
         for item in read_json(file):
             problems = item.get("problems") or {}

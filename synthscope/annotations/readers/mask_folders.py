@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synthscope.annotations.mask_files import Rule, read_mask
-from synthscope.annotations.readers.files import images_in, sibling_folders
 from synthscope.annotations.records import Row, image_rows
 from synthscope.annotations.rle import encode_rle
+from synthscope.data.layouts.walk import IMAGE_SUFFIXES
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import track
 
@@ -25,16 +25,16 @@ def pal(root: Path, *, images: str = "images", labels: str = "labels") -> Iterat
         images: Name of the folder of images, such as mmsegmentation's ``img_dir``.
         labels: Name of the folder of masks.
     """
-    for image_folder, label_folder in sibling_folders(root, images, labels):
-        yield from _rows(_by_stem(images_in(image_folder), images_in(label_folder), label_folder), rule="zero_one")
+    for image_folder, label_folder in _sibling_folders(root, images, labels):
+        yield from _rows(_by_stem(_images_in(image_folder), label_folder), rule="zero_one")
 
 
 def fakeshield(root: Path) -> Iterator[Row]:
     """``[{domain}/]{image,mask}/*``, paired by name or else, as in the official loader, by the order of names."""
-    for image_folder, mask_folder in sibling_folders(root, "image", "mask"):
-        images, masks = images_in(image_folder), images_in(mask_folder)
+    for image_folder, mask_folder in _sibling_folders(root, "image", "mask"):
+        images, masks = _images_in(image_folder), _images_in(mask_folder)
         if {path.stem for path in images} <= {path.stem for path in masks}:
-            pairs = _by_stem(images, masks, mask_folder)
+            pairs = _by_stem(images, mask_folder)
         elif len(images) == len(masks):
             pairs = list(zip(images, masks, strict=True))
         else:
@@ -50,16 +50,35 @@ def sidset(root: Path) -> Iterator[Row]:
 
     Real images are annotated without a region. Fully synthetic ones have no masks and are left out.
     """
-    for real, masks in sibling_folders(root, "real", "masks"):
-        for path in images_in(real):
+    for real, masks in _sibling_folders(root, "real", "masks"):
+        for path in _images_in(real):
             yield from image_rows({"path": path.as_posix(), "uid": path.stem}, [], kind="mask")
         tampered = real.parent / "tampered"
-        images = images_in(tampered) if tampered.is_dir() else []
-        yield from _rows(_by_stem(images, images_in(masks), masks, suffix="_mask"), rule="bright")
+        images = _images_in(tampered) if tampered.is_dir() else []
+        yield from _rows(_by_stem(images, masks, suffix="_mask"), rule="bright")
 
 
-def _by_stem(images: list[Path], masks: list[Path], folder: Path, *, suffix: str = "") -> list[tuple[Path, Path]]:
-    named = {path.stem: path for path in masks}
+def _sibling_folders(root: Path, *names: str) -> list[tuple[Path, ...]]:
+    """Every set of folders called ``names`` side by side in or below ``root``, by path."""
+    firsts = sorted(path for path in [root / names[0], *root.rglob(names[0])] if path.is_dir())
+    found = [tuple(first.parent / name for name in names) for first in dict.fromkeys(firsts)]
+    complete = [folders for folders in found if all(folder.is_dir() for folder in folders)]
+    if not complete:
+        raise SynthscopeError(
+            f"Expected folders {' and '.join(names)} side by side in {root}, got none. Check the path."
+        )
+    return complete
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """Image files directly in ``folder``, by name."""
+    files = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in files if path.suffix.lower().removeprefix(".") in IMAGE_SUFFIXES)
+
+
+def _by_stem(images: list[Path], folder: Path, *, suffix: str = "") -> list[tuple[Path, Path]]:
+    """Every image and the mask in ``folder`` that is called like it."""
+    named = {path.stem: path for path in _images_in(folder)}
     for image in images:
         if image.stem + suffix not in named:
             raise SynthscopeError(

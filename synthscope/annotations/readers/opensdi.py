@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from synthscope.annotations.files import image_folder, located, parsing
 from synthscope.annotations.mask_files import read_mask
-from synthscope.annotations.readers.files import located, parsing
 from synthscope.annotations.records import Row, image_rows
 from synthscope.annotations.rle import encode_rle
 from synthscope.errors import SynthscopeError
 
 
-def opensdi(root: Path, *, images: str = "") -> Iterator[Row]:
+def read(root: Path, *, images: str = "") -> Iterator[Row]:
     """Rows of the columns ``key, image, mask, label`` of every Parquet file in or below ``root``.
 
     Inside is where the mean of red, green and blue is above 127.5. Without a mask, a real image (label 0) is clean and
@@ -30,7 +30,7 @@ def opensdi(root: Path, *, images: str = "") -> Iterator[Row]:
     from pyarrow import parquet
 
     files = [root] if root.is_file() else sorted(root.rglob("*.parquet"))
-    base = Path(images).expanduser().absolute() if images else (root.parent if root.is_file() else root)
+    base = image_folder(images, root)
     for path in files:
         try:
             with parquet.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from synthscope.annotations.files import image_folder, located, parsing
 from synthscope.annotations.heatmaps import heatmap_of
-from synthscope.annotations.readers.files import located, parsing
 from synthscope.annotations.records import Row, image_rows
 from synthscope.annotations.tfrecord import parse_example, read_record, record_offsets
 from synthscope.errors import SynthscopeError
 
 
-def richhf(root: Path, *, images: str = "") -> Iterator[Row]:
+def read(root: Path, *, images: str = "") -> Iterator[Row]:
     """Rows of every ``*.tfrecord*`` file in or below ``root``: a heatmap, or none where it is zero everywhere.
 
     The heatmaps stay where they are (``heatmap_path`` is ``FILE.tfrecord#OFFSET``). The images are not part of the
@@ -23,7 +23,7 @@ def richhf(root: Path, *, images: str = "") -> Iterator[Row]:
         images: Folder that ``filename`` starts from; default ``root``.
     """
     files = [root] if root.is_file() else sorted(root.rglob("*.tfrecord*"))
-    base = Path(images).expanduser().absolute() if images else (root.parent if root.is_file() else root)
+    base = image_folder(images, root)
     if not files:
         raise SynthscopeError(f"Expected *.tfrecord files in {root}, got none. Check the path.")
     for file in files:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from synthscope.annotations.readers.files import located, parsing, read_json
+from synthscope.annotations.files import located, parsing, read_json
 from synthscope.annotations.records import Row, image_rows
 from synthscope.errors import SynthscopeError
 
 
-def synthscars(root: Path, *, split: str = "") -> Iterator[Row]:
+def read(root: Path, *, split: str = "") -> Iterator[Row]:
     """Rows of ``{train,test}/annotations/{train,test}.json`` and ``{train,test}/images/*.jpg``.
 
     A reference is a region; its polygons of fewer than six numbers are skipped, and so is a reference that has no
@@ -37,16 +37,13 @@ def synthscars(root: Path, *, split: str = "") -> Iterator[Row]:
                 for uid, item in entry.items():
                     name = item["img_file_name"]
                     uids.setdefault(name, str(uid))
-                    images.setdefault(name, []).extend(_region(ref) for ref in item["refs"] if _polygons(ref))
+                    images.setdefault(name, []).extend(region for ref in item["refs"] if (region := _region(ref)))
         for name, regions in images.items():
             image = {"path": located(file.parent.parent / "images", name), "uid": uids[name]}
             yield from image_rows(image, regions, kind="polygon")
 
 
-def _region(ref: dict[str, Any]) -> Row:
-    return {"polygons": _polygons(ref), "text": ref.get("explanation") or ref.get("sentence")}
-
-
-def _polygons(ref: dict[str, Any]) -> list[list[list[float]]]:
+def _region(ref: dict[str, Any]) -> Row | None:
     flat = [[float(value) for value in polygon] for polygon in ref["segmentation"] if len(polygon) >= 6]
-    return [[list(point) for point in zip(polygon[::2], polygon[1::2], strict=True)] for polygon in flat]
+    polygons = [[list(point) for point in zip(polygon[::2], polygon[1::2], strict=True)] for polygon in flat]
+    return {"polygons": polygons, "text": ref.get("explanation") or ref.get("sentence")} if polygons else None

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthscope.annotations.readers.files import parsing
+from synthscope.annotations.files import parsing
 from synthscope.annotations.records import Row, image_rows
 from synthscope.data.layouts.xaigd import Shard, shards
 
 _COLUMNS = ("path", "generator", "uid", "labels", "width", "height", "image.path")
 
 
-def xaigd(root: Path, *, split: str = "", images: str = "", real: str = "", compression: str = "") -> Iterator[Row]:
+def read(root: Path, *, split: str = "", images: str = "", real: str = "", compression: str = "") -> Iterator[Row]:
     """Rows of the labelled images, whose paths are those of the layout ``xaigd:`` with the same options.
 
     An empty list of labels is an annotated image without artifacts; null (the unlabelled splits) is not annotated.

@@ -1,175 +1,18 @@
-"""Collections of images as they lie on disk -> manifest rows: ``"<layout>:<path>[?key=value&…]"``.
+"""Collections of images as they lie on disk -> what names tell of each image: ``"<layout>:<path>[?key=value&…]"``.
 
-A layout is a generator function ``(root, **options)`` that yields what names tell; headers are measured here, in
-parallel and in the order of the layout, a block of rows at a time, so that memory does not grow with the images.
+A layout is a generator function ``(root, **options)`` that yields rows of the manifest; ``data.index`` adds what
+headers tell. Third parties add some by the entry point group ``synthscope.layout``.
 """
 
 from __future__ import annotations
 
-import inspect
-import os
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import parse_qsl
-
-import polars as pl
-
-from synthscope.data.images import FACTS, measure_headers
-from synthscope.data.layouts.imagenet import group_by_class
-from synthscope.errors import SynthscopeError, UsageError, suggest
+from synthscope.data.layouts.source import Readers
 from synthscope.registry import Registry
-from synthscope.runtime import Progress, whole_file
-from synthscope.schema import MANIFEST, conform
 
-Row = dict[str, Any]
-Group = Literal["class"] | None
-LAYOUTS: Registry[Callable[..., Iterator[Row]]] = Registry("layout")
+LAYOUTS: Readers = Registry("layout")
 LAYOUTS.register("genimage", "synthscope.data.layouts.folders:genimage")
 LAYOUTS.register("cnndetection", "synthscope.data.layouts.folders:cnndetection")
 LAYOUTS.register("imagefolder", "synthscope.data.layouts.folders:imagefolder")
 LAYOUTS.register("csv", "synthscope.data.layouts.tables:csv_table")
 LAYOUTS.register("parquet", "synthscope.data.layouts.tables:parquet_table")
 LAYOUTS.register("xaigd", "synthscope.data.layouts.xaigd:xaigd")
-
-_BLOCK = 8192  # rows measured, then written, at a time
-_CHUNK = 512  # files a worker process measures at a time
-_SERIAL = 4096  # blocks below this are done before processes would have started
-_LISTED = 1000
-_NOT_UTF8 = "a file name that is not UTF-8"
-
-
-@dataclass(frozen=True)
-class IndexReport:
-    """What :func:`index_to` has written."""
-
-    path: Path
-    rows: int
-    n_real: int
-    n_ai: int
-    n_error: int
-    errors: tuple[tuple[str, str], ...]  # (path, why) of the first 1000 unusable files
-
-
-def index(source: str, *, group: Group = None, workers: int | None = None) -> pl.DataFrame:
-    """The manifest of a collection. Only names and headers are read; unusable files are rows with an ``error``.
-
-    Args:
-        source: ``"<layout>:<path>[?key=value&…]"``, such as ``genimage:/data/GenImage`` or
-            ``imagefolder:/data/mine?ai=sdxl,flux&real=photos``.
-        group: ``"class"`` fills ``group`` with the ImageNet class; None leaves what the layout says.
-        workers: Processes that read headers; None = one a core. The table does not depend on it.
-
-    Returns:
-        A table with the columns of ``schema.MANIFEST``, in the order of sorted names.
-
-    Raises:
-        UsageError: Unknown layout or option.
-        SynthscopeError: Nothing at the path, no images, or an image without the class that ``group`` needs.
-    """
-    return pl.concat(_blocks(source, group, workers))
-
-
-def index_to(source: str, out: str | Path, *, group: Group = None, workers: int | None = None) -> IndexReport:
-    """Write the manifest of a collection to a Parquet file, a block of rows at a time.
-
-    Memory does not grow with the number of images (but with the largest folder). Arguments and errors as
-    :func:`index`; nothing is written when it fails.
-    """
-    from pyarrow.parquet import ParquetWriter
-
-    schema = pl.DataFrame(schema=MANIFEST).to_arrow().schema
-    counts: Counter[str] = Counter()
-    errors: list[tuple[str, str]] = []
-    with whole_file(out) as temporary, ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for block in _blocks(source, group, workers):
-            writer.write_table(block.to_arrow())
-            broken = block.filter(pl.col("error").is_not_null())
-            errors += broken.select("path", "error").head(_LISTED - len(errors)).rows()
-            n_ai = int(block["label"].sum())
-            counts.update(rows=block.height, ai=n_ai, real=block.height - n_ai, error=broken.height)
-    return IndexReport(Path(out), counts["rows"], counts["real"], counts["ai"], counts["error"], tuple(errors))
-
-
-def parse_source(source: str) -> tuple[str, Path, dict[str, str]]:
-    """Layout, absolute root (links kept) and options of ``"<layout>:<path>[?key=value&…]"``; nothing is opened.
-
-    Raises:
-        UsageError: No layout before a colon.
-        SynthscopeError: Nothing after it.
-    """
-    name, colon, rest = source.partition(":")
-    if not colon:
-        raise UsageError(
-            f"Expected LAYOUT:PATH, got {source!r} without a layout. Put one before the path: {', '.join(LAYOUTS)}."
-        )
-    path, mark, query = rest.rpartition("?")
-    if not mark or "=" not in query:
-        path, query = rest, ""
-    if not path:
-        raise SynthscopeError(f"Expected a folder or file at '', got nothing. Check the path in {source!r}.")
-    options = dict(parse_qsl(query.replace("+", "%2B"), keep_blank_values=True))
-    root = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  (resolve() would rename linked folders)
-    return name, root, options
-
-
-def _rows(source: str) -> Iterator[Row]:
-    name, root, options = parse_source(source)
-    layout = LAYOUTS[name]
-    known = list(inspect.signature(layout).parameters)[1:]
-    for key in options:
-        if key not in known:
-            raise UsageError(f"Expected options of layout {name} in {source!r}, got {key!r}. {suggest(key, known)}")
-    if not root.exists():
-        raise SynthscopeError(f"Expected a folder or file at {str(root)!r}, got nothing. Check the path in {source!r}.")
-    return layout(root, **options)
-
-
-def _blocks(source: str, group: Group, workers: int | None) -> Iterator[pl.DataFrame]:
-    from joblib import Parallel, cpu_count, delayed
-
-    rows, count = _rows(source), 0
-    cores = workers or cpu_count()
-    pool = Parallel(n_jobs=cores, batch_size=1)
-    with Progress("indexing") as progress:
-        while block := list(islice(rows, _BLOCK)):
-            paths = [row["path"] for row in block]
-            if cores == 1 or len(block) < _SERIAL:
-                facts = measure_headers(paths)
-            else:
-                chunks = (paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK))
-                facts = [fact for chunk in pool(delayed(measure_headers)(c) for c in chunks) for fact in chunk]
-            table = _table(block, facts, source)
-            yield group_by_class(table) if group == "class" else table
-            count += len(block)
-            progress.advance(len(block))
-    if not count:
-        raise SynthscopeError(f"Expected images under {source.partition(':')[2]}, got none. Check the path and layout.")
-
-
-def _table(block: list[Row], facts: list[tuple[int | str | None, ...]], source: str) -> pl.DataFrame:
-    told = [column for column in MANIFEST if column not in (*FACTS, "source")] + ["error"]
-    columns: dict[str, list[Any]] = {column: [row.get(column) for row in block] for column in told}
-    if not all(path.isascii() for path in columns["path"]):
-        columns = {column: [_utf8(value) for value in values] for column, values in columns.items()}
-        spoilt = [row["path"] != path for row, path in zip(block, columns["path"], strict=True)]
-        columns["error"] = [_NOT_UTF8 if bad else e for bad, e in zip(spoilt, columns["error"], strict=True)]
-    measured = pl.DataFrame(facts, schema={name: MANIFEST[name] for name in FACTS}, orient="row")
-    table = pl.DataFrame(columns, strict=False).rename({"error": "misnamed"}).hstack(measured)
-    return conform(
-        table.with_columns(
-            pl.coalesce(pl.col("misnamed").cast(pl.String), "error").alias("error"),
-            pl.lit(source).alias("source"),
-            pl.col("view").cast(pl.String).fill_null("none"),
-        ),
-        MANIFEST,
-        source,
-    )
-
-
-def _utf8(value: Any) -> Any:
-    """File names are bytes, which Python keeps as lone surrogates where they aren't UTF-8; a table cannot."""
-    return value.encode(errors="surrogateescape").decode(errors="backslashreplace") if isinstance(value, str) else value

@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from synthscope.detectors.card import model_card
+from synthscope.detectors.checkpoints import State, read_checkpoint
 from synthscope.detectors.hub import create_detector, save_detector
-from synthscope.detectors.published.convert import misfit, other_constant
-from synthscope.detectors.published.files import State, read_checkpoint
+from synthscope.detectors.published.convert import other_constant
 from synthscope.detectors.published.table import PUBLISHED, Published, published, published_table
-from synthscope.detectors.weights import not_finite
+from synthscope.detectors.weights import misfit, not_finite
 from synthscope.errors import SynthscopeError, UsageError
 
 __all__ = ["PUBLISHED", "import_checkpoint", "names_that_fit", "published_table"]
@@ -60,7 +60,7 @@ def import_checkpoint(
     head_only = entry.is_head(state)
     if head_only != (backbone is not None):
         raise _backbone_error(entry, as_, Path(file), head_only=head_only)
-    weights = {} if backbone is None else {"weights": str(backbone)}
+    weights = {} if backbone is None else {"weights": str(Path(backbone))}
     detector = create_detector(
         entry.architecture,
         name=name or as_,
@@ -77,8 +77,6 @@ def import_checkpoint(
             f"Expected the published constants of {as_} in {file}, got other values for {key}, so a variant of the "
             f"code wrote it. Score it with that code."
         )
-    if head_only:
-        detector.load_pretrained()
     net.load_state_dict({**net.state_dict(), **entry.to_logit(state, ai_output)})
     changes = {"licence": entry.licence, "options": {**detector.config.options, **dict.fromkeys(weights)}}
     detector.config = detector.config.model_copy(update=changes)

@@ -1,14 +1,14 @@
-"""Published weights to the keys and the single logit of this toolkit's networks, with every key and shape checked."""
+"""Published weights to the keys and the single logit of this toolkit's networks."""
 
 from __future__ import annotations
 
 import re
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from synthscope.detectors.published.files import State
-from synthscope.detectors.weights import not_finite, unmatched
+from synthscope.detectors.checkpoints import State
+from synthscope.detectors.clip import from_openai_clip
 
 CLIP_TEXT = re.compile(
     r"transformer\.resblocks\.\d+\..+|ln_final\.(weight|bias)|token_embedding\.weight|positional_embedding"
@@ -51,8 +51,6 @@ def drct_clip(state: State) -> State:
 
 def _clip_to_timm(state: State, prefix: str) -> State:
     """OpenAI's CLIP under ``prefix`` to timm's names; its text side, which no image detector uses, is left out."""
-    from synthscope.detectors.univfd import from_openai_clip
-
     names = {key: key.removeprefix(prefix) for key in state if key.startswith(prefix)}
     tower = {name: state[key] for key, name in names.items() if name.startswith("visual.")}
     others = {key: value for key, value in state.items() if key not in names}
@@ -83,18 +81,6 @@ def negated(state: State, head: str) -> State:
     return {key: -value if key in _of(head) else value for key, value in state.items()}
 
 
-def misfit(state: State, wanted: dict[str, Tensor]) -> str | None:
-    """What of ``state`` does not fit ``wanted`` exactly, as words after "got"; None if all does."""
-    if keys := unmatched(state, wanted):
-        return keys
-    for key, value in state.items():
-        if value.shape != wanted[key].shape:
-            return f"shape {tuple(value.shape)} instead of {tuple(wanted[key].shape)} for {key}"
-        if value.is_floating_point() != wanted[key].is_floating_point():
-            return f"{value.dtype} instead of {wanted[key].dtype} for {key}"
-    return None
-
-
 def other_constant(state: State, net: nn.Module) -> str | None:
     """The first key of a constant, such as a filter, whose values are not those that ``net`` was built with.
 
@@ -103,13 +89,6 @@ def other_constant(state: State, net: nn.Module) -> str | None:
     learned = ("running_mean", "running_var", "num_batches_tracked")
     constants = {key: value for key, value in net.named_buffers() if key in state and not key.endswith(learned)}
     return next((k for k, v in constants.items() if not torch.allclose(state[k].to(v), v, atol=1e-5)), None)
-
-
-def unusable(state: State, wanted: dict[str, Tensor]) -> str | None:
-    """What keeps ``state`` from being loaded: a :func:`misfit`, or numbers that are not finite; None if nothing."""
-    if (problem := misfit(state, wanted)) is None and (key := not_finite(state)):
-        return f"numbers that are not finite in {key}"
-    return problem
 
 
 def _of(head: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from synthscope.detectors.checkpoints import State
 from synthscope.detectors.published.convert import (
     drct_clip,
     negated,
@@ -15,7 +16,6 @@ from synthscope.detectors.published.convert import (
     two_outputs,
     universal_fake_detect,
 )
-from synthscope.detectors.published.files import State
 from synthscope.errors import UsageError, suggest
 
 GITHUB = "https://github.com/"

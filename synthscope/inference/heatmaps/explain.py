@@ -24,11 +24,11 @@ from synthscope.inference.heatmaps.plan import Shown, Unit, plan_units, show
 from synthscope.inference.heatmaps.store import INDEX, KEY, read_index, write_part
 from synthscope.inference.parts import require_writable
 from synthscope.runtime import Progress, tune_allocator, whole_file
-from synthscope.schema import MANIFEST, conform
+from synthscope.schema import MANIFEST, conform, write_table
 
 CHUNK = 16  # images that are read, explained and written together
 IMAGE = ["path", "sha256", "label", "generator", "subset", "split", "view"]
-EXPLANATIONS = pl.Schema(
+HEATMAPS = pl.Schema(
     {name: MANIFEST[name] for name in IMAGE} | INDEX | {"input": pl.String, "error": pl.String}
 )  # input: InputConfig as JSON, null where heatmaps have no place in the image
 
@@ -60,7 +60,7 @@ def explain(
         seed: Of random degradations, together with the image's bytes.
 
     Returns:
-        Columns of ``EXPLANATIONS``, in order of manifest, detectors, explainers, conditions.
+        Columns of ``HEATMAPS``, in order of manifest, detectors, explainers, conditions.
 
     Raises:
         UsageError: Nothing to do, unknown names, no pair of detector and explainer that fit.
@@ -85,8 +85,7 @@ def explain(
             progress.advance(len(chunk))
     images = images.with_columns(sha256=pl.Series(hashes, dtype=pl.String), error=pl.Series(errors, dtype=pl.String))
     table = _assemble(images, units, read_index(folder))
-    with whole_file(out / "explanations.parquet") as temporary:
-        table.write_parquet(temporary)
+    write_table(table, out / "explanations.parquet")
     _write_settings(out / "explain.json", units)
     return table
 
@@ -143,7 +142,7 @@ def _assemble(images: pl.DataFrame, units: list[Unit], index: pl.DataFrame) -> p
         .join(index, on=KEY, how="left")
         .sort("image", "unit")
     )
-    return conform(table, EXPLANATIONS, "the explanations")
+    return conform(table, HEATMAPS, "the heatmaps")
 
 
 def _write_settings(path: Path, units: list[Unit]) -> None:

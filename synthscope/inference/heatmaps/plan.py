@@ -1,4 +1,4 @@
-"""What an explanation run makes for every image, and the images as detectors get them."""
+"""What a run of heatmaps makes for every image, and the images as detectors get them."""
 
 from __future__ import annotations
 

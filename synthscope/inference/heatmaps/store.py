@@ -1,4 +1,4 @@
-"""The resumable memory of an explanation run: parts of heatmaps (.npz) with an index (.parquet), keyed by what decides
+"""The resumable memory of a run of heatmaps: parts of them (.npz) with an index (.parquet), keyed by what decides
 a heatmap.
 
 The index of a part is written after its heatmaps, each whole or not at all, so a run can be killed at any time.
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from synthscope.errors import SynthscopeError
 from synthscope.inference.parts import new_part, read_parts
 from synthscope.runtime import whole_file
+from synthscope.schema import write_table
 
 KEY = ["sha256", "view", "detector", "preprocessing", "explainer", "options", "layer", "condition", "seed"]
 INDEX = pl.Schema(
@@ -58,8 +59,7 @@ def write_part(folder: Path, rows: Sequence[Mapping[str, Any]], heatmaps: Sequen
         {**row, "scale": scale, "part": part.stem, "position": position}
         for position, (row, scale) in enumerate(zip(rows, scales, strict=True))
     ]
-    with whole_file(part) as temporary:
-        pl.DataFrame(found, schema=INDEX).write_parquet(temporary)
+    write_table(pl.DataFrame(found, schema=INDEX), part)
 
 
 def read_index(folder: Path) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Figure of ``evaluation.fidelity``: recall of each generator over its damage, and without and with artifacts."""
+"""Figure of ``studies.fidelity``: recall of each generator over its damage, and without and with artifacts."""
 
 from __future__ import annotations
 

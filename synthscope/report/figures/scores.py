@@ -19,9 +19,10 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from synthscope.report.figures import style
 from synthscope.report.figures.style import AI, COLOURS, INK, MUTED, capped, label, styled
-from synthscope.report.names import CHANCE, MEAN, conditions, distinct, metric_name, test_sets, view_names
-from synthscope.report.page.grids import chosen, comparable, sizes
-from synthscope.tables.wording import pretty, short_names
+from synthscope.report.names import CHANCE, conditions, distinct, metric_name, sizes, test_sets
+from synthscope.report.rows import chosen, comparable
+from synthscope.scoring.columns import MEAN
+from synthscope.tables.wording import pretty, short_names, view_names
 
 MAX_ROWS, MAX_COLUMNS, PANELS_ACROSS = 48, 24, 9
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from synthscope.metrics.localization.maps import relevance_mass
 from synthscope.report.heatmaps.overlays import RGB, TILES, category_name, colour_bar, colour_of, fitted, overlay, tiles
-from synthscope.report.heatmaps.run import MAX_RANKED, Explained, Pair, Verdicts, measured, numbers
+from synthscope.report.heatmaps.run import MAX_RANKED, HeatmapRun, Pair, Verdicts, measured, numbers
 from synthscope.runtime import track
-from synthscope.scoring.heatmaps.values import stability
+from synthscope.scoring.heatmaps.stability import stability
 from synthscope.tables.wording import pretty, short_names
 
 MAX_PAIRS, MAX_CONDITIONS = 6, 2
@@ -70,7 +70,7 @@ def gallery(run: Path) -> Gallery:
     Raises:
         SynthscopeError: No heatmap that can be drawn.
     """
-    source = Explained(run)
+    source = HeatmapRun(run)
     pairs = source.pairs()
     paths, total = source.images()
     annotated = source.regions is not None
@@ -94,7 +94,7 @@ def gallery(run: Path) -> Gallery:
     return Gallery(exhibits, colours, _uri(colour_bar()), notes)
 
 
-def _lifts(source: Explained, paths: list[str]) -> dict[str, dict[Pair, float]]:
+def _lifts(source: HeatmapRun, paths: list[str]) -> dict[str, dict[Pair, float]]:
     """Relevance mass less chance of every pair on every clean image; NaN where a heatmap is blank."""
     lifts: dict[str, dict[Pair, float]] = {}
     for path in track(paths, "choose images"):
@@ -128,7 +128,7 @@ def _rule(scored: int, blank: int, total: int) -> str:
     return f"Best, median and worst lift among {scored:,} annotated images{drawn}.{left}"
 
 
-def _example(source: Explained, path: str, pair: Pair, rank: str, verdicts: Verdicts) -> Example | None:
+def _example(source: HeatmapRun, path: str, pair: Pair, rank: str, verdicts: Verdicts) -> Example | None:
     """The tiles of one image: clean, then the outlines over the heatmaps under other conditions."""
     seen = source.look(path)
     found = seen and measured(source, seen, pair)

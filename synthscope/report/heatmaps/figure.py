@@ -26,7 +26,7 @@ from synthscope.runtime import whole_file
 
 
 @styled
-def evidence_figure(panels: Sequence[Panel], *, rule: str = "") -> Figure:
+def heatmaps_figure(panels: Sequence[Panel], *, rule: str = "") -> Figure:
     """A row of image, annotation, heatmap and both for every panel, numbers below it, legend and colour bar at the end.
 
     Args:

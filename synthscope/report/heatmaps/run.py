@@ -12,12 +12,14 @@ import numpy as np
 import polars as pl
 
 from synthscope.annotations import load_annotations
+from synthscope.annotations.targets import Target, read_with_size, targets
+from synthscope.detectors.input import Placed
 from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.inference.heatmaps.store import read_heatmap
 from synthscope.metrics.localization.maps import iou_at_area, relevance_mass
 from synthscope.report.heatmaps.overlays import RGB, Panel, Region
 from synthscope.runtime import seed_for
-from synthscope.scoring.heatmaps.values import Placed, Target, over_image, read_viewed, targets
+from synthscope.scoring.heatmaps.values import over_image
 from synthscope.tables.wording import views_of
 
 MAX_RANKED = 200  # images that are measured to choose a few of them
@@ -40,11 +42,11 @@ class Seen(NamedTuple):
         return rows if rows and rows[0]["condition"] == "none" else []
 
 
-class Explained:
+class HeatmapRun:
     """Heatmaps of a run that have a place in their image, in its first view, and the annotations of the images.
 
     Raises:
-        SynthscopeError: No explanations, or none that can be drawn.
+        SynthscopeError: No heatmaps, or none that can be drawn.
     """
 
     def __init__(self, run: Path) -> None:
@@ -77,7 +79,7 @@ class Explained:
         """One image; None where the file cannot be read any more."""
         rows = sorted(self.table.filter(path=path).iter_rows(named=True), key=lambda row: row["condition"] != "none")
         try:
-            rgb, size = read_viewed(path, rows[0]["view"], rows[0]["seed"])
+            rgb, size = read_with_size(path, rows[0]["view"], rows[0]["seed"])
         except UnreadableImageError:
             return None
         marked = pl.DataFrame() if self.regions is None else self.regions.filter(path=path)
@@ -116,7 +118,7 @@ def read_regions(run: Path) -> pl.DataFrame | None:
     return load_annotations(path).filter(pl.col("region").is_not_null()) if path.is_file() else None
 
 
-def measured(source: Explained, seen: Seen, pair: Pair) -> tuple[Panel, float] | None:
+def measured(source: HeatmapRun, seen: Seen, pair: Pair) -> tuple[Panel, float] | None:
     """One image under one detector and explainer, and its relevance mass; None where the heatmap is missing."""
     if not (rows := seen.of(pair)):
         return None

@@ -11,13 +11,13 @@ import numpy as np
 
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.report.heatmaps.overlays import Panel
-from synthscope.report.heatmaps.run import Explained, Pair, Seen, measured
+from synthscope.report.heatmaps.run import HeatmapRun, Pair, Seen, measured
 from synthscope.report.names import distinct
 from synthscope.runtime import track
 from synthscope.tables.wording import short_names
 
 
-class Look(NamedTuple):
+class Side(NamedTuple):
     """Whose heatmap a row of the figure shows."""
 
     run: Path
@@ -25,8 +25,8 @@ class Look(NamedTuple):
     explainer: str
 
 
-def side_by_side(first: Look, second: Look) -> tuple[list[Panel], str]:
-    """Panels for ``evidence_figure``, and the rule by which the picture was chosen.
+def side_by_side(first: Side, second: Side) -> tuple[list[Panel], str]:
+    """Panels for ``heatmaps_figure``, and the rule by which the picture was chosen.
 
     It is the one with the median difference in relevance mass between the two, among the annotated images that both
     call AI; among all annotated ones where a run has no predictions. Twins lie at the same place below the folder that
@@ -36,8 +36,8 @@ def side_by_side(first: Look, second: Look) -> tuple[list[Panel], str]:
         UsageError: A detector or explainer that the run does not have.
         SynthscopeError: No image that both can be measured on.
     """
-    sources = [Explained(look.run) for look in (first, second)]
-    pairs = [_named(source, look) for source, look in zip(sources, (first, second), strict=True)]
+    sources = [HeatmapRun(side.run) for side in (first, second)]
+    pairs = [_named(source, side) for source, side in zip(sources, (first, second), strict=True)]
     places = [_places(source) for source in sources]
     candidates = {place for place, path in places[0].items() if path in set(sources[0].images()[0])} & set(places[1])
     judged = [source.verdicts() for source in sources]
@@ -63,7 +63,7 @@ def side_by_side(first: Look, second: Look) -> tuple[list[Panel], str]:
     ], rule
 
 
-def _both(sources: Sequence[Explained], pairs: Sequence[Pair], paths: Sequence[str]) -> list[tuple[Panel, float]]:
+def _both(sources: Sequence[HeatmapRun], pairs: Sequence[Pair], paths: Sequence[str]) -> list[tuple[Panel, float]]:
     """Panel and relevance mass of each row; the second is measured against the first one's annotations if need be."""
     seen = [source.look(path) for source, path in zip(sources, paths, strict=True)]
     if seen[0] is None or seen[1] is None:
@@ -74,16 +74,16 @@ def _both(sources: Sequence[Explained], pairs: Sequence[Pair], paths: Sequence[s
     return [one for one in found if one is not None]
 
 
-def _named(source: Explained, look: Look) -> Pair:
+def _named(source: HeatmapRun, side: Side) -> Pair:
     for pair in source.pairs():
-        if look.detector in (pair[0], pair[0].partition("@")[0]) and look.explainer == pair[1]:
+        if side.detector in (pair[0], pair[0].partition("@")[0]) and side.explainer == pair[1]:
             return pair
-    wanted = f"{look.detector} {look.explainer}"
+    wanted = f"{side.detector} {side.explainer}"
     advice = suggest(wanted, [f"{pair[0]} {pair[1]}" for pair in source.pairs()])
-    raise UsageError(f"Expected a detector and explainer of {look.run}, got {wanted!r}. {advice}")
+    raise UsageError(f"Expected a detector and explainer of {side.run}, got {wanted!r}. {advice}")
 
 
-def _places(source: Explained) -> dict[str, str]:
+def _places(source: HeatmapRun) -> dict[str, str]:
     """Place of every image below the folder that holds them all -> its path."""
     paths = distinct(source.table, "path")
     root = os.path.commonpath(paths) if len(paths) > 1 else Path(paths[0]).parent

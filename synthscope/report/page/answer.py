@@ -7,9 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from synthscope.report.names import CHANCE, MEAN, distinct, metric_name, percent, view_names
-from synthscope.report.page.grids import chosen, comparable, number
-from synthscope.tables.wording import FLOORS, floor_of, pretty, short_names, views_of
+from synthscope.report.names import CHANCE, distinct, metric_name, number, percent
+from synthscope.report.rows import chosen, comparable
+from synthscope.scoring.columns import MEAN
+from synthscope.tables.wording import FLOORS, floor_of, pretty, short_names, view_names, views_of
 
 SMALL = 100  # images a class below which a single figure is called uncertain
 

@@ -8,9 +8,11 @@ from typing import Any
 import polars as pl
 
 from synthscope.metrics.detection import METRICS
-from synthscope.report.names import CHANCE, MEAN, conditions, distinct, metric_name, percent, test_sets, view_names
+from synthscope.report.names import CHANCE, conditions, distinct, metric_name, number, percent, sizes, test_sets
+from synthscope.report.rows import chosen, comparable
+from synthscope.scoring.columns import MEAN
 from synthscope.tables.render import Table
-from synthscope.tables.wording import ENOUGH, pretty, short_names, views_of
+from synthscope.tables.wording import ENOUGH, pretty, short_names, view_names, views_of
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def _signed(metric: str, value: float | None) -> str:
 
 
 def of_table(table: Table) -> Grid:
-    """A table of ``evaluation`` as it is printed, with intervals."""
+    """A table of ``tables`` as it is printed, with intervals."""
     lines = [Row(name, "", [Cell(table.text(cell)) for cell in cells]) for name, cells in table.rows]
     return Grid(
         table.title,
@@ -133,48 +135,6 @@ def of_table(table: Table) -> Grid:
         notes=list(table.notes),
         corner=table.corner.capitalize(),
     )
-
-
-def chosen(scores: pl.DataFrame, metric: str, view: str) -> pl.DataFrame:
-    """Rows of one metric in one view of the test images."""
-    return scores.filter(pl.col("metric") == metric, pl.col("view").fill_null("none") == view)
-
-
-def comparable(table: pl.DataFrame) -> pl.DataFrame:
-    """Rows of ``schema.SCORES`` on which clean and degraded images can be compared, for every detector.
-
-    A mean over eight clean test sets must not stand beside a mean over the one that was degraded: detectors whose
-    test sets were all degraded keep their mean, others the degraded test sets by themselves.
-    """
-    kept = []
-    for _, rows in table.group_by("detector", maintain_order=True):
-        single = rows.filter(pl.col("test_set") != MEAN)
-        degraded = single.filter(pl.col("condition") != "none")["test_set"].unique().to_list()
-        clean = single.filter(condition="none")["test_set"].unique().to_list()
-        if degraded:
-            whole = set(clean) == set(degraded) and MEAN in rows["test_set"]
-            kept.append(rows.filter(pl.col("test_set").is_in([MEAN] if whole else degraded)))
-    return pl.concat(kept) if kept else table.clear()
-
-
-def number(metric: str, value: float | None, digits: int = 1) -> str:
-    """A value as the page prints it: rates in percent without the sign, other numbers with three decimals.
-
-    >>> number("accuracy", 0.7214), number("ece", 0.0612), number("auroc", None)
-    ('72.1', '0.061', '–')
-    """
-    if value is None:
-        return "–"
-    return f"{100 * value:.{digits}f}" if percent(metric) else f"{value:.3f}"
-
-
-def sizes(rows: pl.DataFrame) -> str:
-    """Images per class behind some scores: "28 + 28", with a range where rows differ."""
-    parts = []
-    for column in ("n_real", "n_ai"):
-        numbers = sorted(rows[column].drop_nulls().unique().to_list())
-        parts.append("–".join(f"{number:,}" for number in dict.fromkeys((*numbers[:1], *numbers[-1:]))) or "?")
-    return " + ".join(parts)
 
 
 def _pivot(

@@ -13,10 +13,10 @@ import polars as pl
 from synthscope.data.audit import AUDIT
 from synthscope.errors import SynthscopeError
 from synthscope.metrics.detection import METRICS
-from synthscope.report.names import distinct, view_names
+from synthscope.report.names import distinct
 from synthscope.schema import MANIFEST, PREDICTIONS, SCORES, conform
 from synthscope.scoring.columns import MEAN, TEST_SETS, one_treatment
-from synthscope.tables.wording import floor_of, place, pretty, short_names
+from synthscope.tables.wording import floor_of, place, pretty, short_names, view_names
 
 LONGEST = 300  # characters of a setting
 EXPERIMENTS = "explanation_scores", "mask_scores", "erasure_scores", "fidelity", "seeds", "truth"

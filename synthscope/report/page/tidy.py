@@ -1,4 +1,4 @@
-"""Any tidy table of scores as a grid of the page with intervals, or as a figure of dots.
+"""Any tidy table of scores as a grid of the page with intervals.
 
 Tidy: ``detector``, ``metric``, ``value``, ``ci_low``, ``ci_high``, text columns that say of what, and counts that are
 called ``n`` or ``n_…``.
@@ -7,27 +7,16 @@ called ``n`` or ``n_…``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from textwrap import fill
 from typing import Any
 
 import polars as pl
-from matplotlib.figure import Figure
 
-from synthscope.annotations.taxonomy import BY_LABEL
-from synthscope.metrics.localization.maps import LOCALIZATION
-from synthscope.report.figures import style
-from synthscope.report.figures.style import COLOURS, MUTED, capped, label, styled
-from synthscope.report.names import metric_name
+from synthscope.report.names import title, word
 from synthscope.report.page.grids import Cell, Grid, Row
-from synthscope.tables.wording import pretty, short_names
+from synthscope.report.rows import keys_of
+from synthscope.tables.wording import short_names
 
-MAX_ROWS, MAX_DOTS, MAX_PANELS = 80, 30, 6
-TITLES = {name: measure.title for name, measure in LOCALIZATION.items()} | {
-    "micro_f1": "Micro F1", "iou": "IoU", "mean_iou": "Mean IoU", "pix_f1": "Pixel F1",
-    "pix_precision": "Pixel precision", "pix_recall": "Pixel recall", "stability_spearman": "Spearman",
-    "stability_iou_10pct": "IoU of the top 10 %", "difference_sd": "Difference in SD",
-    "drop_artifact_sd": "Drop artifact in SD",
-} | {label: category.name for label, category in BY_LABEL.items()}  # fmt: skip
+MAX_ROWS = 80
 
 
 def tidy_grid(
@@ -66,71 +55,6 @@ def tidy_grid(
         heads = [(head, f"n = {size}") for (head, _), size in zip(heads, sizes, strict=True)]
     notes = [f"{MAX_ROWS} of {len(rows)} rows are shown."] if len(rows) > MAX_ROWS else []
     return Grid(caption, heads, lines, notes=notes)
-
-
-@styled
-def dots_figure(table: pl.DataFrame, *, reference: str | None = None) -> Figure:
-    """Dots with 95 % intervals: a panel for every metric, a row for every detector and whatever else differs.
-
-    Dashed: ``reference`` of the row where that is known; without ``reference``, 0.
-    """
-    keys = keys_of(table, "metric")
-    rows, notes = capped(table.select(keys).unique(maintain_order=True).rows(), MAX_DOTS, "rows")
-    metrics, more = capped(table["metric"].unique(maintain_order=True).to_list(), MAX_PANELS, "measures")
-    if not rows:
-        return style.blank_figure("nothing was scored")
-    names = short_names(row[0] for row in rows)
-    texts = [label(", ".join([names[row[0]], *map(word, keys[1:], row[1:])]), 44) for row in rows]
-    figure = style.new_figure(1.0 + 0.075 * max(map(len, texts)) + 1.5 * len(metrics), 1.1 + 0.24 * len(rows))
-    panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False).ravel()
-    for axes, metric in zip(panels, metrics, strict=True):
-        for row in table.filter(pl.col("metric") == metric, pl.col("value").is_not_null()).iter_rows(named=True):
-            if (key := tuple(row[name] for name in keys)) not in rows:
-                continue
-            place, mark = rows.index(key), 0.0 if reference is None else row[reference]
-            if row["ci_low"] is not None and row["ci_high"] is not None:
-                axes.hlines(place, row["ci_low"], row["ci_high"], color=COLOURS[0], linewidth=1.2)
-            axes.plot(row["value"], place, "o", color=COLOURS[0], markersize=4.5)
-            if mark is not None:
-                axes.vlines(mark, place - 0.42, place + 0.42, color=MUTED, linewidth=1, linestyle=(0, (2, 1.5)))
-        axes.set_title(fill(label(title(metric)), 18), size=8.5)
-        axes.locator_params(axis="x", nbins=3)
-        axes.grid(visible=False, axis="x")
-        axes.tick_params(axis="y", length=0)
-    panels[0].set_yticks(range(len(rows)), texts)
-    panels[0].set_ylim(len(rows) - 0.4, -0.6)
-    style.note(figure, [f"95 % intervals; dashed: {'0' if reference is None else 'chance'}.", *notes, *more])
-    return figure
-
-
-def keys_of(table: pl.DataFrame, across: str) -> list[str]:
-    """``detector``, and the other text columns that differ between rows."""
-    texts = [name for name, kind in table.schema.items() if kind == pl.String and name not in ("detector", across)]
-    return ["detector", *(name for name in texts if name != "metric" and table[name].n_unique() > 1)]
-
-
-def title(name: str | None) -> str:
-    """Head of a column.
-
-    >>> title("iou_at_area"), title("drop_artifact"), title("low-level-color"), title(None)
-    ('IoU at the annotated area', 'Drop artifact', 'Color', 'All')
-    """
-    if name is None:
-        return "All"
-    return TITLES.get(name) or (metric_name(name) if name.isidentifier() else name)
-
-
-def word(key: str, value: str | None) -> str:
-    """What a row is of, as its small print.
-
-    >>> word("explainer", "gradcam"), word("view", "none"), word("category", None)
-    ('gradcam', 'raw', 'all categories')
-    """
-    if value is None:
-        return "all categories" if key == "category" else f"any {key.replace('_', ' ')}"
-    if value == "none":
-        return {"view": "raw", "condition": "clean"}.get(key, "none")
-    return TITLES.get(value) or pretty(value)
 
 
 def _cell(row: Mapping[str, Any] | None, reference: str | None, *, signed: bool) -> Cell:

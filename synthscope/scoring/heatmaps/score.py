@@ -13,27 +13,26 @@ from typing import Any
 import polars as pl
 
 from synthscope.annotations import rows_by_image
+from synthscope.annotations.targets import read_with_size, targets
+from synthscope.detectors.input import Placed
 from synthscope.errors import SynthscopeError
 from synthscope.inference.heatmaps.store import read_heatmap
-from synthscope.runtime import Progress, whole_file
+from synthscope.runtime import Progress
+from synthscope.schema import write_table
+from synthscope.scoring.heatmaps.stability import STABILITY, stability
 from synthscope.scoring.heatmaps.summary import UNIT, VALUES, summarise_values
 from synthscope.scoring.heatmaps.values import (
     MEASURES,
-    STABILITY,
-    Placed,
     baseline_values,
     check_conditions,
     check_measures,
     localization,
     over_image,
     overlap,
-    read_viewed,
-    stability,
-    targets,
 )
 
 
-def write_explanation_scores(
+def write_heatmap_scores(
     run: str | Path,
     annotations: pl.DataFrame | None = None,
     *,
@@ -52,7 +51,7 @@ def write_explanation_scores(
         seed: Of the intervals.
 
     Returns:
-        Columns of ``EXPLANATION_SCORES``. Measures of ``LOCALIZATION`` are means over images with such a region.
+        Columns of ``HEATMAP_SCORES``. Measures of ``LOCALIZATION`` are means over images with such a region.
         ``micro_…`` are counts of pixels over all annotated images, heatmaps cut at half of their range (X-AIGD's audit
         of detectors, at the size of the image). ``stability_…`` compare with the heatmap of the clean image.
 
@@ -62,15 +61,14 @@ def write_explanation_scores(
     """
     run = Path(run)
     scores = summarise_values(heatmap_values(run, annotations, measures=measures, workers=workers), seed=seed)
-    with whole_file(run / "explanation_scores.parquet") as temporary:
-        scores.write_parquet(temporary)
+    write_table(scores, run / "explanation_scores.parquet")
     return scores
 
 
 def heatmap_values(
     run: str | Path, annotations: pl.DataFrame | None = None, *, measures: Sequence[str] = MEASURES, workers: int = 2
 ) -> pl.DataFrame:
-    """What :func:`write_explanation_scores` averages: columns of ``VALUES``, one row an image, heatmap and measure.
+    """What :func:`write_heatmap_scores` averages: columns of ``VALUES``, one row an image, heatmap and measure.
 
     ``micro`` rows hold counts of pixels instead of a value. Arguments and errors are the same.
     """
@@ -106,7 +104,7 @@ def _image_values(
 ) -> list[dict[str, Any]]:
     """Everything that is to be averaged of one image's heatmaps; columns of ``VALUES``."""
     first = table.row(0, named=True)
-    rgb, size = read_viewed(first["path"], first["view"], first["seed"])
+    rgb, size = read_with_size(first["path"], first["view"], first["seed"])
     wanted, kind = [], None
     if annotations is not None:
         wanted = targets(annotations, size, first["view"])

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from synthscope.metrics.intervals import percentile_interval
 from synthscope.runtime import seed_for
-from synthscope.scoring.heatmaps.values import STABILITY
+from synthscope.scoring.heatmaps.stability import STABILITY
 
 RESAMPLES = 1000
 UNIT = ["detector", "explainer", "layer", "view", "condition"]
 GROUP = [*UNIT, "generator", "category", "level", "gt_kind", "metric"]
 BASELINE_COLUMNS = ["baseline_random", "baseline_centre", "baseline_edges"]
 MICRO = ("micro_iou", "micro_precision", "micro_recall", "micro_f1")
-EXPLANATION_SCORES = pl.Schema(
+HEATMAP_SCORES = pl.Schema(
     dict.fromkeys(GROUP, pl.String)  # generator "all" = all images; category and level null = any
     | {"value": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64}  # 95 %, bootstrap over images
     | {
@@ -44,7 +44,7 @@ def summarise_values(values: pl.DataFrame, *, seed: int = 0) -> pl.DataFrame:
         seed: Of the bootstrap over images.
 
     Returns:
-        Columns of ``EXPLANATION_SCORES``.
+        Columns of ``HEATMAP_SCORES``.
     """
     everything = values.with_columns(generator=pl.lit("all"))
     table = pl.concat([values, everything]).with_columns(pl.col("generator").fill_null("unknown"))
@@ -58,13 +58,11 @@ def summarise_values(values: pl.DataFrame, *, seed: int = 0) -> pl.DataFrame:
         rows += (
             _micro(named | counts, group, seed) if named["metric"] == "micro" else [_mean(named | counts, group, seed)]
         )
-    scores = pl.DataFrame(
-        rows, schema={name: EXPLANATION_SCORES[name] for name in EXPLANATION_SCORES if name != "n_excluded"}
-    )
+    scores = pl.DataFrame(rows, schema={name: HEATMAP_SCORES[name] for name in HEATMAP_SCORES if name != "n_excluded"})
     excluded = pl.when(pl.col("metric").str.starts_with("micro") | pl.col("metric").is_in(STABILITY)).then(0)
     scores = scores.join(annotated, on=unit, how="left", nulls_equal=True, maintain_order="left")
     return scores.with_columns(n_excluded=excluded.otherwise(pl.col("annotated") - pl.col("n_images"))).select(
-        pl.col(name).cast(dtype) for name, dtype in EXPLANATION_SCORES.items()
+        pl.col(name).cast(dtype) for name, dtype in HEATMAP_SCORES.items()
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from synthscope.annotations.readers.files import parsing
+from synthscope.annotations.files import parsing
 from synthscope.annotations.readers.xaigd import labelled_regions
 from synthscope.annotations.records import Row
 from synthscope.annotations.taxonomy import LABELS

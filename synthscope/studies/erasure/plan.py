@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 
 from synthscope.annotations import rows_by_image
+from synthscope.annotations.targets import targets
 from synthscope.data.degrade.recipe import Recipe, parse_recipe
 from synthscope.data.images import read_file, read_rgb
 from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.inference.plan import Plan
-from synthscope.scoring.heatmaps.values import targets
 from synthscope.studies.erasure.values import REPAIR, Row, Shown, image_values
 
 KEY = ["sha256", "view", "regions", "twin", "detector", "preprocessing", "fill", "draws", "seed"]

@@ -20,8 +20,8 @@ from synthscope.detectors.base import Detector
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.inference.parts import read_parts, require_writable, write_part
 from synthscope.inference.plan import make_plan
-from synthscope.runtime import Progress, tune_allocator, whole_file
-from synthscope.schema import MANIFEST, PREDICTIONS, conform
+from synthscope.runtime import Progress, tune_allocator
+from synthscope.schema import MANIFEST, PREDICTIONS, conform, write_table
 from synthscope.studies.erasure.plan import IMAGE, KEY, Run, annotated, key_of
 from synthscope.studies.erasure.scores import erasure_scores
 from synthscope.studies.erasure.values import VALUES, Row
@@ -67,8 +67,7 @@ def write_erasure(
             f"Expected images with artifacts that can be erased, got {table['path'].n_unique()} that cannot. The first "
             f"is {row['path']}: {row['error'] or row['excluded']}. Check images and annotations."
         )
-    with whole_file(Path(run) / "erasure_scores.parquet") as temporary:
-        scores.write_parquet(temporary)
+    write_table(scores, Path(run) / "erasure_scores.parquet")
     return scores
 
 
@@ -137,8 +136,7 @@ def erase(
     index = pl.DataFrame(lines, schema={name: ERASURE[name] for name in [*IMAGE, "threshold", *KEY[2:], "error"]})
     table = index.join(_read(folder), on=KEY, how="left", maintain_order="left_right")
     table = conform(table, ERASURE, "the erasures")
-    with whole_file(Path(out) / "erasure.parquet") as temporary:
-        table.write_parquet(temporary)
+    write_table(table, Path(out) / "erasure.parquet")
     return table
 
 

@@ -20,12 +20,13 @@ from torch import Tensor
 
 from synthscope.annotations.benign import Benign, benign_regions
 from synthscope.annotations.erase import Image, Mask, fill_region
-from synthscope.detectors.base import Detector, InputConfig
-from synthscope.explainers.base import keeps_geometry, place
+from synthscope.annotations.targets import Target
+from synthscope.detectors.base import Detector
+from synthscope.detectors.input import InputConfig, place
+from synthscope.explainers.base import keeps_geometry
 from synthscope.inference.engines.local import forward_or_reason
 from synthscope.inference.plan import Plan
 from synthscope.inference.preparation import transform_key
-from synthscope.scoring.heatmaps.values import Target
 
 REPAIR = "repair"  # stands beside the fills: the twin is the image without artifacts
 MOST = 0.5  # share of the pixels seen above which artifacts leave no room for a benign region

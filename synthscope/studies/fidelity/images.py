@@ -14,13 +14,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from synthscope.annotations import rows_by_image
+from synthscope.annotations.targets import targets
 from synthscope.data.degrade.recipe import parse_recipe, read_viewed
 from synthscope.data.images import read_file, read_rgb
 from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.metrics.fidelity import PATCH, NiqeModel, par, patch_for
-from synthscope.runtime import Progress, seed_for, track, whole_file
-from synthscope.schema import PREDICTIONS
-from synthscope.scoring.heatmaps.values import targets
+from synthscope.runtime import Progress, seed_for, track
+from synthscope.schema import PREDICTIONS, write_table
 
 IMAGES = pl.Schema(
     {name: PREDICTIONS[name] for name in ("path", "sha256", "generator")}
@@ -169,6 +169,5 @@ def _known(file: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
 
 def _write(rows: Rows, file: Path) -> pl.DataFrame:
     table = pl.DataFrame(rows, schema=IMAGES).sort("generator", "path", "view")
-    with whole_file(file) as temporary:
-        table.write_parquet(temporary)
+    write_table(table, file)
     return table

@@ -17,8 +17,8 @@ import polars as pl
 from synthscope.errors import SynthscopeError
 from synthscope.metrics.intervals import wilson
 from synthscope.metrics.rank_correlation import PERMUTATIONS, RESAMPLES, rank_correlation
-from synthscope.runtime import track, whole_file
-from synthscope.schema import MANIFEST, PREDICTIONS, conform
+from synthscope.runtime import track
+from synthscope.schema import MANIFEST, PREDICTIONS, conform, write_table
 from synthscope.scoring.columns import read_predictions
 from synthscope.studies.fidelity.images import measure_images
 
@@ -81,8 +81,7 @@ def write_fidelity(
         clean.filter(pl.col("label") == 1), photographs, annotations, out=out, workers=workers, seed=seed
     )
     table = fidelity(clean, images, seed=seed)
-    with whole_file(out / "fidelity.parquet") as temporary:
-        table.write_parquet(temporary)
+    write_table(table, out / "fidelity.parquet")
     return table
 
 

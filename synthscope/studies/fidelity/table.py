@@ -1,4 +1,4 @@
-"""The correlations and recalls of ``evaluation.fidelity`` as tables that say how little few generators can show."""
+"""The correlations and recalls of ``studies.fidelity`` as tables that say how little few generators can show."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from synthscope.annotations import load_annotations
-from synthscope.data.layouts import index
+from synthscope.data.index import index
 from synthscope.sandbox import build_sandbox
 from synthscope.studies.truth.values import ARTIFACTS, FINGERPRINTS
 

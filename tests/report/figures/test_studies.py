@@ -9,13 +9,10 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
-from synthscope.report.figures.studies import (
-    content_figure,
-    correlation_figure,
-    profile_figure,
-    scaling_figure,
-    spectra_figure,
-)
+from synthscope.report.figures.content import content_figure
+from synthscope.report.figures.correlation import correlation_figure
+from synthscope.report.figures.frequency import profile_figure, spectra_figure
+from synthscope.report.figures.scaling import scaling_figure
 from synthscope.report.figures.style import save_figure, to_svg
 from synthscope.schema import SCORES, conform
 from synthscope.studies.correlation import Transfer, correlate

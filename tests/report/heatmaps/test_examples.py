@@ -17,11 +17,11 @@ from synthscope.annotations import CATEGORIES
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.metrics.localization.maps import relevance_mass
 from synthscope.report.heatmaps import examples
-from synthscope.report.heatmaps.figure import evidence_figure, save_picture
+from synthscope.report.heatmaps.figure import heatmaps_figure, save_picture
 from synthscope.report.heatmaps.overlays import SIDE, Panel, Region, annotated, colour_of, overlay, relative, tiles
-from synthscope.report.heatmaps.side_by_side import Look, side_by_side
+from synthscope.report.heatmaps.side_by_side import Side, side_by_side
 from synthscope.report.page.run import has_heatmaps
-from tests.report.made_heatmaps import HEIGHT, WIDTH, half_map, make_explained, make_verdicts
+from tests.report.made_heatmaps import HEIGHT, WIDTH, half_map, make_heatmaps, make_verdicts
 
 RNG = np.random.default_rng(3)
 IMAGE = RNG.integers(0, 256, (40, 60, 3), dtype=np.uint8)
@@ -100,12 +100,12 @@ def test_the_figure_says_its_numbers_and_is_small(tmp_path: Path) -> None:
     warm = smooth[..., 0].astype(np.float32)
     panels = [Panel("a$b$\n", smooth, HEAT, EVERYWHERE, [Region("low-level-color", BOX)], "mass 0.123"),
               Panel("second", smooth, warm, EVERYWHERE, [Region(None, BOX)], "mass 0.456")]  # fmt: skip
-    figure = evidence_figure(panels, rule="by a rule")
+    figure = heatmaps_figure(panels, rule="by a rule")
     words = {text.get_text() for text in figure.findobj(Text)}
     assert {"mass 0.123", "mass 0.456", "by a rule", "second", "Image", "3 Color", "no category"} <= words
     first = save_picture(figure, tmp_path / "a.png").read_bytes()
     assert len(first) <= 300_000 and Image.open(tmp_path / "a.png").width >= 500
-    assert save_picture(evidence_figure(panels, rule="by a rule"), tmp_path / "b.png").read_bytes() == first
+    assert save_picture(heatmaps_figure(panels, rule="by a rule"), tmp_path / "b.png").read_bytes() == first
     with pytest.raises(SynthscopeError, match="at most 100 bytes"):
         save_picture(figure, tmp_path / "c.png", max_bytes=100)
     assert not (tmp_path / "c.png").exists()
@@ -113,7 +113,7 @@ def test_the_figure_says_its_numbers_and_is_small(tmp_path: Path) -> None:
 
 def test_best_median_and_worst_are_those_of_the_measure(tmp_path: Path) -> None:
     masses = [0.5, 0.9, -1.0, 0.2, 0.7, 0.6]  # the third is blank
-    paths = make_explained(tmp_path, {("d@1", "gradcam"): masses}, conditions=("none", "jpeg:q=65"))
+    paths = make_heatmaps(tmp_path, {("d@1", "gradcam"): masses}, conditions=("none", "jpeg:q=65"))
     make_verdicts(tmp_path, {"d@1": [2.0, -1.0, 2.0, 2.0, 2.0, 2.0]}, paths)
     [exhibit] = examples.gallery(tmp_path).exhibits
     assert exhibit.rule == (
@@ -127,8 +127,7 @@ def test_best_median_and_worst_are_those_of_the_measure(tmp_path: Path) -> None:
     assert [tile.title for tile in best.tiles][-1] == "jpeg:q=65" and "Spearman with clean 1.00" in best.tiles[
         -1
     ].numbers
-    from synthscope.detectors.base import InputConfig
-    from synthscope.explainers.base import place
+    from synthscope.detectors.input import InputConfig, place
 
     config = InputConfig(resize=8, resize_mode="square", crop=None)
     mask = np.zeros((HEIGHT, WIDTH), bool)
@@ -140,7 +139,7 @@ def test_best_median_and_worst_are_those_of_the_measure(tmp_path: Path) -> None:
 
 
 def test_fewer_images_than_ranks_and_images_that_are_gone(tmp_path: Path) -> None:
-    paths = make_explained(tmp_path, {("d@1", "gradcam"): [0.4, 0.6, 0.8]})
+    paths = make_heatmaps(tmp_path, {("d@1", "gradcam"): [0.4, 0.6, 0.8]})
     Path(paths[2]).unlink()
     [exhibit] = examples.gallery(tmp_path).exhibits
     assert [(e.rank, e.path) for e in exhibit.examples] == [("best", paths[1]), ("median", paths[0])]
@@ -148,7 +147,7 @@ def test_fewer_images_than_ranks_and_images_that_are_gone(tmp_path: Path) -> Non
 
 def test_first_seeds_and_every_detector_go_first(tmp_path: Path) -> None:
     detectors = ["a.all.seed0@1", "a.all.seed1@2", "b.all.seed0@3", "b.all.seed1@4"]
-    make_explained(tmp_path, {(d, e): [0.5] for d in detectors for e in ("gradcam", "occlusion")})
+    make_heatmaps(tmp_path, {(d, e): [0.5] for d in detectors for e in ("gradcam", "occlusion")})
     found = examples.gallery(tmp_path)
     assert found.notes == ["6 of 8 pairs of detector and explainer are shown."]
     shown = [(exhibit.detector, exhibit.explainer.partition(",")[0]) for exhibit in found.exhibits]
@@ -158,7 +157,7 @@ def test_first_seeds_and_every_detector_go_first(tmp_path: Path) -> None:
 
 
 def test_without_annotations_images_are_drawn_by_hash(tmp_path: Path) -> None:
-    make_explained(tmp_path, {("d@1", "gradcam"): [0.4, 0.6, 0.8, 0.9]}, annotated=False)
+    make_heatmaps(tmp_path, {("d@1", "gradcam"): [0.4, 0.6, 0.8, 0.9]}, annotated=False)
     [exhibit] = examples.gallery(tmp_path).exhibits
     assert len(exhibit.examples) == 3 and "hash" in exhibit.rule
     assert [tile.title for tile in exhibit.examples[0].tiles] == ["Image", "Heatmap"]
@@ -166,8 +165,8 @@ def test_without_annotations_images_are_drawn_by_hash(tmp_path: Path) -> None:
 
 def test_the_picture_has_the_median_difference_among_those_called_ai(tmp_path: Path) -> None:
     masses = {("a@1", "gradcam"): [0.9, 0.8, 0.7, 0.6, 0.9], ("b@2", "gradcam"): [0.1, 0.6, 0.6, 0.3, 0.8]}
-    paths = make_explained(tmp_path, masses)  # differences .8 .2 .1 .3 .1
-    rows = Look(tmp_path, "a", "gradcam"), Look(tmp_path, "b@2", "gradcam")
+    paths = make_heatmaps(tmp_path, masses)  # differences .8 .2 .1 .3 .1
+    rows = Side(tmp_path, "a", "gradcam"), Side(tmp_path, "b@2", "gradcam")
     panels, rule = side_by_side(*rows)
     assert "among 5 that are annotated" in rule
     np.testing.assert_array_equal(panels[0].rgb, np.array(Image.open(paths[1])))
@@ -177,13 +176,13 @@ def test_the_picture_has_the_median_difference_among_those_called_ai(tmp_path: P
     np.testing.assert_array_equal(panels[1].rgb, np.array(Image.open(paths[3])))
     assert [panel.title for panel in panels] == ["a, gradcam", "b, gradcam"]
     with pytest.raises(UsageError, match="Did you mean"):
-        side_by_side(rows[0], Look(tmp_path, "b", "gradcamm"))
+        side_by_side(rows[0], Side(tmp_path, "b", "gradcamm"))
 
 
 def test_twins_of_another_run_are_measured_against_the_first(tmp_path: Path) -> None:
-    make_explained(tmp_path / "one", {("a@1", "gradcam"): [0.9, 0.8, 0.7]})
-    twins = make_explained(tmp_path / "two", {("b@2", "gradcam"): [0.5, 0.7, 0.1]}, annotated=False)
-    panels, _ = side_by_side(Look(tmp_path / "one", "a", "gradcam"), Look(tmp_path / "two", "b", "gradcam"))
+    make_heatmaps(tmp_path / "one", {("a@1", "gradcam"): [0.9, 0.8, 0.7]})
+    twins = make_heatmaps(tmp_path / "two", {("b@2", "gradcam"): [0.5, 0.7, 0.1]}, annotated=False)
+    panels, _ = side_by_side(Side(tmp_path / "one", "a", "gradcam"), Side(tmp_path / "two", "b", "gradcam"))
     np.testing.assert_array_equal(panels[1].rgb, np.array(Image.open(twins[0])))  # .4, .1, .6
     assert panels[1].regions and panels[1].numbers.startswith("Relevance mass 0.5")
 
@@ -191,7 +190,7 @@ def test_twins_of_another_run_are_measured_against_the_first(tmp_path: Path) -> 
 def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
     with pytest.raises(SynthscopeError, match="synthscope explain"):
         examples.gallery(tmp_path)
-    make_explained(tmp_path, {("d@1", "gradcam"): [0.5]})
+    make_heatmaps(tmp_path, {("d@1", "gradcam"): [0.5]})
     table = pl.read_parquet(tmp_path / "explanations.parquet")
     table.with_columns(input=pl.lit(None, pl.String)).write_parquet(tmp_path / "explanations.parquet")
     with pytest.raises(SynthscopeError, match="place in their images"):

@@ -7,17 +7,19 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tests.report.page.test_html import HOSTILE, Page
 
 from synthscope.errors import SynthscopeError
+from synthscope.report.figures.dots import dots_figure
 from synthscope.report.heatmaps.overlays import SIDE
 from synthscope.report.page.answer import answer_over_seeds
+from synthscope.report.page.heatmaps import BASELINES, finding, heatmap_grids
 from synthscope.report.page.html import write_report
 from synthscope.report.page.run import EXPERIMENTS, read_experiments
-from synthscope.report.page.sections import BASELINES, explanation_grids, finding, sections
-from synthscope.report.page.tidy import MAX_ROWS, dots_figure, tidy_grid
-from tests.report.made_heatmaps import explanation_rows, make_explained
+from synthscope.report.page.sections import sections
+from synthscope.report.page.tidy import MAX_ROWS, tidy_grid
+from tests.report.made_heatmaps import heatmap_score_rows, make_heatmaps
 from tests.report.made_runs import make_predictions, write_run
+from tests.report.page.test_html import HOSTILE, Page
 
 
 def tidy(*rows: dict) -> pl.DataFrame:
@@ -99,14 +101,14 @@ def test_long_tables_are_cut_with_a_note_and_drawn() -> None:
 
 
 def test_explanations_stand_beside_chance_and_baselines() -> None:
-    scores = explanation_rows(
+    scores = heatmap_score_rows(
         {}, {"metric": "micro_f1", "value": 0.05, "n_images": 40, "n_blank": 0, **dict.fromkeys(BASELINES)},
         {"generator": "gen", "value": 0.99}, {"explainer": "occlusion", "baseline_random": 0.12, "n_blank": 0},
         {"category": "high-level-semantics", "lift": -0.05, "ci_low": 0.02, "ci_high": 0.08, "n_images": 9},
         {"level": "High-level Semantics", "lift": 0.2}, {"condition": "jpeg:q=65", "lift": 0.11},
         {"condition": "jpeg:q=65", "metric": "stability_spearman", "value": 0.77, "baseline_random": None},
     )  # fmt: skip
-    main, parts, conditions, stability = explanation_grids(scores)
+    main, parts, conditions, stability = heatmap_grids(scores)
     assert [(row.head, row.detail, [cell.text for cell in row.cells]) for row in main.rows] == [
         ("d", "gradcam", ["0.400", "0.050", "30", "70", "2"]),
         ("d", "occlusion", ["0.400", "–", "30", "70", "0"]),
@@ -155,8 +157,8 @@ def test_nothing_makes_no_section(tmp_path: Path) -> None:
 
 
 def test_heatmaps_alone_make_a_page(tmp_path: Path) -> None:
-    make_explained(tmp_path, {("d@1", "gradcam"): [0.2, 0.5, 0.9]}, conditions=("none", "jpeg:q=65"))
-    explanation_rows({}).write_parquet(tmp_path / "explanation_scores.parquet")
+    make_heatmaps(tmp_path, {("d@1", "gradcam"): [0.2, 0.5, 0.9]}, conditions=("none", "jpeg:q=65"))
+    heatmap_score_rows({}).write_parquet(tmp_path / "explanation_scores.parquet")
     (tmp_path / "explain.json").write_text('{"units": [{"detector": "d@1"}], "versions": {"torch": "2.9.9"}}')
     page = Page(write_report(tmp_path, title="Mine").read_text(encoding="utf-8"))
     assert "1 put more relevance" in page.text and "2.9.9" in page.text and "Across generators" not in page.text
@@ -172,10 +174,10 @@ def test_heatmaps_alone_make_a_page(tmp_path: Path) -> None:
 def test_a_benchmark_shows_its_experiments_and_stays_text(tmp_path: Path) -> None:
     table = make_predictions(tmp_path, detectors={"d@1": None}, subsets=["ADM"], conditions=("none",), views=("none",))
     run = write_run(tmp_path / "run", table)
-    make_explained(run, {(HOSTILE, HOSTILE): [0.2, 0.5]}, category=HOSTILE)
-    explanation_rows({"detector": HOSTILE, "explainer": HOSTILE, "gt_kind": HOSTILE}, {"explainer": "b"}).write_parquet(
-        run / "explanation_scores.parquet"
-    )
+    make_heatmaps(run, {(HOSTILE, HOSTILE): [0.2, 0.5]}, category=HOSTILE)
+    heatmap_score_rows(
+        {"detector": HOSTILE, "explainer": HOSTILE, "gt_kind": HOSTILE}, {"explainer": "b"}
+    ).write_parquet(run / "explanation_scores.parquet")
     for name, rows in experiments(HOSTILE).items():
         rows.write_parquet(run / f"{name}.parquet")
     text = write_report(run).read_text(encoding="utf-8")
@@ -192,7 +194,7 @@ def test_a_benchmark_shows_its_experiments_and_stays_text(tmp_path: Path) -> Non
 def test_scores_without_heatmaps_still_make_tables(tmp_path: Path) -> None:
     table = make_predictions(tmp_path, detectors={"d@1": None}, subsets=["ADM"], conditions=("none",), views=("none",))
     run = write_run(tmp_path / "run", table)
-    explanation_rows({}).write_parquet(run / "explanation_scores.parquet")
+    heatmap_score_rows({}).write_parquet(run / "explanation_scores.parquet")
     pl.DataFrame({"path": ["x"]}).write_parquet(run / "explanations.parquet")
     page = Page(write_report(run).read_text(encoding="utf-8"))
     assert "Where does it look?" in page.text and "Median" not in page.text
@@ -202,7 +204,7 @@ def test_pictures_of_noise_stay_below_the_limit(tmp_path: Path) -> None:
     detectors = [f"d{number}@1" for number in range(7)]
     conditions = ("none", "jpeg:q=65", "blur:sigma=1", "noise:sigma=8")
     masses = list(np.linspace(0.1, 0.9, 4))
-    make_explained(tmp_path, {(d, "gradcam"): masses for d in detectors}, conditions=conditions, size=(SIDE, SIDE))
+    make_heatmaps(tmp_path, {(d, "gradcam"): masses for d in detectors}, conditions=conditions, size=(SIDE, SIDE))
     page = write_report(tmp_path)
     assert page.read_text().count("data:image/jpeg") == 6 * 3 * 6 + 1
     assert page.stat().st_size < 4_000_000  # of noise; photographs take a third of it

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from synthscope.annotations import ANNOTATIONS, load_annotations
 from synthscope.annotations.erase import fill_region
+from synthscope.annotations.targets import read_with_size, targets
 from synthscope.data.manifest import load_manifest
-from synthscope.detectors.base import Detector, DetectorConfig, InputConfig
+from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.hub import create_detector
+from synthscope.detectors.input import InputConfig
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.sandbox import build_sandbox
 from synthscope.schema import MANIFEST, conform
-from synthscope.scoring.heatmaps.values import read_viewed, targets
 from synthscope.studies.erasure.scores import ERASURE_SCORES
 from synthscope.studies.erasure.study import ERASURE, erase, write_erasure
 
@@ -342,9 +343,9 @@ def test_the_sandbox_without_artifacts_holds_the_twins(tmp_path: Path) -> None:
     images = pl.concat([images.filter(split="val"), xaigd[0]])
     for row in images.iter_rows(named=True):
         regions = annotations.filter(path=row["path"])
-        rgb, size = read_viewed(row["path"], "none", 0)
+        rgb, size = read_with_size(row["path"], "none", 0)
         mask = targets(regions, size, "none")[0].mask
-        away = np.abs(rgb.astype(int) - read_viewed(twins[row["path"]], "none", 0)[0]).sum(2)
+        away = np.abs(rgb.astype(int) - read_with_size(twins[row["path"]], "none", 0)[0]).sum(2)
         assert away[mask].mean() > 10 * away[~mask].mean(), row["path"]  # their difference lies inside the annotation
     scores = write_erasure(tmp_path / "run", images.head(4), [Average()], annotations, fills=["mean"], twins=twins)
     assert value(scores, "drop_artifact", fill="repair")["n"] + scores["n_excluded"].max() == 4

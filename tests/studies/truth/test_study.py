@@ -15,8 +15,9 @@ from typer.testing import CliRunner, Result
 from synthscope.annotations import image_masks
 from synthscope.cli.analyze import analyze
 from synthscope.data.images import read_file, read_rgb
-from synthscope.detectors.base import Detector, DetectorConfig, InputConfig
+from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.cnn_small import CnnSmall
+from synthscope.detectors.input import InputConfig
 from synthscope.errors import UsageError
 from synthscope.sandbox import build_sandbox
 from synthscope.studies.truth.study import explained, truth

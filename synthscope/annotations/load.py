@@ -1,0 +1,46 @@
+"""Annotations from wherever they are: a table, the sandbox's or X-AIGD's Parquet file, or another format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from synthscope.annotations.readers import READERS
+from synthscope.annotations.records import ANNOTATIONS, to_table
+from synthscope.data.layouts.source import read_rows
+from synthscope.data.manifest import stored_table
+from synthscope.errors import SynthscopeError, suggest
+from synthscope.schema import conform
+
+
+def load_annotations(source: str | Path) -> pl.DataFrame:
+    """Read an annotation table, or import one from another format.
+
+    Args:
+        source: A Parquet file with the columns of ``ANNOTATIONS``, a Parquet file with X-AIGD's ``labels``, or
+            ``"<format>:<path>[?key=value&…]"`` such as ``coco:regions.json``; see ``readers.READERS``.
+
+    Returns:
+        A table with the columns of ``ANNOTATIONS``. Its values are not checked (``validate.validate`` does that).
+
+    Raises:
+        UsageError: Neither of these, or an unknown format.
+        SynthscopeError: Nothing there, or a file that is not what the format says.
+    """
+    path = stored_table(source, "annotations", kind="format", such_as="xaigd")
+    if path is None:
+        return to_table(read_rows(str(source), READERS), source)
+    try:
+        columns = list(pl.read_parquet_schema(path))
+        if "labels" in columns and "region" not in columns:
+            return to_table(read_rows(f"xaigd:{path}", READERS), path)
+        for column in ("path", "region", "gt_kind"):
+            if column not in columns:
+                raise SynthscopeError(
+                    f"Expected the columns of an annotation table in {path}, got no {column!r} among "
+                    f"{', '.join(columns)}. {suggest(column, columns)}"
+                )
+        return conform(pl.read_parquet(path, columns=[c for c in ANNOTATIONS if c in columns]), ANNOTATIONS, str(path))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise SynthscopeError(f"Expected a Parquet file at {path}, got: {error}. Write it anew.") from error

@@ -1,0 +1,52 @@
+"""``synthscope benchmark`` and ``synthscope demo``: the whole chain from one recipe."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synthscope.cli.arguments import Out, Overrides, exit_with_unreadable
+
+
+def demo_command(
+    out: Out = Path("runs/demo"),
+    overrides: Overrides = None,
+) -> None:
+    """The whole chain on a small artificial world: build, audit, train, predict, score, report."""
+    benchmark_command(config="demo", out=out, source=None, overrides=overrides)
+
+
+def benchmark_command(
+    config: Annotated[str, typer.Option("-c", "--config", help="Name of a recipe, or a .yaml file.")],
+    out: Out,
+    source: Annotated[str | None, typer.Argument(help="Images; default: those of the recipe.")] = None,
+    overrides: Overrides = None,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Count the work and estimate its hours; do nothing.")] = False,
+) -> None:
+    """Train, test across generators and under degradations, and report, from one recipe. Resumable.
+
+    A detector that fails stops no other; it is listed at the end, and the exit code is 3. With none left it is 1 or 2.
+    """
+    from synthscope.benchmarking.run import BenchmarkConfig, benchmark, print_tables, read_failures
+    from synthscope.config import load_recipe
+    from synthscope.report.page.html import write_report
+
+    recipe = load_recipe(BenchmarkConfig, config, package="synthscope.benchmarking", overrides=overrides)
+    if dry:
+        from synthscope.benchmarking.cost.dry_run import dry_run
+
+        print(dry_run(recipe, out, source=source))
+        return
+    predictions = benchmark(recipe, out, source=source)
+    report = write_report(out, title=recipe.title)
+    print_tables(out)
+    print(f"\nReport: {report}")
+    failures = read_failures(out)
+    for failure in failures:
+        print(f"failed: {failure['step']} {failure['name']}: {failure['error']}", file=sys.stderr)
+    exit_with_unreadable(predictions)
+    if failures:
+        raise typer.Exit(3)

@@ -1,0 +1,36 @@
+"""``synthscope predict``: logits of images under degradations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from synthscope.cli.arguments import Out, Source, View, Where, Workers, exit_with_unreadable, load
+
+
+def predict_command(
+    source: Source,
+    detector: Annotated[list[str], typer.Option("-d", "--detector", help="Detector folder, local-dir: or hf-hub:.")],
+    out: Out,
+    degrade: Annotated[list[str] | None, typer.Option(help='Recipes: none, genimage, "jpeg:q=65|lr:112" …')] = None,
+    precision: Annotated[str, typer.Option(help="fp32 | bf16 | fp16")] = "fp32",
+    batch_size: Annotated[int | None, typer.Option(help="Images per forward pass.")] = None,
+    workers: Workers = None,
+    seed: int = 0,
+    shard: Annotated[str | None, typer.Option(help="i/n: do one of n parts; the parts merge in one folder.")] = None,
+    view: View = None,
+    where: Where = None,
+) -> None:
+    """Score images with detectors under degradations; each image is decoded once. Resumable."""
+    from synthscope.data.manifest import save_manifest
+    from synthscope.inference.predict import parse_shard, predict
+
+    manifest = load(source, where, view)
+    save_manifest(manifest, out / "manifest.parquet")
+    table = predict(
+        manifest, list(detector), out=out, conditions=degrade or ["none"], precision=precision,
+        batch_size=batch_size, workers=workers, seed=seed, shard=parse_shard(shard),
+    )  # fmt: skip
+    print(out / "predictions.parquet" if (out / "predictions.parquet").is_file() else out / "parts")
+    exit_with_unreadable(table)

@@ -1,0 +1,28 @@
+"""``synthscope score``: metrics with intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def score_command(
+    run: Annotated[Path, typer.Argument(help="Run folder that predict wrote.")],
+    by: Annotated[str, typer.Option(help="Column that names the test sets: subset | generator | split.")] = "subset",
+    metric: Annotated[str, typer.Option(help="Metric of the printed tables.")] = "accuracy",
+    threshold: Annotated[float | None, typer.Option(help="On the logit; default: each detector's own.")] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 2000,
+    seed: int = 0,
+    compare: Annotated[tuple[str, str] | None, typer.Option(help="Two detectors: paired difference A - B.")] = None,
+) -> None:
+    """Metrics with intervals from predictions; prints the cross-generator and the degraded table."""
+    from synthscope.benchmarking.run import print_tables
+    from synthscope.runtime import tune_allocator
+    from synthscope.scoring.score import write_scores
+
+    tune_allocator()
+    pairs = [compare] if compare else None
+    write_scores(run, by=by, threshold=threshold, n_resamples=resamples, seed=seed, compare=pairs, metric=metric)
+    print_tables(run, metric=metric)

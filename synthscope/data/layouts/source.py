@@ -1,0 +1,64 @@
+"""``"<name>:<path>[?key=value&…]"``: a reader from a registry, and what it is to read."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from synthscope.errors import SynthscopeError, UsageError, suggest
+from synthscope.registry import Registry
+
+Row = dict[str, Any]
+Readers = Registry[Callable[..., Iterator[Row]]]
+
+
+def parse_source(source: str, readers: Readers) -> tuple[str, Path, dict[str, str]]:
+    """Name, absolute root (links kept) and options of ``"<name>:<path>[?key=value&…]"``; nothing is opened.
+
+    Raises:
+        UsageError: No name before a colon.
+        SynthscopeError: Nothing after it.
+    """
+    name, colon, rest = source.partition(":")
+    if not colon:
+        kind = _kind(readers)
+        raise UsageError(
+            f"Expected {kind.upper()}:PATH, got {source!r} without a {kind}. Put one before the path: "
+            f"{', '.join(readers)}."
+        )
+    path, mark, query = rest.rpartition("?")
+    if not mark or "=" not in query:
+        path, query = rest, ""
+    if not path:
+        raise SynthscopeError(f"Expected a folder or file at '', got nothing. Check the path in {source!r}.")
+    options = dict(parse_qsl(query.replace("+", "%2B"), keep_blank_values=True))
+    root = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  (resolve() would rename linked folders)
+    return name, root, options
+
+
+def read_rows(source: str, readers: Readers) -> Iterator[Row]:
+    """What the reader that ``source`` names yields.
+
+    Raises:
+        UsageError: Unknown reader or option.
+        SynthscopeError: Nothing at the path, or a file that is not what its name says.
+    """
+    name, root, options = parse_source(source, readers)
+    read = readers[name]
+    known = list(inspect.signature(read).parameters)[1:]
+    for key in options:
+        if key not in known:
+            advice = suggest(key, known) if known else "It takes none."
+            raise UsageError(f"Expected options of {_kind(readers)} {name} in {source!r}, got {key!r}. {advice}")
+    if not root.exists():
+        raise SynthscopeError(f"Expected a folder or file at {str(root)!r}, got nothing. Check the path in {source!r}.")
+    return read(root, **options)
+
+
+def _kind(readers: Readers) -> str:
+    """What users call a reader: layout, format."""
+    return readers.kind.split()[-1]

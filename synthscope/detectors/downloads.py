@@ -1,0 +1,53 @@
+"""Weights that lie elsewhere: where a source names their file, and what fails on the network as one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from synthscope.detectors.weights import WEIGHTS
+from synthscope.errors import SynthscopeError
+
+
+@contextmanager
+def download(wanted: str, advice: str) -> Iterator[None]:
+    """Around a download.
+
+    Raises:
+        SynthscopeError: It failed: "Expected ``wanted``, got: the reason ``advice``".
+
+    >>> with download("the moon", "Wait."):
+    ...     raise OSError("no rocket.")
+    Traceback (most recent call last):
+    synthscope.errors.SynthscopeError: Expected the moon, got: no rocket. Wait.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise SynthscopeError(f"Expected {wanted}, got: {reason} {advice}") from error
+
+
+def weights_file(source: str) -> Path:
+    """The file that ``options.weights`` names, downloaded where it starts with ``hf-hub:``.
+
+    Raises:
+        SynthscopeError: The download failed and no earlier one is cached.
+
+    >>> weights_file("local-dir:models/dino").as_posix()
+    'models/dino/model.safetensors'
+    """
+    if source.startswith("local-dir:"):
+        return Path(source.removeprefix("local-dir:")) / WEIGHTS
+    if not source.startswith("hf-hub:"):
+        return Path(source)
+    from huggingface_hub import hf_hub_download
+
+    repository, _, revision = source.removeprefix("hf-hub:").partition("@")
+    with download(
+        f"{WEIGHTS} of the Hugging Face repository {repository}",
+        "Check the name and the network, or download the file elsewhere and set options.weights to its path.",
+    ):
+        file = hf_hub_download(repository, WEIGHTS, revision=revision or None)
+    return Path(file)

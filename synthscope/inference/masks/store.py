@@ -1,0 +1,39 @@
+"""The resumable memory of counted masks: pixels of every image by kind of artifact, keyed by what decides a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from synthscope.annotations.taxonomy import CATEGORIES
+from synthscope.inference.parts import read_parts
+
+BINS = 256  # of the log-odds of a pixel, 1/8 wide; the first one is also for pixels that the detector does not see
+KINDS = (None, *(category.label for category in CATEGORIES))  # rows of an image: any artifact, then each category
+KEY = ["sha256", "view", "detector", "preprocessing", "annotation", "seed"]
+HISTOGRAMS = ["annotated", "background"]  # pixels of either kind by bin, rising: (BINS,)
+COUNTS = pl.Schema(
+    dict.fromkeys(KEY[:-1], pl.String)  # annotation: hash of the image's regions
+    | {"seed": pl.Int64}  # of random views
+    | {"category": pl.String}  # null = any artifact
+    | dict.fromkeys(["pixels", "unseen", "tp", "fp", "fn"], pl.Int64)
+    | dict.fromkeys(HISTOGRAMS, pl.List(pl.UInt32))
+)
+COUNTED = [name for name in COUNTS if name not in HISTOGRAMS]
+
+
+def read_counts(folder: Path, columns: Sequence[str] | None = None, *, detector: str | None = None) -> pl.DataFrame:
+    """Rows of the store, the oldest of a key and category, of one detector or of all.
+
+    Parts that cannot be read are named on stderr and set aside.
+    """
+    wanted = list(columns or COUNTS)
+
+    def narrow(rows: pl.LazyFrame) -> pl.LazyFrame:
+        return (rows if detector is None else rows.filter(pl.col("detector") == detector)).select(wanted)
+
+    unique = [name for name in (*KEY, "category") if name in wanted]
+    counts = read_parts(folder, COUNTS, of="mask counts", narrow=narrow)
+    return counts.unique(unique, keep="first", maintain_order=True)
