@@ -31,17 +31,24 @@ class _Refused(Exception):
     """What is wrong with a file, as the end of "Expected an image, got …"."""
 
 
-def read_file(path: str | Path) -> tuple[bytes, str]:
+def read_file(path: str | Path, sha256: str | None = None) -> tuple[bytes, str]:
     """The bytes of a file and their SHA-256 in hexadecimal digits.
 
+    Args:
+        path: Of the file.
+        sha256: What it must be, if that is known.
+
     Raises:
-        UnreadableImageError: Missing, empty, larger than ``MAX_BYTES``, or not a regular file.
+        UnreadableImageError: Missing, empty, larger than ``MAX_BYTES``, not a regular file, or another ``sha256``.
     """
     try:
         data = _read(path)
     except Exception as error:
         raise _unreadable(path, error) from error
-    return data, hashlib.sha256(data).hexdigest()
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 not in (None, found):
+        raise UnreadableImageError(f"Expected a file of sha256 {sha256}, got {found}. Verify the manifest again.")
+    return data, found
 
 
 def read_rgb(

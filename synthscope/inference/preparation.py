@@ -46,10 +46,7 @@ def prepare(job: Job, plan: Plan, done: Done) -> Prepared:
     """Read, decode, degrade and transform one image, as far as units are missing. Runs in a worker thread."""
     sha256 = job.sha256
     try:
-        data, sha256 = read_file(job.path)
-        if job.sha256 not in (None, sha256):
-            changed = f"Expected a file of sha256 {job.sha256}, got {sha256}. Verify the manifest again."
-            return Prepared(job, job.sha256, changed)
+        data, sha256 = read_file(job.path, job.sha256)
         missing = plan.missing(done, sha256, job.view)
         if not missing:
             return Prepared(job, sha256)

@@ -94,9 +94,7 @@ def show(
     try:
         if sha256 is not None and not _missing(units, done, sha256, view):
             return Shown(path, view, sha256, {})
-        data, found = read_file(path)
-        if sha256 not in (None, found):
-            raise OSError(f"Expected a file of sha256 {sha256}, got {found}. Verify the manifest again.")
+        data, found = read_file(path, sha256)
         missing = _missing(units, done, found, view)
         rgb = parse_recipe(view).apply(read_rgb(data, name=path), key=found, seed=seed) if missing else None
         degraded: dict[str, NDArray[np.uint8]] = {}

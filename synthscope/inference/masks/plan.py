@@ -100,9 +100,7 @@ def show(
     if not missing:
         return image
     try:
-        data, now = read_file(path) if data is None else (data, now)
-        if now != image.sha256:
-            raise OSError(f"Expected a file of sha256 {sha256}, got {now}. Verify the manifest again.")
+        data, now = read_file(path, sha256) if data is None else (data, now)
         whole = read_rgb(data, name=path)
         rgb = recipe.apply(whole, key=now, seed=heads[0].row["seed"])
         inputs = {number: heads[number].detector.preprocess(rgb) for number in missing}

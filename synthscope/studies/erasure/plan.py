@@ -83,12 +83,7 @@ def key_of(row: Row) -> tuple[Any, ...]:
 def _read(image: Row) -> tuple[bytes, str]:
     if image["error"] is not None:
         raise UnreadableImageError(image["error"])
-    data, found = read_file(image["path"])
-    if image["sha256"] not in (None, found):
-        raise UnreadableImageError(
-            f"Expected a file of sha256 {image['sha256']}, got {found}. Verify the manifest again."
-        )
-    return data, found
+    return read_file(image["path"], image["sha256"])
 
 
 def _shown(path: str, data: bytes, sha256: str, view: Recipe, regions: pl.DataFrame, *, seed: int) -> Shown:
