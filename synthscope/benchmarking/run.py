@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from synthscope.benchmarking.config import BenchmarkConfig, SandboxRecipe, TrainingRow
+from synthscope.benchmarking.config import BenchmarkConfig
 from synthscope.benchmarking.sources import save_regions, source_of, split_images, with_other_tests
 from synthscope.data.degrade.recipe import expand
 from synthscope.errors import UsageError, suggest
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from synthscope.benchmarking.rows import Failure, Tested, Training
     from synthscope.training.config import TrainConfig
 
-__all__ = ["BenchmarkConfig", "SandboxRecipe", "TrainingRow", "benchmark", "print_tables", "read_failures"]
 FAILURES = "failures.json"
 
 
@@ -88,29 +87,6 @@ def read_failures(run: str | Path) -> list[dict[str, str | None]]:
     """What failed in a run: ``name``, ``step``, ``subset``, ``view`` and ``error`` of each, empty if nothing did."""
     file = Path(run) / FAILURES
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-
-
-def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
-    """Print the tables of a run: means over seeds, or matrix and degradations of every view; differences; the audit."""
-    from synthscope.data.audit import warning
-    from synthscope.tables.benchmark import audit_table, difference_table, tables_of
-    from synthscope.tables.seeds import seed_tables
-    from synthscope.tables.wording import views_of
-
-    run = Path(run)
-    seeds = pl.read_parquet(run / "seeds.parquet") if (run / "seeds.parquet").is_file() else None
-    tables = [] if seeds is None else seed_tables(seeds)
-    tables = tables or tables_of(pl.read_parquet(run / "scores.parquet"), metric=metric)
-    if (run / "differences.parquet").is_file():
-        differences = pl.read_parquet(run / "differences.parquet")
-        compared = differences["metric"][0]
-        tables += [difference_table(differences, metric=compared, view=view) for view in views_of(differences)]
-    print("\n\n".join(table.to_text() for table in tables))
-    if (run / "audit.parquet").is_file():
-        audit = pl.read_parquet(run / "audit.parquet")
-        print(f"\n{audit_table(audit).to_text()}")
-        if sentence := warning(audit):
-            print(f"\n{sentence}")
 
 
 def _audit(testing: pl.DataFrame, views: list[str], out: Path) -> None:

@@ -30,9 +30,11 @@ def benchmark_command(
 
     A detector that fails stops no other; it is listed at the end, and the exit code is 3. With none left it is 1 or 2.
     """
-    from synthscope.benchmarking.run import BenchmarkConfig, benchmark, print_tables, read_failures
+    from synthscope.benchmarking.config import BenchmarkConfig
+    from synthscope.benchmarking.run import benchmark, read_failures
     from synthscope.config import load_recipe
     from synthscope.report.page.html import write_report
+    from synthscope.tables.printing import print_tables
 
     recipe = load_recipe(BenchmarkConfig, config, package="synthscope.benchmarking", overrides=overrides)
     if dry:

@@ -18,9 +18,9 @@ def score_command(
     compare: Annotated[tuple[str, str] | None, typer.Option(help="Two detectors: paired difference A - B.")] = None,
 ) -> None:
     """Metrics with intervals from predictions; prints the cross-generator and the degraded table."""
-    from synthscope.benchmarking.run import print_tables
     from synthscope.runtime import tune_allocator
     from synthscope.scoring.score import write_scores
+    from synthscope.tables.printing import print_tables
 
     tune_allocator()
     pairs = [compare] if compare else None

@@ -7,11 +7,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from synthscope.benchmarking.run import BenchmarkConfig, benchmark, print_tables, read_failures
+from synthscope.benchmarking.config import BenchmarkConfig
+from synthscope.benchmarking.run import benchmark, read_failures
 from synthscope.benchmarking.sources import OWN, built
 from synthscope.detectors.hub import load_detector
 from synthscope.errors import UsageError
 from synthscope.scoring.seeds import KEYS, SEEDS
+from synthscope.tables.printing import print_tables
 
 SMALL = {"size": 64, "classes": 2, "train": 6, "val": 4, "formats": "aligned"}
 TINY = [

@@ -8,7 +8,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from synthscope.benchmarking.run import BenchmarkConfig, benchmark, print_tables, read_failures
+from synthscope.benchmarking.config import BenchmarkConfig
+from synthscope.benchmarking.run import benchmark, read_failures
 from synthscope.cli import app
 from synthscope.config import load_recipe, recipe_names
 from synthscope.errors import SynthscopeError, UsageError
@@ -17,6 +18,7 @@ from synthscope.report.page.html import write_report
 from synthscope.schema import SCORES, conform
 from synthscope.scoring.score import write_scores
 from synthscope.tables.benchmark import cross_generator_matrix
+from synthscope.tables.printing import print_tables
 from tests.benchmarking.tiny_worlds import ROW, VIEW, build_world, config
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from synthscope.benchmarking.run import BenchmarkConfig
+from synthscope.benchmarking.config import BenchmarkConfig
 
 VIEW = "crop:size=32|jpeg:q=96"
 ROW = {
