@@ -1,0 +1,1 @@
+"""Arrays to numbers, with n and intervals; numpy alone."""

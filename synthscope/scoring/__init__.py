@@ -1,0 +1,1 @@
+"""Predictions, heatmaps and masks to figures with intervals; no detector runs here."""

@@ -1,0 +1,1 @@
+"""Figures to rows that people read."""

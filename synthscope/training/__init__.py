@@ -1,0 +1,1 @@
+"""One training loop, what it is fed with, and its recipes."""

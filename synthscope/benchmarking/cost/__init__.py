@@ -1,0 +1,1 @@
+"""What a benchmark would do, and how long it would take here."""

@@ -1,0 +1,1 @@
+"""Recipe strings such as ``jpeg:q=65|lr:112``, and the steps that they name."""

@@ -1,0 +1,1 @@
+"""What runs a plan of predictions; all engines give the same logits."""

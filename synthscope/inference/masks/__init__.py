@@ -1,0 +1,1 @@
+"""Artifact heads over annotated images."""

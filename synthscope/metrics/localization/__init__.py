@@ -1,0 +1,1 @@
+"""How well heatmaps find annotated artifacts."""

@@ -1,0 +1,1 @@
+"""One file a kind of figure; every function returns a Matplotlib figure."""

@@ -1,0 +1,1 @@
+"""Pictures of where detectors look, chosen by rules."""

@@ -1,0 +1,1 @@
+"""Stored heatmaps against annotations, and against each other."""

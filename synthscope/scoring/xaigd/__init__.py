@@ -1,0 +1,1 @@
+"""X-AIGD's official evaluators, number for number."""

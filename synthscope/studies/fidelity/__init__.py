@@ -1,0 +1,1 @@
+"""Are more damaged AI images easier to detect?"""

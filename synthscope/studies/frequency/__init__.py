@@ -1,0 +1,1 @@
+"""What traces does a generator leave in the spectrum?"""

@@ -1,0 +1,1 @@
+"""How many classes and images does a detector need?"""

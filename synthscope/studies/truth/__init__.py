@@ -1,0 +1,1 @@
+"""Which explainers and measures can be believed?"""
