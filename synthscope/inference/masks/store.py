@@ -24,16 +24,15 @@ COUNTS = pl.Schema(
 COUNTED = [name for name in COUNTS if name not in HISTOGRAMS]
 
 
-def read_counts(folder: Path, columns: Sequence[str] | None = None, *, detector: str | None = None) -> pl.DataFrame:
-    """Rows of the store, the oldest of a key and category, of one detector or of all.
+def read_counts(folder: Path, columns: Sequence[str], *, detector: str | None = None) -> pl.DataFrame:
+    """Columns of ``COUNTS`` in the store, the oldest row of a key and category, of one detector or of all.
 
     Parts that cannot be read are named on stderr and set aside.
     """
-    wanted = list(columns or COUNTS)
 
     def narrow(rows: pl.LazyFrame) -> pl.LazyFrame:
-        return (rows if detector is None else rows.filter(pl.col("detector") == detector)).select(wanted)
+        return (rows if detector is None else rows.filter(pl.col("detector") == detector)).select(columns)
 
-    unique = [name for name in (*KEY, "category") if name in wanted]
+    unique = [name for name in (*KEY, "category") if name in columns]
     counts = read_parts(folder, COUNTS, of="mask counts", narrow=narrow)
     return counts.unique(unique, keep="first", maintain_order=True)
