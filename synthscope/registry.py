@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-from synthscope.errors import UsageError, suggest
+from synthscope.errors import SynthscopeError, UsageError, suggest
 
 T = TypeVar("T")
 
@@ -55,23 +55,28 @@ class Registry(Generic[T]):
         """The thing called ``name``, also as ``./file.py:Attribute``. Raises ``UsageError`` with a suggestion."""
         value: Any = self._values.get(name)
         if isinstance(value, str):
-            value = _import(value)
-            self._values[name] = value
+            value = self._values[name] = self._import(name, value)
         if value is None and name in (plugins := self._plugins()):
             value = plugins[name].load()
         if value is None and ".py:" in name:
             value = _import_file(name)
         if value is None:
-            raise UsageError(f"Expected the name of a {self.kind}, got {name!r}. {suggest(name, self)}")
+            article = "an" if self.kind[0] in "aeiou" else "a"
+            raise UsageError(f"Expected the name of {article} {self.kind}, got {name!r}. {suggest(name, self)}")
         return cast(T, value)
 
     def _plugins(self) -> dict[str, Any]:
         return {point.name: point for point in entry_points(group=f"synthscope.{self.kind}")}
 
-
-def _import(target: str) -> Any:
-    module, _, attribute = target.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    def _import(self, name: str, target: str) -> Any:
+        module, _, attribute = target.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ModuleNotFoundError, AttributeError) as error:
+            raise SynthscopeError(
+                f"Expected {target} for the {self.kind} {name!r}, got: {error}. Mend the line that registers it, or "
+                f"install what it needs."
+            ) from error
 
 
 def _import_file(target: str) -> Any:

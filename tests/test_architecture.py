@@ -1,4 +1,4 @@
-"""The architecture of ``docs/architecture.md``: imports point down the list of rooms, in no circle, and past torch."""
+"""The architecture of ``docs/architecture.md``: a room imports rooms before it, in no circle, and past torch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,13 +80,13 @@ def describe(name: str, found: Import) -> str:
     return f"{FILES[name].relative_to(ROOT)}:{found.line} imports {found.target}"
 
 
-def circle(edges: Mapping[str, set[str]]) -> list[str]:
-    """One circle, its first node again at the end; empty if there is none."""
+def circle(edges: Mapping[str, Mapping[str, str]]) -> str:
+    """The imports of one circle, a line each; empty if there is none. ``edges``: node -> what it imports -> where."""
     try:
         TopologicalSorter(edges).prepare()
     except CycleError as error:
-        return list(reversed(error.args[1]))
-    return []
+        return "\n".join(edges[a][b] for a, b in pairwise(reversed(error.args[1])))
+    return ""
 
 
 def test_every_room_has_its_place() -> None:
@@ -97,9 +98,9 @@ def test_no_room_is_named_like_a_public_function() -> None:
     assert not public & set(ROOMS), "importing the room would hide the function"
 
 
-def test_imports_point_down_the_list_of_rooms() -> None:
+def test_a_room_imports_only_rooms_before_it() -> None:
     wrong = [
-        f"{describe(name, found)}: {room(found.target)} lies above {room(name)}"
+        f"{describe(name, found)}: {room(found.target)} comes after {room(name)} in the list of rooms"
         for name, found in OURS
         if room(name) and room(found.target) and ROOMS.index(room(found.target)) > ROOMS.index(room(name))
     ]
@@ -107,24 +108,29 @@ def test_imports_point_down_the_list_of_rooms() -> None:
 
 
 def test_no_file_imports_itself_over_others() -> None:
-    edges = defaultdict(set)
+    edges: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for name, found in OURS:
         if not found.typing and found.target != name:
-            edges[name].add(found.target)
+            edges[name][found.target] = describe(name, found)
     found_circle = circle(edges)
-    assert not found_circle, " imports ".join(found_circle)
+    assert not found_circle, found_circle
 
 
 def test_no_folder_imports_itself_over_others() -> None:
     """Folders and files beside each other: ``report/page`` may use ``report/figures``, or the reverse."""
-    edges: defaultdict[str, set[str]] = defaultdict(set)
+    edges: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for name, found in OURS:
         a, b = name.split("."), found.target.split(".")
         same = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
         if same < min(len(a), len(b)) and not found.typing:
-            edges[".".join(a[: same + 1])].add(".".join(b[: same + 1]))
+            edges[".".join(a[: same + 1])][".".join(b[: same + 1])] = describe(name, found)
     found_circle = circle(edges)
-    assert not found_circle, " imports ".join(found_circle)
+    assert not found_circle, found_circle
+
+
+def test_a_circle_is_told_by_its_lines() -> None:
+    assert circle({"a": {"b": "a.py:1 imports b"}, "b": {"c": "b.py:2 imports c"}, "c": {}}) == ""
+    assert set(circle({"a": {"b": "1"}, "b": {"c": "2"}, "c": {"a": "3"}}).splitlines()) == {"1", "2", "3"}
 
 
 def way_to_torch(start: str) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import synthscope
+from synthscope.explainers import EXPLAINERS
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md"))]
@@ -60,6 +61,11 @@ def test_python_names_of_the_readme_exist() -> None:
         module, _, attribute = name.rpartition(".")
         whole = synthscope if not module else importlib.import_module(f"synthscope.{module}")
         assert hasattr(whole, attribute) or importlib.util.find_spec(f"synthscope.{name}"), name
+
+
+def test_the_readme_names_every_explainer() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert not (missing := [name for name in EXPLAINERS if f"`{name}`" not in text]), missing
 
 
 def test_the_glossary_is_one_page() -> None:

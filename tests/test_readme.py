@@ -14,7 +14,8 @@ def test_table_of_detectors_is_true_and_complete() -> None:
     rows = re.findall(r"^\| `([\w:]+)` \| ([^|]+) \| ([\d,]+|the model's) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$",
                       README.read_text(encoding="utf-8"), re.MULTILINE)  # fmt: skip
     facts = {fact["name"]: fact for fact in detectors_table()}
-    assert {name.partition(":")[0] for name, *_ in rows} == set(facts)
+    named = {name.partition(":")[0] for name, *_ in rows}
+    assert named == set(facts), f"README's table of detectors lacks {set(facts) - named}, has {named - set(facts)} more"
     for name, _, parameters, size, *_ in rows:
         fact = facts[name.partition(":")[0]]
         assert parameters == ("the model's" if fact["parameters"] is None else f"{fact['parameters']:,}"), name

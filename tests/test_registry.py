@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from synthscope.errors import UsageError, suggest
+from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.registry import Registry
 
 
@@ -57,3 +57,14 @@ def test_third_party_file(shapes, tmp_path):
 def test_suggest_lists_all_when_nothing_is_near():
     assert suggest("zzz", ["b", "a"]) == "Choose one of: a, b."
     assert suggest("zzz", []) == "There are none to choose from."
+
+
+def test_a_wrong_line_of_registration_is_named() -> None:
+    names: Registry[object] = Registry("explainer")
+    names.register("blue", "synthscope.explainers.azure:Blue")
+    names.register("red", "synthscope.explainers.rise:Red")
+    for name, target in (("blue", "synthscope.explainers.azure:Blue"), ("red", "synthscope.explainers.rise:Red")):
+        with pytest.raises(
+            SynthscopeError, match=f"Expected {target} for the explainer '{name}', got: .*Mend the line"
+        ):
+            names[name]

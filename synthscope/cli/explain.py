@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from synthscope.cli.arguments import Out, Source, View, Where, exit_with_unreadable, load
+from synthscope.explainers import EXPLAINERS
 
 
 def explain_command(
@@ -17,8 +18,7 @@ def explain_command(
         typer.Option(
             "-e",
             "--explainer",
-            help="gradcam | gradcam++ | layercam | attn_rollout | grad_rollout | chefer | integrated_gradients | "
-            "input_x_grad | occlusion | rise | patch_logits, with options as in gradcam:layer=net.layer3",
+            help=f"{' | '.join(EXPLAINERS)}, with options as in gradcam:layer=net.layer3",
         ),
     ],
     out: Out,

@@ -52,14 +52,19 @@ class Explainer(ABC):
 
         Raises:
             UsageError: A method that this detector cannot be explained by, or an unknown layer.
-            SynthscopeError: A detector in training mode.
+            SynthscopeError: A detector in training mode, or heatmaps of another size.
         """
         if detector.training:
             raise SynthscopeError(
                 f"Expected {detector.config.name} in evaluation mode, got training mode. Call detector.eval() first."
             )
         with torch.inference_mode(False), torch.no_grad():
-            return self.heatmaps(detector, images).detach().float()
+            heat = self.heatmaps(detector, images).detach().float()
+        if heat.shape != (expected := (len(images), *images.shape[-2:])):
+            raise SynthscopeError(
+                f"Expected heatmaps {expected} of {self}, got {tuple(heat.shape)}. Mend the explainer."
+            )
+        return heat
 
     @abstractmethod
     def heatmaps(self, detector: Detector, images: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -273,7 +274,7 @@ def test_text_of_explainers() -> None:
         "rise:masks=0": "Expected a valid 'masks'",
         "rise:masks": "Expected option=value",
         "grad_rollout:variant=mine": "Expected a valid 'variant'",
-        "": "Expected the name of a explainer",
+        "": "Expected the name of an explainer",
     }.items():
         with pytest.raises(UsageError, match=sentence):
             create_explainer(text)
@@ -295,3 +296,16 @@ def test_an_explainer_from_a_file(tmp_path) -> None:  # type: ignore[no-untyped-
 def test_training_mode_is_refused() -> None:
     with pytest.raises(SynthscopeError, match="evaluation mode"):
         create_explainer("input_x_grad")(settled(named("cnn_small")).train(), pixels(1, 3, 64, 64))
+
+
+def test_heatmaps_of_another_size_name_their_explainer(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from synthscope.explainers.base import Explainer\n"
+        "class Colours(Explainer):\n"
+        "    name = 'colours'\n"
+        "    def heatmaps(self, detector, images):\n"
+        "        return images.float()\n"
+    )
+    with pytest.raises(SynthscopeError, match=r"Expected heatmaps \(2, 24, 24\) of colours, got \(2, 3, 24, 24\)"):
+        create_explainer(f"{file}:Colours")(Linear().eval(), pixels(2, 3, 24, 24))

@@ -350,10 +350,10 @@ def test_few_images_are_in_memory_at_a_time(
     begun, finished, ahead = Counter[str](), Counter[str](), []
     read, forward = preparation.read_file, engines.forward
 
-    def reading(path: str) -> tuple[bytes, str]:
+    def reading(path: str, sha256: str | None) -> tuple[bytes, str]:
         begun["images"] += 1
         ahead.append(begun["images"] - finished["images"])
-        return read(path)
+        return read(path, sha256)
 
     def scoring(detector: Detector, inputs: list[Tensor], settings: plan.Plan) -> Tensor:
         finished["images"] += len(inputs)

@@ -8,8 +8,10 @@ from scipy.stats import norm
 
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.metrics import intervals
+from synthscope.metrics.calibration import probabilities
 from synthscope.metrics.detection import METRICS
 from synthscope.metrics.intervals import bootstrap, percentile_interval, weighted_rates_interval, wilson
+from synthscope.metrics.replicates import Column
 
 
 def data(n: int = 120, m: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -114,3 +116,12 @@ def test_weighted_rates_cover_the_truth(rates: tuple[float, float]) -> None:
     draws = np.stack([rng.binomial(size, rate, runs) for size, rate in zip(n, rates, strict=True)], axis=1)
     bounds = [weighted_rates_interval(tuple(map(int, k)), n, (0.5, 0.5)) for k in draws]
     assert np.mean([low <= truth <= high for low, high in bounds]) > 0.93
+
+
+def test_every_metric_has_its_formula_over_counts() -> None:
+    rng = np.random.default_rng(0)
+    labels, logits = rng.integers(0, 2, 60).astype(bool), rng.normal(size=60)
+    column = Column(labels, logits, p=probabilities(logits), threshold=0.0, metrics=list(METRICS))
+    values = column(np.ones((60, 1), np.uint8))[:, 0]
+    without = [name for name, value in zip(METRICS, values, strict=True) if np.isnan(value)]
+    assert not without, f"{without} would have no interval: add them to metrics/replicates.py"
