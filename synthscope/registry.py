@@ -45,6 +45,11 @@ class Registry(Generic[T]):
 
         return decorate
 
+    @property
+    def registered(self) -> list[str]:
+        """The sorted names that were registered; those of installed packages would take a while to find."""
+        return sorted(self._values)
+
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and (name in self._values or name in self._plugins())
 

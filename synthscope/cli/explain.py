@@ -18,7 +18,7 @@ def explain_command(
         typer.Option(
             "-e",
             "--explainer",
-            help=f"{' | '.join(EXPLAINERS)}, with options as in gradcam:layer=net.layer3",
+            help=f"{' | '.join(EXPLAINERS.registered)}, with options as in gradcam:layer=net.layer3",
         ),
     ],
     out: Out,
