@@ -72,7 +72,7 @@ def data_audit(
     where: Where = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Also write the table (.parquet or .csv).")] = None,
 ) -> None:
-    """Can format, size, aspect, JPEG quality or bytes per pixel alone tell the label?"""
+    """Can format, size, aspect, JPEG quality or bytes per pixel alone tell the label, or the history of the pixels?"""
     from synthscope.data.audit import audit, warning
     from synthscope.data.manifest import check_two_classes
     from synthscope.schema import write_table

@@ -1,53 +1,55 @@
-"""Can file attributes alone tell the label? Then a detector may learn the files instead of the images.
+"""Can files, or the history of their pixels, tell the label? Then a detector may learn those instead of the images.
 
 A decision tree of depth 2 sees format, size, aspect, JPEG quality and bytes per pixel, never a pixel; its
 cross-validated balanced accuracy is reported per subset. 0.5 is chance. ("Fake or JPEG?", Grommelt et al. 2024.)
+Beside it a linear classifier sees traces of earlier compression and resampling in the pixels that the view shows:
+a view can make files alike, and their history be as plain as before.
 """
 
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from synthscope.data.degrade.recipe import Recipe, parse_recipe, read_viewed
 from synthscope.data.manifest import sample
+from synthscope.data.probes import Verdict, folds, judge_files, judge_history
 from synthscope.errors import SynthscopeError, UnreadableImageError
-from synthscope.metrics.intervals import weighted_rates_interval
 from synthscope.runtime import track
-
-if TYPE_CHECKING:
-    from sklearn.tree import DecisionTreeClassifier
 
 LIMIT = 0.60  # balanced accuracy above which results need the warning
 ATTRIBUTES = ("format", "size", "aspect", "jpeg_quality", "bytes_per_pixel")
+HISTORY = "history"  # in the column ``attributes``: traces in the pixels, which "all" does not hold
 OVERALL = "overall"
 MOST = 20_000  # images a class and subset; the interval is then within 0.005
 MOST_DECODED = 1000
+MOST_HISTORIES = 300  # the same for traces in pixels; the interval is then within 0.04
 AUDIT = pl.Schema(
     {
         "subset": pl.String,  # or "overall", all images together
         "view": pl.String,
-        "attributes": pl.String,  # one attribute, or "all"
-        "balanced_accuracy": pl.Float64,  # null where a class has fewer than two images
+        "attributes": pl.String,  # one attribute of the files, "all" of them, or "history"
+        "balanced_accuracy": pl.Float64,  # null where a class has fewer than two independent images
         "ci_low": pl.Float64,
         "ci_high": pl.Float64,
         "n_real": pl.Int64,
         "n_ai": pl.Int64,
-        "rule": pl.String,  # what the tree found on all the images
+        "rule": pl.String,  # what the tree found on all the images; of the history, the trace that tells most
     }
 )
 
 
 def audit(table: pl.DataFrame, *, by: str = "subset", seed: int = 0) -> pl.DataFrame:
-    """Balanced accuracy of trees that see only attributes of the files.
+    """Balanced accuracy of trees that see only attributes of the files, and of a look at the history of the pixels.
 
-    Stratified 5-fold cross-validation (fewer folds for fewer images); 95 % interval from the Wilson intervals of both
-    classes (Newcombe 1998, square-and-add). At most 20,000 images a class and subset are used. Where rows have a
-    ``view``, what counts is the image after it: at most 1,000 a class and subset are decoded, viewed and stored as
-    JPEG of quality 96, and measured.
+    Stratified 5-fold cross-validation (fewer folds for fewer images) that keeps images of one ``group`` together, or of
+    one ``sha256``; 95 % interval from the Wilson intervals of both classes (Newcombe 1998, square-and-add). At most
+    20,000 images a class and subset are used. Where rows have a ``view``, what counts is the image after it: at most
+    1,000 a class and subset are decoded, viewed and stored as JPEG of quality 96, and measured. For the history at most
+    300 are decoded; those that cannot be read or are too small are left out of it.
 
     Args:
         table: A manifest; rows with an ``error`` are left out.
@@ -55,43 +57,91 @@ def audit(table: pl.DataFrame, *, by: str = "subset", seed: int = 0) -> pl.DataF
         seed: Of the sample and of the folds.
 
     Returns:
-        One row for each part (and for all together, called ``overall``) and attribute (and all together, ``all``).
+        One row for each part (and for all together, called ``overall``) and attribute, for all attributes together
+        (``all``), and for the ``history``.
     """
-    usable = table.filter(pl.col("error").is_null())
-    viewed = bool((usable["view"].fill_null("none") != "none").any())
+    from synthscope.data.history.files import read_histories
+
+    usable = table.filter(pl.col("error").is_null()).with_columns(pl.col("view").fill_null("none"))
+    viewed = bool((usable["view"] != "none").any())
     usable = sample(usable, (by, "label"), n=MOST_DECODED if viewed else MOST, seed=seed).sort("path")
-    view = "+".join(usable["view"].fill_null("none").unique().sort())
+    view = "+".join(usable["view"].unique().sort())
+    histories = read_histories(sample(usable, (by, "label"), n=MOST_HISTORIES, seed=seed), seed)
     files = measure_viewed(usable, seed) if viewed else usable
     names = sorted(files.filter(pl.col("label") == 1)[by].drop_nulls().unique().cast(pl.String))
     shared = (pl.col("label") == 0) & (pl.col(by).is_null() | (pl.col(by).cast(pl.String) == "real"))
     parts = {name: files.filter((pl.col(by).cast(pl.String) == name) | shared) for name in names}
     rows = []
     for name, part in track((parts | {OVERALL: files}).items(), "auditing", total=len(parts) + 1, unit="subsets"):
-        features, labels = file_features(part), part["label"].to_numpy()
+        features, labels, divided = file_features(part), part["label"].to_numpy(), folds(part, seed)
         for attributes in ("all", *ATTRIBUTES):
             chosen = {k: v for k, v in features.items() if attributes in ("all", k.split("=")[0])}
-            rows.append((name, view, attributes, *_score(chosen, labels, seed)))
+            rows.append((name, view, attributes, *judge_files(chosen, labels, divided, seed)))
+        rows.append((name, view, HISTORY, *_history(part, histories, seed)))
     return pl.DataFrame(rows, schema=AUDIT, orient="row")
 
 
 def warning(table: pl.DataFrame) -> str | None:
-    """One sentence when all attributes together exceed ``LIMIT`` anywhere in an audit table, else None."""
-    high = table.filter((pl.col("attributes") == "all") & (pl.col("balanced_accuracy") > LIMIT))
-    if high.is_empty():
-        return None
-    worst = high.sort("balanced_accuracy", descending=True, maintain_order=True).row(0, named=True)
-    where = "over all images" if worst["subset"] == OVERALL else f"in subset {worst['subset']}"
-    beside = (pl.col("view") == worst["view"]) & ~pl.col("subset").is_in([OVERALL, worst["subset"]])
-    others = high.filter(beside).height
+    """What an audit table gives reason to warn of, else None: a sentence on files, and one on the history of pixels.
+
+    Files when all attributes together exceed ``LIMIT`` anywhere. The history when it does and its interval lies above
+    chance; not of images as stored whose attributes exceed it, because the same cause shows in both.
+    """
+    exceeds = pl.col("balanced_accuracy") > LIMIT
+    files = table.filter((pl.col("attributes") == "all") & exceeds)
+    history = table.filter((pl.col("attributes") == HISTORY) & exceeds & (pl.col("ci_low") > 0.5))
+    if (files["view"] == "none").any():
+        history = history.filter(pl.col("view") != "none")
+    sentences = [say(rows) for rows, say in ((files, _warn_of_files), (history, _warn_of_history)) if rows.height]
+    return " ".join(sentences) or None
+
+
+def _warn_of_files(high: pl.DataFrame) -> str:
+    worst, found = _worst(high)
     raw = worst["view"] == "none"
     what = "File attributes" if raw else f"Size and compressibility after the view {worst['view']}"
     advice = "report an aligned view beside these results" if raw else "align the images further, or choose others"
     return (
-        f"{what} alone tell AI from real with balanced accuracy {worst['balanced_accuracy']:.2f} "
-        f"(95 % interval {worst['ci_low']:.2f} to {worst['ci_high']:.2f}, {worst['n_real']} real, {worst['n_ai']} AI) "
-        f"{where}{f', and above {LIMIT:.2f} in {others} more' if others else ''}: {worst['rule']}. "
+        f"{what} alone tell AI from real with {found}: {worst['rule']}. "
         f"A detector may learn that instead of the images; {advice}."
     )
+
+
+def _warn_of_history(high: pl.DataFrame) -> str:
+    worst, found = _worst(high)
+    seen = "as stored" if worst["view"] == "none" else f"after the view {worst['view']}"
+    return (
+        f"The pixels {seen} keep traces of another history of compression or resampling in AI than in real images, "
+        f"which alone tell them apart with {found}; most by: {worst['rule']}. Compressing both once more does not "
+        "take that away, and a detector may learn it instead of the images; compare images of the same history, or "
+        "scale both down before they are compressed."
+    )
+
+
+def _worst(high: pl.DataFrame) -> tuple[dict[str, Any], str]:
+    """The row of the highest value, and in words its value, interval, place, and how many other subsets exceed."""
+    worst = high.sort("balanced_accuracy", descending=True, maintain_order=True).row(0, named=True)
+    where = "over all images" if worst["subset"] == OVERALL else f"in subset {worst['subset']}"
+    beside = (pl.col("view") == worst["view"]) & ~pl.col("subset").is_in([OVERALL, worst["subset"]])
+    others = high.filter(beside).height
+    return worst, (
+        f"balanced accuracy {worst['balanced_accuracy']:.2f} (95 % interval {worst['ci_low']:.2f} to "
+        f"{worst['ci_high']:.2f}, {worst['n_real']} real, {worst['n_ai']} AI) {where}"
+        f"{f', and above {LIMIT:.2f} in {others} more' if others else ''}"
+    )
+
+
+def _history(part: pl.DataFrame, histories: pl.DataFrame, seed: int) -> Verdict:
+    """How well the history tells the label in a part; its rule ends with how many images were left out, and why."""
+    names = histories.columns[2:]
+    looked = part.join(histories, on=("path", "view"), how="inner", maintain_order="left")
+    read = looked.filter(pl.col(names[0]).is_not_null())
+    rows = read.filter(pl.col(names[0]).is_not_nan())
+    features = {name: rows[name].to_numpy() for name in names}
+    verdict = judge_history(features, rows["label"].to_numpy(), folds(rows, seed))
+    left_out = {"unreadable": looked.height - read.height, "too small": read.height - rows.height}
+    notes = [f"{n} {why} left out" for why, n in left_out.items() if n]
+    return verdict._replace(rule="; ".join([*filter(None, [verdict.rule]), *notes]) or None)
 
 
 def measure_viewed(table: pl.DataFrame, seed: int) -> pl.DataFrame:
@@ -144,65 +194,3 @@ def file_features(files: pl.DataFrame) -> dict[str, np.ndarray]:
         "jpeg_quality": files["jpeg_quality"].fill_null(-1).to_numpy().astype(np.float64),
         "bytes_per_pixel": files["bytes"].to_numpy() / (width * height),
     }
-
-
-def _score(
-    features: dict[str, np.ndarray], labels: np.ndarray, seed: int
-) -> tuple[float | None, float | None, float | None, int, int, str | None]:
-    """Balanced accuracy with interval, images a class, and the rule."""
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-
-    n_real, n_ai = int((labels == 0).sum()), int((labels == 1).sum())
-    if min(n_real, n_ai) < 2:
-        return None, None, None, n_real, n_ai, None
-    matrix = np.column_stack(list(features.values()))
-    folds = StratifiedKFold(min(5, n_real, n_ai), shuffle=True, random_state=seed)
-    predicted = cross_val_predict(_tree(seed), matrix, labels, cv=folds)
-    right_real, right_ai = int((predicted[labels == 0] == 0).sum()), int((predicted[labels == 1] == 1).sum())
-    value = (right_real / n_real + right_ai / n_ai) / 2
-    low, high = weighted_rates_interval((right_real, right_ai), (n_real, n_ai), (0.5, 0.5))
-    return value, low, high, n_real, n_ai, _rule(_tree(seed).fit(matrix, labels), list(features))
-
-
-def _tree(seed: int) -> DecisionTreeClassifier:
-    from sklearn.tree import DecisionTreeClassifier
-
-    return DecisionTreeClassifier(max_depth=2, class_weight="balanced", random_state=seed)
-
-
-def _rule(tree: DecisionTreeClassifier, names: list[str]) -> str:
-    """The ranges of attributes that the tree calls AI, in words."""
-    ranges = _ai_ranges(tree.tree_, 0, {})
-    if ranges in ([], [{}]):
-        return "everything is AI" if ranges else "everything is real"
-    return " or ".join(" and ".join(_say(names[f], *r) for f, r in each.items()) for each in ranges) + " -> AI"
-
-
-def _ai_ranges(tree: Any, node: int, here: dict[int, tuple[float, float]]) -> list[dict[int, tuple[float, float]]]:
-    """For each leaf below ``node`` that says AI: feature -> (low, high], within ``here``; leaves that agree are one."""
-    leaves = _classes(tree, node)
-    if len(leaves) == 1:
-        return [here] if 1 in leaves else []
-    feature, threshold = tree.feature[node], float(tree.threshold[node])
-    low, high = here.get(feature, (-np.inf, np.inf))
-    below = _ai_ranges(tree, tree.children_left[node], here | {feature: (low, threshold)})
-    return below + _ai_ranges(tree, tree.children_right[node], here | {feature: (threshold, high)})
-
-
-def _classes(tree: Any, node: int) -> set[int]:
-    if tree.children_left[node] == -1:
-        return {int(tree.value[node][0].argmax())}
-    return _classes(tree, tree.children_left[node]) | _classes(tree, tree.children_right[node])
-
-
-def _say(name: str, low: float, high: float) -> str:
-    attribute, _, value = name.partition("=")
-    if attribute == "format":
-        return f"format is {value}" if low > 0 else f"format is not {value}"
-    if attribute == "jpeg_quality" and low == -np.inf:
-        return f"not a JPEG of quality above {high:g}"
-    words = {"size": "width x height", "aspect": "width / height"}.get(attribute, attribute.replace("_", " "))
-    low_text, high_text = (f"{limit:.0f}" if attribute == "size" else f"{limit:.4g}" for limit in (low, high))
-    if low == -np.inf:
-        return f"{words} <= {high_text}"
-    return f"{words} > {low_text}" if high == np.inf else f"{low_text} < {words} <= {high_text}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from synthscope.data.audit import HISTORY
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.metrics.detection import METRICS, metric_named
 from synthscope.scoring.columns import MEAN
@@ -211,7 +212,7 @@ def summary_table(
 
 
 def audit_table(audit: pl.DataFrame) -> Table:
-    """Balanced accuracy of file attributes alone: a row for each subset (and view), a column for each attribute set."""
+    """Balanced accuracy of file attributes, and of the history of pixels: a row for each subset (and view)."""
     attributes = audit["attributes"].unique(maintain_order=True).to_list()
     views = view_names(audit)
     rows = []
@@ -222,8 +223,13 @@ def audit_table(audit: pl.DataFrame) -> Table:
         }
         name = pretty(key[0] or "all") + (f", {views[key[1] or 'none']}" if len(views) > 1 else "")
         rows.append((name, tuple(cells.get(attribute, Cell()) for attribute in attributes)))
-    notes = ("Balanced accuracy in percent of a depth-2 tree that sees no pixel; 50 is chance.",)
-    return Table("audit", "Can file attributes alone tell the label?", "subset", tuple(attributes), tuple(rows), notes)
+    notes = ["Balanced accuracy in percent of a depth-2 tree that sees no pixel; 50 is chance."]
+    if HISTORY in attributes:
+        notes.append(
+            "History: of a linear classifier that sees traces of earlier compression and resampling in the pixels."
+        )
+    title = "Can file attributes alone tell the label?"
+    return Table("audit", title, "subset", tuple(attributes), tuple(rows), tuple(notes))
 
 
 def _select(scores: pl.DataFrame, metric: str, view: str | None) -> pl.DataFrame:

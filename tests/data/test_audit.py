@@ -8,12 +8,21 @@ import pytest
 from PIL import Image
 from scipy.stats import binomtest
 
-from synthscope.data.audit import ATTRIBUTES, OVERALL, audit, warning
+from synthscope.data.audit import ATTRIBUTES, AUDIT, HISTORY, OVERALL, audit, warning
+from synthscope.data.degrade.recipe import read_viewed
 from synthscope.data.manifest import load_manifest, with_view
+from synthscope.data.probes import folds, judge_history
 from synthscope.errors import SynthscopeError
 from synthscope.schema import MANIFEST, conform
+from tests.data.histories import Change, enlarge, jpeg, picture, world
 
 REAL = Path(__file__).parents[2] / "../shared/images"
+ALIGNED = "crop:size=160,grid=16|jpeg:q=96"
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[np.ndarray]:
+    return [picture(i) for i in range(160)]
 
 
 def files(n: int = 200, seed: int = 0, **ai: object) -> pl.DataFrame:
@@ -43,10 +52,17 @@ def value(table: pl.DataFrame, attributes: str, subset: str = "a") -> float:
     return table.filter(attributes=attributes, subset=subset)["balanced_accuracy"].item()
 
 
+def history(table: pl.DataFrame, column: str = "balanced_accuracy") -> float:
+    return table.filter(attributes=HISTORY, subset=OVERALL)[column].item()
+
+
 def test_equal_files_cannot_be_told_apart() -> None:
     table = audit(files(400))
-    assert table.height == 2 * (1 + len(ATTRIBUTES))
-    for row in table.iter_rows(named=True):
+    assert table.height == 2 * (1 + len(ATTRIBUTES) + 1)
+    unread = table.filter(attributes=HISTORY)
+    assert unread.select("balanced_accuracy", "n_real", "n_ai").unique().rows() == [(None, 0, 0)]
+    assert unread["rule"].to_list() == ["600 unreadable left out"] * 2
+    for row in table.filter(pl.col("attributes") != HISTORY).iter_rows(named=True):
         assert abs(row["balanced_accuracy"] - 0.5) < 0.07 and row["ci_low"] < 0.5 < row["ci_high"], row
     assert warning(table) is None
 
@@ -153,6 +169,8 @@ def test_a_view_is_audited_as_the_detector_sees_it(tmp_path: Path) -> None:
     table = load_manifest(f"genimage:{tmp_path}")
     assert value(audit(table), "all", "ADM") == 1.0
     viewed = audit(with_view(table, "crop:size=48"))
+    assert viewed.filter(attributes=HISTORY)["rule"].to_list() == ["1 unreadable left out; 48 too small left out"] * 2
+    viewed = viewed.filter(pl.col("attributes") != HISTORY)
     assert set(viewed["view"]) == {"crop:size=48"}
     assert set(viewed["n_ai"]) == {24}  # the truncated one is left out
     for attribute in ("format", "size", "aspect", "jpeg_quality"):
@@ -164,10 +182,147 @@ def test_a_view_is_audited_as_the_detector_sees_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the photographs of ../shared/images")
-def test_the_real_set_is_found_to_leak() -> None:
+def test_the_real_set_is_found_to_leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synthscope.data.audit.MOST_HISTORIES", 5)  # decoding all takes most of a minute
     table = audit(load_manifest(f"genimage:{REAL}"))
     every = table.filter(attributes="all")
     assert every.height == 9 and every["balanced_accuracy"].min() > 0.93
     assert table.filter(attributes="format", subset=OVERALL)["rule"].item() == "format is PNG -> AI"
     assert value(table, "aspect", OVERALL) > 0.93
     assert "and above 0.60 in 7 more" in (warning(table) or "")
+
+
+def test_the_history_of_equal_pictures_is_at_chance_whatever_the_container(
+    tmp_path: Path, pictures: list[np.ndarray]
+) -> None:
+    """All were compressed once: reals are those JPEG files, the others their pixels in PNG."""
+    for i, rgb in enumerate(pictures):
+        kind = "ai" if i % 2 else "nature"
+        path = tmp_path / "one/val" / kind / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rgb).save(path, quality=96)
+        if i % 2:
+            Image.open(path).save(path.with_suffix(".png"))
+            path.unlink()
+    table = load_manifest(f"genimage:{tmp_path}")
+    for view in ("none", ALIGNED):
+        audited = audit(with_view(table, view))
+        low, high = history(audited, "ci_low"), history(audited, "ci_high")
+        assert low < 0.5 < high and high - low < 0.25
+        sentence = warning(audited)
+        assert sentence is None if view == ALIGNED else "format is PNG" in (sentence or "")
+        assert "history" not in (sentence or "")
+
+
+@pytest.mark.parametrize(
+    ("real", "ai", "view"),
+    [
+        (jpeg(96), np.copy, "aligned"),
+        (lambda rgb: jpeg(75 + int(rgb[0, 0, 0]) % 21)(rgb), np.copy, "aligned"),
+        (lambda rgb: rgb, enlarge, "crop:size=160,grid=16"),
+    ],
+    ids=["JPEG 96", "JPEG 75 to 95", "enlarged"],
+)
+def test_the_history_is_found(tmp_path: Path, pictures: list[np.ndarray], real: Change, ai: Change, view: str) -> None:
+    view = ALIGNED if view == "aligned" else view
+    audited = audit(world(tmp_path, real, ai, pictures=pictures, view=view))
+    assert history(audited) > 0.9
+    sentence = warning(audited) or ""
+    assert f"pixels after the view {view} keep traces" in sentence and "AUROC" in sentence
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs the photographs of ../shared/images")
+def test_shrunk_photographs_have_no_history_until_they_are_given_one(tmp_path: Path) -> None:
+    paths = sorted(path for path in REAL.glob("*/*/nature/*") if min(Image.open(path).size) >= 320)[:160]
+    shrunk = [np.asarray(Image.open(path).convert("RGB").reduce(2)) for path in paths]
+    equal = audit(world(tmp_path / "equal", np.copy, np.copy, pictures=shrunk, view=ALIGNED))
+    assert history(equal, "ci_low") < 0.5 < history(equal, "ci_high")
+    told = audit(world(tmp_path / "told", jpeg(96), np.copy, pictures=shrunk, view=ALIGNED))
+    assert history(told) > 0.9
+
+
+def test_an_image_of_several_subsets_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = world(tmp_path, np.copy, np.copy, pictures=[picture(i, 64 + 8 * (i > 3)) for i in range(12)])
+    fakes = table.filter(pl.col("label") == 1)
+    reals = table.filter(pl.col("label") == 0).with_columns(subset=pl.lit(None, pl.String))
+    small = fakes.head(1).with_columns(path=pl.lit(str(tmp_path / "small.png")), subset=pl.lit("two"))
+    Image.fromarray(picture(0, 63)).save(small["path"][0])
+    gone = small.with_columns(path=pl.lit(str(tmp_path / "gone.png")))
+    table = pl.concat([reals, fakes, fakes.with_columns(subset=pl.lit("two")), small, gone])
+    read: list[str] = []
+
+    def counted(path: str, *args: object, **options: object) -> np.ndarray:
+        read.append(path)
+        return read_viewed(path, *args, **options)
+
+    monkeypatch.setattr("synthscope.data.history.files.read_viewed", counted)
+    rows = audit(table).filter(attributes=HISTORY)
+    assert sorted(read) == sorted(set(table["path"])) and len(read) == 14
+    assert rows.select("subset", "n_real", "n_ai").rows() == [("one", 6, 6), ("two", 6, 6), (OVERALL, 6, 12)]
+    assert "left out" not in rows["rule"][0]
+    assert all(rule.endswith("; 1 unreadable left out; 1 too small left out") for rule in rows["rule"][1:])
+
+
+def test_at_most_so_many_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synthscope.data.audit.MOST_HISTORIES", 3)
+    table = world(tmp_path, np.copy, np.copy, pictures=[picture(i, 64) for i in range(12)])
+    row = audit(table).filter(attributes=HISTORY, subset="one").row(0, named=True)
+    assert (row["n_real"], row["n_ai"]) == (3, 3)
+
+
+@pytest.mark.parametrize("column", ["group", "sha256", "path"])
+def test_copies_do_not_make_chance_look_like_a_finding(column: str) -> None:
+    """60 groups of eight equal rows with a random label each, by trees of the files and by the look at the history."""
+
+    def mean(known: bool) -> tuple[float, float]:
+        values = []
+        for seed in range(6):
+            one = files(30, seed).with_columns(label=pl.int_range(60, dtype=pl.Int8) % 2)
+            marked = one.with_columns(path=pl.format("/{}", pl.int_range(60)), subset=pl.lit("a"))
+            table = pl.concat([marked] * 8)
+            if column != "path" or not known:
+                table = table.with_columns(path=pl.format("/{}", pl.int_range(480)))
+            if known and column != "path":
+                table = table.with_columns(pl.Series(column, [f"{i}" for i in range(60)] * 8))
+            noise = np.tile(np.random.default_rng(seed).standard_normal((60, 40)), (8, 1))
+            traces = {f"{i}": noise[:, i] for i in range(40)}
+            linear = judge_history(traces, table["label"].to_numpy(), folds(table, 0)).balanced_accuracy
+            values.append((value(audit(table), "all"), linear))
+        trees, lines = np.mean(values, 0)
+        return trees, lines
+
+    trees, lines = mean(known=True)
+    assert 0.4 < trees < 0.6 and 0.4 < lines < 0.6
+    trees, lines = mean(known=False)
+    assert trees > 0.65 and lines > 0.75  # what the folds must prevent
+
+
+def test_folds_leave_both_classes_to_learn_from() -> None:
+    table = files(10)
+    assert len(folds(table, 0) or []) == 5
+    by_class = table.with_columns(group=pl.col("label").cast(pl.String))
+    assert folds(by_class, 0) is None
+    assert audit(by_class)["balanced_accuracy"].null_count() == 14
+    pairs = table.with_columns(group=pl.format("{}", pl.int_range(10).append(pl.int_range(10))))
+    for train, test in folds(pairs, 0) or []:
+        assert not set(pairs["group"].gather(train)) & set(pairs["group"].gather(test))
+    three = table.with_columns(group=pl.format("{}", pl.int_range(20) % 3))
+    assert len(folds(three, 0) or []) == 3
+
+
+def test_warning_of_the_history() -> None:
+    def row(attributes: str, value: float, low: float, view: str = "none") -> dict[str, object]:
+        found = {"balanced_accuracy": value, "ci_low": low, "ci_high": 1.0, "n_real": 9, "n_ai": 9}
+        return {"subset": "a", "view": view, "attributes": attributes, "rule": "R (AUROC 0.83)"} | found
+
+    def warned(*rows: dict[str, object]) -> str:
+        return warning(pl.DataFrame(rows, schema=AUDIT)) or ""
+
+    raw, seen = row("history", 0.9, 0.7), row("history", 0.9, 0.7, "jpeg:q=96")
+    assert warned(row("all", 0.5, 0.4), raw).startswith("The pixels as stored keep traces")
+    assert "accuracy 0.90 (95 % interval 0.70 to 1.00, 9 real, 9 AI) in subset a; most by: R (AUROC 0" in warned(raw)
+    assert warned(row("history", 0.7, 0.49)) == warned(row("history", 0.6, 0.55)) == ""
+    files_only = warned(row("all", 0.9, 0.8))
+    assert files_only.startswith("File attributes") and warned(row("all", 0.9, 0.8), raw) == files_only
+    both = warned(row("all", 0.9, 0.8), raw, seen)
+    assert both.startswith(files_only) and "The pixels after the view jpeg:q=96 keep" in both

@@ -15,6 +15,7 @@ from synthscope.data.manifest import sample
 from synthscope.training.data import choose
 
 AUDITED = 1000  # images a class and subset that the audit decodes in a view
+HISTORIES = 300  # and that it decodes in every view for the history of their pixels
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def count(config: BenchmarkConfig, training: pl.DataFrame, testing: pl.DataFrame
     ]
     aligned = [view for view in config.views if view != "none"]
     audited = len(aligned) * sample(testing, ("subset", "label"), n=AUDITED).height
+    audited += len(config.views) * sample(testing, ("subset", "label"), n=HISTORIES).height
     if METADATA in config.floors and works:
         named = {run.subset for run in planned}
         subsets = training if TOGETHER in named else training.filter(pl.col("subset").is_in(named))

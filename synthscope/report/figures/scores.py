@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from synthscope.data.audit import HISTORY
 from synthscope.report.figures import style
 from synthscope.report.figures.style import AI, COLOURS, INK, MUTED, capped, label, styled
 from synthscope.report.names import CHANCE, conditions, distinct, metric_name, sizes, test_sets
@@ -109,22 +110,32 @@ def degradation_figure(scores: pl.DataFrame, metric: str = "balanced_accuracy", 
 
 @styled
 def audit_figure(audit: pl.DataFrame) -> Figure:
-    """How well file attributes alone tell the label: balanced accuracy per subset, with the line of concern at 0.6."""
-    table = audit.filter(pl.col("attributes") == "all", pl.col("balanced_accuracy").is_not_null())
+    """How well file attributes alone tell the label, and the history of pixels, with the line of concern at 0.6.
+
+    Bars are balanced accuracy of the attributes per subset; diamonds that of the history, where it was judged.
+    """
+    table = audit.filter(pl.col("attributes").is_in(["all", HISTORY]), pl.col("balanced_accuracy").is_not_null())
     table = table if "view" in table.columns else table.with_columns(view=pl.lit("none"))
     if table.is_empty():
         return style.blank_figure("no audit to draw")
+    history = HISTORY in table["attributes"]
     views = distinct(table, "view")
     subsets, notes = capped(distinct(table, "subset"), MAX_ROWS, "subsets")
     names = [label(pretty(name)) for name in subsets]
     figure = style.new_figure(_margin(names) + 2.6 * len(views), 1.0 + 0.24 * len(subsets))
     grid = figure.subplots(1, len(views), sharex=True, sharey=True, squeeze=False).ravel()
     for axes, view in zip(grid, views, strict=True):
-        rows = table.filter(pl.col("view") == view, pl.col("subset").is_in(subsets))
-        places = np.array([subsets.index(name) for name in rows["subset"]])
-        values, low, high = (rows[name].to_numpy() for name in ("balanced_accuracy", "ci_low", "ci_high"))
-        axes.barh(places, values - 0.5, left=0.5, height=0.6, color=np.where(values > 0.6, AI, "#9aa5af"))
-        axes.hlines(places, low, high, color=INK, linewidth=1)
+        shown = table.filter(pl.col("view") == view, pl.col("subset").is_in(subsets))
+        for attributes, shift in (("all", -0.18 if history else 0.0), (HISTORY, 0.24)):
+            rows = shown.filter(attributes=attributes)
+            places = np.array([subsets.index(name) + shift for name in rows["subset"]])
+            values, low, high = (rows[name].to_numpy() for name in ("balanced_accuracy", "ci_low", "ci_high"))
+            colors = np.where(values > 0.6, AI, "#9aa5af")
+            if attributes == "all":
+                axes.barh(places, values - 0.5, left=0.5, height=0.4 if history else 0.6, color=colors)
+            else:
+                axes.scatter(values, places, marker="D", s=18, color=colors, zorder=3)
+            axes.hlines(places, low, high, color=INK, linewidth=1)
         axes.axvline(0.6, color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
         axes.set_title(label(view_names(table)[view], 34))
         axes.grid(visible=False, axis="y")
@@ -133,6 +144,7 @@ def audit_figure(audit: pl.DataFrame) -> Figure:
     grid[0].set_ylim(len(subsets) - 0.4, -0.6)
     sentence = (
         "Balanced accuracy of file attributes alone, from chance; above the dashed line they give the label away."
+        + (" Diamonds: of traces of compression and resampling in the pixels." if history else "")
     )
     style.note(figure, [sentence, *notes])
     return figure

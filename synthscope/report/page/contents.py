@@ -119,8 +119,14 @@ def _figures(run: Run, folder: Path, metric: str, views: list[str], leaders: lis
         drawn[section].append(drawing(figure, folder / stem, title, alt))
 
     if run.audit.height:
-        alt = "Bars: balanced accuracy of file attributes alone, per subset; the table holds the numbers."
-        add("audit", "audit", "What file attributes alone can tell", figures.audit_figure(run.audit), alt)
+        alt = "Balanced accuracy of file attributes and of the history of pixels, per subset; numbers in the table."
+        add(
+            "audit",
+            "audit",
+            "What files and the history of their pixels can tell",
+            figures.audit_figure(run.audit),
+            alt,
+        )
     for index, view in enumerate(views):
         tag, word = f"-view{index}" if index else "", words[view]
         save_figure(figures.matrix_figure(run.scores, tabs(run.scores)[0], view), folder / f"matrix{tag}")

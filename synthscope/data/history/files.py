@@ -1,0 +1,38 @@
+"""The history of the images of a manifest, each decoded once."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from synthscope.data.degrade.recipe import Recipe, parse_recipe, read_viewed
+from synthscope.data.history.features import history_features, trace_names
+from synthscope.errors import UnreadableImageError
+from synthscope.runtime import track
+
+
+def read_histories(table: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
+    """Traces in the pixels of every image of a table as its view shows it, decoded once however many rows it has.
+
+    Args:
+        table: Columns ``path`` and ``view``, which is not null.
+        seed: Of views that are random.
+
+    Returns:
+        Columns ``path``, ``view`` and one Float64 for each of :func:`trace_names`; null where the image cannot be
+        read, NaN where it is too small.
+    """
+    from joblib import Parallel, cpu_count, delayed
+
+    images = table.select("path", "view").unique(maintain_order=True)
+    views = {view: parse_recipe(view) for view in images["view"].unique()}
+    pool = Parallel(n_jobs=cpu_count(), backend="threading", return_as="generator")
+    results = pool(delayed(_traces)(path, views[view], seed) for path, view in images.iter_rows())
+    rows = list(track(results, "decoding for the history", total=images.height))
+    return images.hstack(pl.DataFrame(rows, schema=dict.fromkeys(trace_names(), pl.Float64), orient="row"))
+
+
+def _traces(path: str, view: Recipe, seed: int) -> tuple[float | None, ...]:
+    try:
+        return tuple(history_features(read_viewed(path, view, seed=seed)).values())
+    except UnreadableImageError:
+        return (None,) * len(trace_names())
