@@ -70,14 +70,15 @@ def audit(table: pl.DataFrame, *, by: str = "subset", seed: int = 0) -> pl.DataF
     files = measure_viewed(usable, seed) if viewed else usable
     names = sorted(files.filter(pl.col("label") == 1)[by].drop_nulls().unique().cast(pl.String))
     shared = (pl.col("label") == 0) & (pl.col(by).is_null() | (pl.col(by).cast(pl.String) == "real"))
-    parts = {name: files.filter((pl.col(by).cast(pl.String) == name) | shared) for name in names}
+    parts = {name: (pl.col(by).cast(pl.String) == name) | shared for name in names} | {OVERALL: pl.lit(True)}
     rows = []
-    for name, part in track((parts | {OVERALL: files}).items(), "auditing", total=len(parts) + 1, unit="subsets"):
+    for name, within in track(parts.items(), "auditing", total=len(parts), unit="subsets"):
+        part = files.filter(within)
         features, labels, divided = file_features(part), part["label"].to_numpy(), folds(part, seed)
         for attributes in ("all", *ATTRIBUTES):
             chosen = {k: v for k, v in features.items() if attributes in ("all", k.split("=")[0])}
             rows.append((name, view, attributes, *judge_files(chosen, labels, divided, seed)))
-        rows.append((name, view, HISTORY, *_history(part, histories, seed)))
+        rows.append((name, view, HISTORY, *_history(usable.filter(within), histories, seed)))
     return pl.DataFrame(rows, schema=AUDIT, orient="row")
 
 

@@ -17,13 +17,13 @@ from synthscope.data.manifest import with_view
 Change = Callable[[np.ndarray], np.ndarray]
 
 
-def picture(seed: int, side: int = 192) -> np.ndarray:
+def picture(seed: int, side: int = 176) -> np.ndarray:
     """uint8 ``(side, side, 3)``: clouds of several sizes, shapes, and grain; every picture in other parts."""
     rng = np.random.default_rng(seed)
     image = np.full((side, side, 3), rng.uniform(60, 190, 3))
-    for sigma in (40, 12, 4, 1.2):
-        cloud = cv2.GaussianBlur(rng.standard_normal((side, side, 3)), (0, 0), sigma)
-        image += cloud / cloud.std() * rng.uniform(2, 22)
+    for cells in (3, 10, 30, 90):
+        cloud = cv2.resize(rng.standard_normal((cells, cells, 3)), (side, side), interpolation=cv2.INTER_CUBIC)
+        image += cv2.GaussianBlur(cloud, (0, 0), 1) * rng.uniform(2, 22)  # blurred, or its cells would be a history
     for _ in range(rng.integers(2, 9)):
         x, y, radius = (int(value) for value in rng.integers(0, side, 3))
         shape = np.zeros((side, side))

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from scipy.stats import binomtest
 
-from synthscope.data.audit import ATTRIBUTES, AUDIT, HISTORY, OVERALL, audit, warning
+from synthscope.data.audit import ATTRIBUTES, AUDIT, HISTORY, OVERALL, audit, file_features, warning
 from synthscope.data.degrade.recipe import read_viewed
 from synthscope.data.manifest import load_manifest, with_view
-from synthscope.data.probes import folds, judge_history
+from synthscope.data.probes import folds, judge_files, judge_history
 from synthscope.errors import SynthscopeError
 from synthscope.schema import MANIFEST, conform
 from tests.data.histories import Change, enlarge, jpeg, picture, world
@@ -22,7 +22,7 @@ ALIGNED = "crop:size=160,grid=16|jpeg:q=96"
 
 @pytest.fixture(scope="module")
 def pictures() -> list[np.ndarray]:
-    return [picture(i) for i in range(160)]
+    return [picture(i) for i in range(120)]
 
 
 def files(n: int = 200, seed: int = 0, **ai: object) -> pl.DataFrame:
@@ -233,7 +233,7 @@ def test_the_history_is_found(tmp_path: Path, pictures: list[np.ndarray], real: 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the photographs of ../shared/images")
 def test_shrunk_photographs_have_no_history_until_they_are_given_one(tmp_path: Path) -> None:
-    paths = sorted(path for path in REAL.glob("*/*/nature/*") if min(Image.open(path).size) >= 320)[:160]
+    paths = sorted(path for path in REAL.glob("*/*/nature/*") if min(Image.open(path).size) >= 320)[:120]
     shrunk = [np.asarray(Image.open(path).convert("RGB").reduce(2)) for path in paths]
     equal = audit(world(tmp_path / "equal", np.copy, np.copy, pictures=shrunk, view=ALIGNED))
     assert history(equal, "ci_low") < 0.5 < history(equal, "ci_high")
@@ -267,7 +267,9 @@ def test_at_most_so_many_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("synthscope.data.audit.MOST_HISTORIES", 3)
     table = world(tmp_path, np.copy, np.copy, pictures=[picture(i, 64) for i in range(12)])
     row = audit(table).filter(attributes=HISTORY, subset="one").row(0, named=True)
-    assert (row["n_real"], row["n_ai"]) == (3, 3)
+    assert (row["n_real"], row["n_ai"]) == (3, 3) and row["balanced_accuracy"] is not None
+    grouped = audit(table.with_columns(group=pl.col("generator"))).filter(attributes=HISTORY, subset="one")
+    assert grouped.select("balanced_accuracy", "n_real", "n_ai").rows() == [(None, 3, 3)]  # two folds need two groups
 
 
 @pytest.mark.parametrize("column", ["group", "sha256", "path"])
@@ -286,8 +288,9 @@ def test_copies_do_not_make_chance_look_like_a_finding(column: str) -> None:
                 table = table.with_columns(pl.Series(column, [f"{i}" for i in range(60)] * 8))
             noise = np.tile(np.random.default_rng(seed).standard_normal((60, 40)), (8, 1))
             traces = {f"{i}": noise[:, i] for i in range(40)}
-            linear = judge_history(traces, table["label"].to_numpy(), folds(table, 0)).balanced_accuracy
-            values.append((value(audit(table), "all"), linear))
+            labels, divided = table["label"].to_numpy(), folds(table, 0)
+            verdicts = judge_files(file_features(table), labels, divided, 0), judge_history(traces, labels, divided)
+            values.append([verdict.balanced_accuracy for verdict in verdicts])
         trees, lines = np.mean(values, 0)
         return trees, lines
 
