@@ -217,6 +217,9 @@ def test_audit_table() -> None:
              "n_real": 5, "n_ai": 6, "rule": ""} for name, value in (("all", 0.93), ("size", 0.5))]  # fmt: skip
     table = audit_table(pl.DataFrame(rows))
     assert table.columns == ("all", "size") and "93.0" in table.to_text()
+    assert len(table.notes) == 1
+    more = audit_table(pl.DataFrame([*rows, rows[0] | {"attributes": "history", "balanced_accuracy": 0.71}]))
+    assert more.columns == ("all", "size", "history") and "71.0" in more.to_text() and "in the pixels" in more.to_text()
     two = pl.concat([pl.DataFrame(rows).with_columns(view=pl.lit(view)) for view in ("none", "jpeg:q=96")])
     assert [name for name, _ in audit_table(two).rows] == ["ADM, raw", "ADM, aligned"]
 

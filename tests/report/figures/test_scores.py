@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -119,6 +120,18 @@ def test_audit_colours_what_exceeds_the_line() -> None:
     assert len(raw) == len(aligned) == 1 and raw != aligned
     assert [axes.get_title("left") for axes in figure.axes] == ["raw", "aligned"]
     assert figure.axes[0].patches[0].get_width() == pytest.approx(0.43)
+
+
+def test_audit_shows_the_history_beside_the_attributes() -> None:
+    table = make_audit(0.52)
+    history = table.filter(attributes="all").with_columns(
+        attributes=pl.lit("history"), balanced_accuracy=pl.Series([0.9] + [0.55] * len(SUBSETS))
+    )
+    (axes,) = figures.audit_figure(pl.concat([table, history])).axes
+    (diamonds,) = (found for found in axes.collections if isinstance(found, PathCollection))
+    assert np.asarray(diamonds.get_offsets())[:, 0].tolist() == [0.9] + [0.55] * len(SUBSETS)
+    assert len({tuple(colour) for colour in diamonds.get_facecolors()}) == 2
+    assert len(axes.patches) == len(SUBSETS) + 1
 
 
 def test_too_much_is_cut_with_a_note(tmp_path: Path) -> None:
