@@ -96,7 +96,7 @@ def test_a_shifted_grid_is_another_one() -> None:
 
 def test_halved_chroma_has_lost_its_detail() -> None:
     def detail(recipe: str, seed: int) -> float:
-        return chroma_features(parse_recipe(recipe).apply(picture(seed), key=""))["fine detail of Cr to that of luma"]
+        return chroma_features(parse_recipe(recipe).apply(picture(seed), key=""))["fine to coarse detail of chroma"]
 
     for seed in range(4):
         assert detail("jpeg:q=96", seed) < detail("jpeg:q=96,subsampling=444", seed) - 0.5

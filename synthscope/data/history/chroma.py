@@ -7,18 +7,16 @@ import numpy as np
 
 
 def chroma_features(rgb: np.ndarray) -> dict[str, float]:
-    """Fine detail of Cr and Cb of uint8 ``(8 m, 8 n, 3)`` pixels relative to that of luma, in logarithms.
+    """Fine detail of Cr and Cb of uint8 ``(8 m, 8 n, 3)`` pixels relative to their own coarser one, in logarithms.
 
-    Detail is what halving and doubling a plane loses, and its share of the plane's own coarser detail for the picture
-    that halving leaves: content has both, subsampling takes only the first.
+    Fine detail is what halving and doubling a plane loses, coarser detail the same of the halved plane. Content has
+    both, subsampling takes only the first. (Detail relative to that of luma tells how colourful content is.)
     """
     picture = cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb).astype(np.float32)
     half, lost = halve(picture)
-    fine, coarse = np.log(lost + 0.01), np.log(halve(half)[1] + 0.01)
+    fine, coarse = np.log(lost[1:] + 0.01), np.log(halve(half)[1][1:] + 0.01)
     return {
-        "fine detail of Cr to that of luma": float(fine[1] - fine[0]),
-        "fine detail of Cb to that of luma": float(fine[2] - fine[0]),
-        "fine to coarse detail of chroma": float((fine[1:] - coarse[1:]).mean()),
+        "fine to coarse detail of chroma": float((fine - coarse).mean()),
     }
 
 
