@@ -115,7 +115,7 @@ def _warn_of_history(high: pl.DataFrame) -> str:
         f"The pixels {seen} keep traces of another history of compression or resampling in AI than in real images, "
         f"which alone tell them apart with {found}; most by: {worst['rule']}. Compressing both once more does not "
         "take that away, and a detector may learn it instead of the images. Compare images of the same history, or "
-        "scale both down before they are compressed; what is left then is of the generators or of the content."
+        "scale both down before they are compressed; what is left then may come from the generators or the content."
     )
 
 

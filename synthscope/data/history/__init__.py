@@ -1,0 +1,1 @@
+"""What happened to pixels before they are looked at: traces of earlier compression and resampling."""
