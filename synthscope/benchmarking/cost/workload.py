@@ -11,11 +11,9 @@ import polars as pl
 from synthscope.benchmarking.config import BenchmarkConfig
 from synthscope.benchmarking.floors import METADATA
 from synthscope.benchmarking.rows import TOGETHER, Failure, Tested, Training, attempt, passes, trainings
+from synthscope.data.audit import MOST_DECODED, MOST_HISTORIES
 from synthscope.data.manifest import sample
 from synthscope.training.data import choose
-
-AUDITED = 1000  # images a class and subset that the audit decodes in a view
-HISTORIES = 300  # and that it decodes in every view for the history of their pixels
 
 
 @dataclass(frozen=True)
@@ -89,12 +87,12 @@ def count(config: BenchmarkConfig, training: pl.DataFrame, testing: pl.DataFrame
         for rows, specs, conditions in passes(config, testing.filter(pl.col("error").is_null()), tested, view)
     ]
     aligned = [view for view in config.views if view != "none"]
-    audited = len(aligned) * sample(testing, ("subset", "label"), n=AUDITED).height
-    audited += len(config.views) * sample(testing, ("subset", "label"), n=HISTORIES).height
+    audited = len(aligned) * sample(testing, ("subset", "label"), n=MOST_DECODED).height
+    audited += len(config.views) * sample(testing, ("subset", "label"), n=MOST_HISTORIES).height
     if METADATA in config.floors and works:
         named = {run.subset for run in planned}
         subsets = training if TOGETHER in named else training.filter(pl.col("subset").is_in(named))
-        audited += len(aligned) * (testing.height + sample(subsets, ("subset", "label"), n=AUDITED).height)
+        audited += len(aligned) * (testing.height + sample(subsets, ("subset", "label"), n=MOST_DECODED).height)
     return Work(works, predicted, audited, failures)
 
 
