@@ -142,10 +142,10 @@ def audit_figure(audit: pl.DataFrame) -> Figure:
         axes.tick_params(axis="y", length=0)
     grid[0].set_yticks(range(len(subsets)), names)
     grid[0].set_ylim(len(subsets) - 0.4, -0.6)
-    sentence = (
-        "Balanced accuracy of file attributes alone, from chance; above the dashed line they give the label away."
-        + (" Diamonds: of traces of compression and resampling in the pixels." if history else "")
-    )
+    sentence = "Bars: balanced accuracy of file attributes alone, from chance."
+    if history:
+        sentence += "\nDiamonds: of traces of compression and resampling in the pixels."
+    sentence += "\nAbove the dashed line they give the label away."
     style.note(figure, [sentence, *notes])
     return figure
 
