@@ -75,7 +75,7 @@ def word(key: str, value: str | None) -> str:
     return TITLES.get(value) or pretty(value)
 
 
-def number(metric: str, value: float | None, digits: int = 1) -> str:
+def number(metric: str, value: float | None) -> str:
     """A value as the page prints it: rates in percent without the sign, other numbers with three decimals.
 
     >>> number("accuracy", 0.7214), number("ece", 0.0612), number("auroc", None)
@@ -83,7 +83,7 @@ def number(metric: str, value: float | None, digits: int = 1) -> str:
     """
     if value is None:
         return "–"
-    return f"{100 * value:.{digits}f}" if percent(metric) else f"{value:.3f}"
+    return f"{100 * value:.1f}" if percent(metric) else f"{value:.3f}"
 
 
 def sizes(rows: pl.DataFrame) -> str:

@@ -23,15 +23,14 @@ NOTES = [
 
 
 @styled
-def truth_figure(verdicts: pl.DataFrame, accuracy: pl.DataFrame, *, images: str = "all") -> Figure:
+def truth_figure(verdicts: pl.DataFrame, accuracy: pl.DataFrame) -> Figure:
     """A panel for each recipe: mean score with artifacts less that with fingerprints, and marks of the verdicts.
 
     Args:
         verdicts: Of :func:`synthscope.studies.truth.verdicts.verdicts`.
         accuracy: Of :func:`synthscope.studies.truth.study.truth`.
-        images: ``all``, or ``right``: those that the detector of the world of artifacts calls AI.
     """
-    table = verdicts.filter(images=images)
+    table = verdicts.filter(images="all")
     recipes, more = capped(table["recipe"].unique(maintain_order=True).to_list(), MAX_RECIPES, "recipes")
     if not recipes:
         return style.blank_figure("No heatmap was scored.")

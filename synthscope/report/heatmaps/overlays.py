@@ -157,10 +157,10 @@ def tiles(panel: Panel, side: int = SIDE) -> dict[str, RGB]:
     return found
 
 
-def colour_bar(width: int = 160, height: int = 10) -> RGB:
+def colour_bar() -> RGB:
     """The colours of a heatmap over mid grey, from its least to its greatest relevance."""
-    ramp = np.tile(np.linspace(0, 1, width, dtype=np.float32), (height, 1))
-    return _heated(np.full((height, width, 3), 128, np.uint8), ramp, None)
+    ramp = np.tile(np.linspace(0, 1, 160, dtype=np.float32), (10, 1))
+    return _heated(np.full((*ramp.shape, 3), 128, np.uint8), ramp, None)
 
 
 def _heated(rgb: RGB, heat: Floats, seen: Mask | None) -> RGB:

@@ -54,9 +54,9 @@ def _agreed() -> pl.Expr:
     return pl.when(sides.contains("unclear")).then(pl.lit("unclear")).otherwise(alone)
 
 
-def shown(told: pl.DataFrame, *, images: str = "all") -> pl.DataFrame:
+def shown(told: pl.DataFrame) -> pl.DataFrame:
     """:func:`verdicts` as text for a terminal, one row a recipe, explainer and measure."""
-    rounded = told.filter(images=images).with_columns(pl.selectors.float().round(3) + 0.0)  # never -0.0
+    rounded = told.filter(images="all").with_columns(pl.selectors.float().round(3) + 0.0)  # never -0.0
     interval = pl.format(" [{}, {}]", "difference_low", "difference_high").fill_null("")
     return rounded.with_columns(difference=pl.format("{}{}", "difference", interval)).select(
         "recipe", "explainer", "measure", ARTIFACTS, FINGERPRINTS, UNTRAINED, "chance", "learned", "p_above",
