@@ -30,6 +30,7 @@ MANIFEST = pl.Schema(
         "sha256": pl.String,  # of the file; filled by `data verify`
         "group": pl.String,  # images that must stay in one split (pair id, original prompt)
         "view": pl.String,  # recipe applied right after decoding, in training and testing alike; "none" = as stored
+        "protocol": pl.String,  # name of the view whose recipes differ by image, such as "aligned"; null = the recipe's
         "error": pl.String,  # why the file cannot be used
     }
 )
@@ -42,11 +43,13 @@ PREDICTIONS = pl.Schema(
         "generator": pl.String,
         "subset": pl.String,
         "split": pl.String,
+        "group": pl.String,  # images that are not independent; null = those of the same bytes
         "detector": pl.String,  # name@first 8 digits of the weights' sha256
         "architecture": pl.String,
         "train_set": pl.String,  # subsets the detector was trained on, joined by "+"; null = unknown
         "train_view": pl.String,  # view of its training images
-        "view": pl.String,
+        "view": pl.String,  # recipe that this image was seen through
+        "protocol": pl.String,  # name of the view whose recipes differ by image; null = the recipe's own
         "condition": pl.String,  # degradation recipe, "none" = clean
         "preprocessing": pl.String,  # hash of the detector's input configuration and options
         "precision": pl.String,  # fp32 | bf16 | fp16
@@ -64,7 +67,7 @@ SCORES = pl.Schema(
         "train_set": pl.String,
         "train_view": pl.String,
         "test_set": pl.String,  # a subset, or "mean" = unweighted mean over the subsets
-        "view": pl.String,
+        "view": pl.String,  # a protocol or a recipe
         "condition": pl.String,  # a recipe, or "mean" = unweighted mean over the degradations
         "metric": pl.String,
         "value": pl.Float64,
@@ -77,6 +80,11 @@ SCORES = pl.Schema(
         "higher_is_better": pl.Boolean,
     }
 )
+
+
+def view_name() -> pl.Expr:
+    """What the view of a row of ``MANIFEST`` or ``PREDICTIONS`` is called: its protocol, else its recipe, else none."""
+    return pl.coalesce("protocol", "view", pl.lit("none")).alias("view")
 
 
 def conform(table: pl.DataFrame, schema: pl.Schema, name: str) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from synthscope.config import Config
-from synthscope.data.degrade.recipe import parse_recipe
+from synthscope.data.align.views import view_id
 
 
 class SandboxRecipe(Config):
@@ -66,7 +66,7 @@ class BenchmarkConfig(Config):
     title: str
     source: str | None = None  # a manifest or LAYOUT:PATH
     sandbox: SandboxRecipe | None = None
-    views: list[str] = Field(default_factory=lambda: ["none"])
+    views: list[str] = Field(default_factory=lambda: ["raw", "aligned"], validate_default=True)  # protocols, recipes
     train: list[TrainingRow] = Field(default_factory=list)
     scale: str = "cpu"  # first word of training recipes that are written "{scale}_…"; X-AIGD's own: xaigd
     subsets: list[str] = Field(default_factory=lambda: ["*"])  # each alone; "*" = every one; "all" = all together
@@ -99,4 +99,4 @@ class BenchmarkConfig(Config):
     @field_validator("views")
     @classmethod
     def _canonical(cls, views: list[str]) -> list[str]:
-        return list(dict.fromkeys(str(parse_recipe(view)) for view in views))
+        return list(dict.fromkeys(map(view_id, views)))

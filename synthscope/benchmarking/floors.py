@@ -18,11 +18,12 @@ import torch
 
 from synthscope.benchmarking.config import BenchmarkConfig
 from synthscope.benchmarking.rows import Failure, attempt, of_subset, plain, tag
+from synthscope.data.align.views import seen_through
 from synthscope.data.audit import MOST, MOST_DECODED, file_features, measure_viewed
-from synthscope.data.manifest import check_two_classes, sample, with_view
+from synthscope.data.manifest import check_two_classes, sample
 from synthscope.detectors.spectrum_lr import SpectrumLr
 from synthscope.runtime import track
-from synthscope.schema import PREDICTIONS, conform, write_table
+from synthscope.schema import PREDICTIONS, conform, view_name, write_table
 from synthscope.training.config import TrainConfig
 from synthscope.training.data import choose, manifest_digest
 from synthscope.training.distributed import processes
@@ -67,18 +68,27 @@ def metadata_floors(
     config: BenchmarkConfig,
     subsets: Iterable[str],
     training: pl.DataFrame,
-    testing: pl.DataFrame,
+    testing: dict[str, pl.DataFrame],
     *,
     cache: Path,
     failures: list[Failure],
 ) -> list[pl.DataFrame]:
-    """Predictions of :func:`metadata_floor` for every view and training subset; those that fail are noted."""
+    """Predictions of :func:`metadata_floor` for every view and training subset; those that fail are noted.
+
+    Args:
+        config: The benchmark.
+        subsets: To train on.
+        training: Training images as stored.
+        testing: View -> test images seen through it.
+        cache: File of what was measured.
+        failures: Grows.
+    """
     tables = []
     for view in config.views:
-        tests = measured(with_view(testing, view), cache)
+        tests = measured(testing[view], cache)
         for subset in subsets:
             name = f"{METADATA}.{plain(subset)}{tag(config.views, view)}"
-            images = with_view(of_subset(training, subset), view)
+            images = seen_through(of_subset(training, subset), view, by="split", seed=config.seed)[0]
             images = sample(images, ("label",), n=MOST if view == "none" else MOST_DECODED, seed=config.seed)
             call = partial(_learn_and_judge, name, images, tests, cache, subset=subset, seed=config.seed)
             table = attempt(call, failures, name=name, step="train", subset=subset, view=view)
@@ -149,7 +159,7 @@ def metadata_floor(
             detector=pl.lit(f"{name}@{learned}"),
             architecture=pl.lit(METADATA),
             train_set=pl.lit(subset),
-            train_view=pl.lit(train["view"].fill_null("none")[0]),
+            train_view=pl.lit(train.select(view_name())["view"][0]),
             condition=pl.lit("none"),
             preprocessing=pl.lit("file attributes"),
             precision=pl.lit("fp32"),

@@ -14,8 +14,9 @@ import polars as pl
 
 from synthscope.benchmarking.config import BenchmarkConfig
 from synthscope.config import load_recipe
+from synthscope.data.align.views import PROTOCOLS, RAW, seen_through
 from synthscope.data.degrade.recipe import expand
-from synthscope.data.manifest import in_every_subset, with_view
+from synthscope.data.manifest import in_every_subset
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.training.config import TrainConfig
 
@@ -38,7 +39,8 @@ class Training:
 
     def images(self, training: pl.DataFrame) -> pl.DataFrame:
         """Its rows of the training images: the subset, and the real images that belong to every subset."""
-        return with_view(of_subset(training, self.subset), self.view)
+        rows = of_subset(training, self.subset)
+        return seen_through(rows, self.view, by="split", seed=self.recipe.seed)[0]
 
     def with_files(self, detectors: Path, regions: Path | None) -> Training:
         """The same, with the folder to start from and, where the recipe names none, the annotations."""
@@ -216,10 +218,10 @@ def plain(subset: str) -> str:
 def tag(views: list[str], view: str) -> str:
     """End of the names of detectors trained in a view.
 
-    >>> [tag(["none", "lr:64", "lr:32"], view) for view in ("none", "lr:64")], tag(["none", "lr:64"], "lr:64")
-    (['', '.aligned1'], '.aligned')
+    >>> [tag(["none", "aligned", "lr:64", "lr:32"], view) for view in ("none", "aligned", "lr:64", "lr:32")]
+    ['', '.aligned', '.view1', '.view2']
     """
-    others = [other for other in views if other != "none"]
-    if view == "none":
+    if view == RAW:
         return ""
-    return ".aligned" if len(others) == 1 else f".aligned{others.index(view) + 1}"
+    recipes = [other for other in views if other != RAW and other not in PROTOCOLS]
+    return f".{view}" if view in PROTOCOLS else f".view{recipes.index(view) + 1}"

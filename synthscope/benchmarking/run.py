@@ -48,7 +48,8 @@ def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = 
     from synthscope.benchmarking.floors import METADATA, metadata_floors
     from synthscope.benchmarking.regions import region_steps
     from synthscope.benchmarking.rows import trainings
-    from synthscope.data.manifest import check_two_classes, load_manifest, with_view
+    from synthscope.benchmarking.views import save_treatments, seen_tests
+    from synthscope.data.manifest import check_two_classes, load_manifest
 
     out, config = Path(out), config if source is None else config.model_copy(update={"source": source})
     failures: list[Failure] = []
@@ -56,10 +57,12 @@ def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = 
     training, testing = split_images(config, load_manifest(origin))
     check_two_classes(testing, f"the test images ({config.test_where})")
     testing = with_other_tests(config, testing, out)
+    seen, treatments = seen_tests(config, testing)
+    save_treatments(treatments, out)
     planned = trainings(config, training, failures)
     regions = save_regions(config, origin, out)
     planned = [run.with_files(out / "detectors", regions) for run in planned]
-    _audit(testing, config.views, out)
+    _audit(testing, seen, out)
     tested = _detectors(config, planned, training, out, failures)
     _write_failures(failures, out)
     if not any(
@@ -68,16 +71,16 @@ def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = 
         nothing = UsageError("Expected detectors to train or to test, got none. Add train or detectors to the recipe.")
         raise failures[0].error if failures else nothing
     earlier = _settings(out).get("scored")
-    tables = _predict(config, testing, tested, out)
+    tables = _predict(config, seen, tested, out)
     if METADATA in config.floors:
         subsets, cache = dict.fromkeys(run.subset for run in planned), out / "floors" / "attributes.parquet"
-        tables += metadata_floors(config, subsets, training, testing, cache=cache, failures=failures)
+        tables += metadata_floors(config, subsets, training, seen, cache=cache, failures=failures)
     predictions = _with_hashes(pl.concat(tables).unique(maintain_order=True))
     write_table(predictions, out / "predictions.parquet")
     scored = _score(config, predictions, out, earlier, failures)
     first = [spec for spec in tested[config.views[0]] if floor_of(Path(spec).name) is None]
     rows = list(dict.fromkeys(run.kind for run in planned if not run.floor))
-    region_steps(config, with_view(testing, config.views[0]), first, out, rows=rows, failures=failures)
+    region_steps(config, seen[config.views[0]], first, out, rows=rows, failures=failures)
     _write_failures(failures, out)
     _add_settings(out, config, tested, scored, failures)
     return predictions
@@ -89,17 +92,17 @@ def read_failures(run: str | Path) -> list[dict[str, str | None]]:
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
 
 
-def _audit(testing: pl.DataFrame, views: list[str], out: Path) -> None:
+def _audit(testing: pl.DataFrame, seen: dict[str, pl.DataFrame], out: Path) -> None:
     """Save the test images and what their attributes give away, unless that was done for these very images."""
     from synthscope.data.audit import audit
-    from synthscope.data.manifest import save_manifest, with_view
+    from synthscope.data.manifest import save_manifest
 
     images, audited = out / "manifest.parquet", out / "audit.parquet"
     if images.is_file() and audited.is_file():
         same = pl.read_parquet(images).equals(conform(testing, MANIFEST, "the test images"))
-        if same and pl.read_parquet(audited)["view"].unique(maintain_order=True).to_list() == views:
+        if same and pl.read_parquet(audited)["view"].unique(maintain_order=True).to_list() == list(seen):
             return
-    tables = [audit(with_view(testing, view)).with_columns(view=pl.lit(view)) for view in views]
+    tables = [audit(rows).with_columns(view=pl.lit(view)) for view, rows in seen.items()]
     write_table(pl.concat(tables), audited)
     save_manifest(testing, images)
 
@@ -130,16 +133,15 @@ def _trained(
 
 
 def _predict(
-    config: BenchmarkConfig, testing: pl.DataFrame, tested: dict[str, Tested], out: Path
+    config: BenchmarkConfig, seen: dict[str, pl.DataFrame], tested: dict[str, Tested], out: Path
 ) -> list[pl.DataFrame]:
     from synthscope.benchmarking.rows import passes
-    from synthscope.data.manifest import with_view
     from synthscope.inference.predict import predict
 
     return [
-        predict(with_view(rows, view), specs, out=out, conditions=conditions, precision=config.precision)
+        predict(rows, specs, out=out, conditions=conditions, precision=config.precision)
         for view in config.views
-        for rows, specs, conditions in passes(config, testing, tested, view)
+        for rows, specs, conditions in passes(config, seen[view], tested, view)
     ]
 
 

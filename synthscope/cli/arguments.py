@@ -15,17 +15,24 @@ Source = Annotated[str, typer.Argument(help="A manifest (.parquet) or LAYOUT:PAT
 Where = Annotated[str | None, typer.Option("--where", help='Keep some rows: "split=val subset=ADM,glide label=1".')]
 Workers = Annotated[int | None, typer.Option("-j", "--workers", help="Parallel workers; never changes a result.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Change one value of the recipe: key.path=value.")]
-View = Annotated[str | None, typer.Option(help='Recipe applied after decoding: "crop:size=256,grid=16|jpeg:q=96".')]
+View = Annotated[str | None, typer.Option(help="raw, aligned, laundered, or a recipe: lr:64.")]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Run folder.")]
 
 
-def load(source: str, where: str | None, view: str | None) -> pl.DataFrame:
-    """The images of ``source``, filtered and seen through ``view``."""
-    from synthscope.data.manifest import filter_manifest, load_manifest, with_view
+def load(source: str, where: str | None, view: str | None, *, by: str = "subset") -> pl.DataFrame:
+    """The images of ``source``, filtered and seen through ``view``, a protocol with test sets as ``by`` says."""
+    from synthscope.data.manifest import filter_manifest, load_manifest
 
     table = load_manifest(source)
     table = filter_manifest(table, where) if where else table
-    return with_view(table, view) if view else table
+    if view is None:
+        return table
+    from synthscope.data.align.views import describe_treatments, seen_through
+
+    seen, treatments = seen_through(table, view, by=by)
+    if treatments.height:
+        print(describe_treatments(treatments), file=sys.stderr)
+    return seen
 
 
 def exit_with_unreadable(table: pl.DataFrame) -> None:

@@ -19,6 +19,7 @@ from synthscope.data.manifest import sample
 from synthscope.data.probes import Verdict, folds, judge_files, judge_history
 from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.runtime import track
+from synthscope.schema import view_name
 
 LIMIT = 0.60  # balanced accuracy above which results need the warning
 ATTRIBUTES = ("format", "size", "aspect", "jpeg_quality", "bytes_per_pixel")
@@ -65,7 +66,7 @@ def audit(table: pl.DataFrame, *, by: str = "subset", seed: int = 0) -> pl.DataF
     usable = table.filter(pl.col("error").is_null()).with_columns(pl.col("view").fill_null("none"))
     viewed = bool((usable["view"] != "none").any())
     usable = sample(usable, (by, "label"), n=MOST_DECODED if viewed else MOST, seed=seed).sort("path")
-    view = "+".join(usable["view"].unique().sort())
+    view = "+".join(usable.select(view_name())["view"].unique().sort())
     histories = read_histories(sample(usable, (by, "label"), n=MOST_HISTORIES, seed=seed), seed)
     files = measure_viewed(usable, seed) if viewed else usable
     names = sorted(files.filter(pl.col("label") == 1)[by].drop_nulls().unique().cast(pl.String))
@@ -73,12 +74,12 @@ def audit(table: pl.DataFrame, *, by: str = "subset", seed: int = 0) -> pl.DataF
     parts = {name: (pl.col(by).cast(pl.String) == name) | shared for name in names} | {OVERALL: pl.lit(True)}
     rows = []
     for name, within in track(parts.items(), "auditing", total=len(parts), unit="subsets"):
-        part = files.filter(within)
+        part = _each_once(files.filter(within))
         features, labels, divided = file_features(part), part["label"].to_numpy(), folds(part, seed)
         for attributes in ("all", *ATTRIBUTES):
             chosen = {k: v for k, v in features.items() if attributes in ("all", k.split("=")[0])}
             rows.append((name, view, attributes, *judge_files(chosen, labels, divided, seed)))
-        rows.append((name, view, HISTORY, *_history(usable.filter(within), histories, seed)))
+        rows.append((name, view, HISTORY, *_history(_each_once(usable.filter(within)), histories, seed)))
     return pl.DataFrame(rows, schema=AUDIT, orient="row")
 
 
@@ -130,6 +131,11 @@ def _worst(high: pl.DataFrame) -> tuple[dict[str, Any], str]:
         f"{worst['ci_high']:.2f}, {worst['n_real']} real, {worst['n_ai']} AI) {where}"
         f"{f', and above {LIMIT:.2f} in {others} more' if others else ''}"
     )
+
+
+def _each_once(part: pl.DataFrame) -> pl.DataFrame:
+    """A real image that several subsets share is one image to all of them together."""
+    return part.unique("path", keep="first", maintain_order=True)
 
 
 def _history(part: pl.DataFrame, histories: pl.DataFrame, seed: int) -> Verdict:

@@ -149,7 +149,7 @@ def with_view(table: pl.DataFrame, recipe: str) -> pl.DataFrame:
     """The same images seen through ``recipe``, which is applied right after decoding; ``"none"`` = as stored."""
     from synthscope.data.degrade.recipe import parse_recipe
 
-    return table.with_columns(view=pl.lit(str(parse_recipe(recipe))))
+    return table.with_columns(view=pl.lit(str(parse_recipe(recipe))), protocol=pl.lit(None, pl.String))
 
 
 def errors_of(table: pl.DataFrame) -> pl.DataFrame:
@@ -238,7 +238,7 @@ def _known(columns: Iterable[str], place: str) -> None:
 
 def _checked(table: pl.DataFrame, path: Path) -> pl.DataFrame:
     for column in MANIFEST:
-        if column not in table.columns:
+        if column not in table.columns and column != "protocol":  # which earlier manifests lack
             raise SynthscopeError(
                 f"Expected the columns of a manifest in {path}, got no {column!r} among {', '.join(table.columns)}. "
                 f"{suggest(column, table.columns)} Index other tables as parquet:{path}."

@@ -1,7 +1,8 @@
-"""Intervals: Wilson's for rates, and a stratified percentile bootstrap over images for every detection metric.
+"""Intervals: Wilson's for rates, and a stratified percentile bootstrap over groups for every detection metric.
 
 A replicate is a count for each image, drawn once and used for all columns (detectors, conditions), so that differences
-and means of columns are paired.
+and means of columns are paired. Images of one group are drawn together (``resampling``), and Wilson's interval counts
+what they are worth.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from math import sqrt
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +22,7 @@ from synthscope.errors import SynthscopeError
 from synthscope.metrics.calibration import probabilities
 from synthscope.metrics.detection import metric_named
 from synthscope.metrics.replicates import Column, Counts
-from synthscope.runtime import seed_for
+from synthscope.metrics.resampling import Units, draw_counts, units_of
 
 Floats = NDArray[np.float64]
 Z_95 = 1.959963984540054
@@ -27,8 +30,8 @@ BLOCK = 1 << 21  # image x replicate cells that a thread handles at once
 DRAWN = 1 << 28  # cells of counts held at once
 
 
-def wilson(k: int, n: int) -> tuple[float, float]:
-    """95 % score interval of a rate of ``k`` in ``n`` (Wilson 1927).
+def wilson(k: float, n: float) -> tuple[float, float]:
+    """95 % score interval of a rate of ``k`` in ``n`` (Wilson 1927); either may be an effective number.
 
     >>> low, high = wilson(0, 10)
     >>> round(low, 4), round(high, 4)
@@ -40,25 +43,76 @@ def wilson(k: int, n: int) -> tuple[float, float]:
     return max(0.0, (centre - spread) / (n + Z_95**2)), min(1.0, (centre + spread) / (n + Z_95**2))
 
 
-def weighted_rates_interval(k: Sequence[int], n: Sequence[int], weights: Sequence[float]) -> tuple[float, float]:
-    """95 % interval of a weighted sum of independent rates ``k[i] / n[i]``, such as balanced accuracy.
+def weighted_rates_interval(
+    k: Sequence[float], n: Sequence[float], weights: Sequence[float], *, correlation: float = 0.0
+) -> tuple[float, float]:
+    """95 % interval of a weighted sum of two rates ``k[i] / n[i]``, such as balanced accuracy.
 
     Wilson's interval of every rate, combined as in the method of variance estimates recovery (Newcombe 1998; Zou and
     Donner 2008). Unlike a bootstrap it keeps its width where every image is judged alike.
+
+    Args:
+        k: Successes.
+        n: Trials; effective numbers where trials are not independent, see :func:`effective`.
+        weights: Of the rates, at least 0.
+        correlation: Of the two estimates.
 
     >>> low, high = weighted_rates_interval((40, 40), (40, 40), (0.5, 0.5))
     >>> round(low, 3), high
     (0.938, 1.0)
     """
-    value = below = above = 0.0
+    value, below, above = 0.0, [], []
     for successes, trials, weight in zip(k, n, weights, strict=True):
         if weight:
             low, high = wilson(successes, trials)
             rate = successes / trials
             value += weight * rate
-            below += (weight * (rate - low)) ** 2
-            above += (weight * (high - rate)) ** 2
-    return max(0.0, value - sqrt(below)), min(1.0, value + sqrt(above))
+            below.append(weight * (rate - low))
+            above.append(weight * (high - rate))
+    down, up = (
+        sqrt(max(0.0, sum(d * d for d in ends) + (2 * correlation * ends[0] * ends[1] if len(ends) == 2 else 0.0)))
+        for ends in (below, above)
+    )
+    return max(0.0, value - down), min(1.0, value + up)
+
+
+class Effective(NamedTuple):
+    """What two samples in groups are worth: numbers of independent trials, and the correlation of their rates."""
+
+    n: tuple[float, float]
+    correlation: float
+
+
+def effective(right: Sequence[NDArray[np.bool_]], groups: Sequence[NDArray[np.intp]]) -> Effective:
+    """The effective sizes of two samples of verdicts in groups (Kish 1965: n over the design effect).
+
+    The variance of a rate is that of a ratio of group totals (Cochran 1977, section 9A). The size is at most n, and the
+    number of groups where all verdicts are alike and nothing can be estimated. Groups in both samples correlate the
+    rates. Samples without two rows of one group keep their n exactly, and correlation 0.
+
+    Args:
+        right: Two bool ``(n_i,)``.
+        groups: Two ``(n_i,)`` numbers of the groups, which the samples share.
+
+    >>> half = np.array([True, False, True, False])
+    >>> effective([half, half], [np.array([0, 1, 2, 3]), np.array([4, 4, 5, 5])]).n[0]
+    4.0
+    """
+    size = 1 + max((int(numbers.max()) for numbers in groups if len(numbers)), default=0)
+    members = [np.bincount(numbers, minlength=size) for numbers in groups]
+    sizes, residuals = [], []
+    for verdicts, numbers, of in zip(right, groups, members, strict=True):
+        n, clusters = len(verdicts), int(np.count_nonzero(of))
+        rate = float(verdicts.mean()) if n else 0.0
+        residual = np.bincount(numbers, verdicts, minlength=size) - rate * of
+        residuals.append(residual)
+        variance = float((residual**2).sum()) * clusters / max(clusters - 1, 1) / max(n, 1) ** 2
+        alone = clusters == n
+        known = rate * (1 - rate) / variance if variance > 0 else float(clusters)
+        sizes.append(float(n) if alone else min(float(n), known))
+    norms = [float((residual**2).sum()) for residual in residuals]
+    joint = float((residuals[0] * residuals[1]).sum())
+    return Effective((sizes[0], sizes[1]), joint / sqrt(norms[0] * norms[1]) if joint and min(norms) > 0 else 0.0)
 
 
 def percentile_interval(replicates: Floats) -> tuple[Floats, Floats]:
@@ -89,14 +143,14 @@ def bootstrap(
     metrics: Sequence[str],
     p: ArrayLike | None = None,
     threshold: ArrayLike = 0.0,
-    strata: Sequence[str] | None = None,
+    units: Units | None = None,
     n_resamples: int = 2000,
     seed: int = 0,
 ) -> Floats:
     """Metrics of resampled test sets.
 
-    Images are drawn with replacement within each class and stratum. The draws of a stratum follow from the seed, its
-    name and its size alone: strata that two calls share are resampled alike, and their replicates are paired.
+    Units are drawn with replacement within their strata, by default images within each class. Strata that two calls
+    share are resampled alike, and their replicates are paired.
 
     Args:
         labels: ``(n,)`` 1 = AI, 0 = real.
@@ -104,7 +158,7 @@ def bootstrap(
         metrics: Names in ``METRICS``.
         p: Probabilities of AI, shaped like ``logits``; default their sigmoid.
         threshold: On the logit; one value or one for each column.
-        strata: ``(n,)`` names of the strata within the classes; default one.
+        units: What is drawn, see :func:`synthscope.metrics.resampling.units_of`.
         n_resamples: Number of replicates R.
         seed: Of the draws.
 
@@ -122,7 +176,7 @@ def bootstrap(
     thresholds = np.broadcast_to(np.asarray(threshold, dtype=np.float64), columns.shape[1])
     out = np.empty((columns.shape[1], len(metrics), n_resamples))
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-        for start, counts in _draws(y, strata or [""] * len(y), n_resamples, seed):
+        for start, counts in _draws(units or units_of([str(int(label)) for label in y]), n_resamples, seed):
 
             def fill(column: int, start: int = start, counts: list[Counts] = counts) -> None:
                 replicates = Column(
@@ -137,23 +191,12 @@ def bootstrap(
     return by_metric if z.ndim == 2 else by_metric[:, 0]
 
 
-def _draws(
-    y: NDArray[np.bool_], strata: Sequence[str], n_resamples: int, seed: int
-) -> Iterator[tuple[int, list[Counts]]]:
+def _draws(units: Units, n_resamples: int, seed: int) -> Iterator[tuple[int, list[Counts]]]:
     """Counts of all images in groups of blocks of replicates, each group with the number of its first replicate."""
-    keys = np.array([f"{int(label)}\x1f{stratum}" for label, stratum in zip(y, strata, strict=True)])
-    members = [np.flatnonzero(keys == key) for key in np.unique(keys)]
-    streams = [np.random.default_rng(seed_for(seed, key)) for key in np.unique(keys)]
-    width = min(max(BLOCK // max(len(y), 1), 8), 128)
-    blocks = -(-n_resamples // width)
-    group = max(DRAWN // max(len(y) * width, 1), 1)
-    for first in range(0, blocks, group):
-        drawn = []
-        for block in range(first, min(first + group, blocks)):
-            r = min(width, n_resamples - block * width)
-            counts = np.empty((len(y), r), np.uint8)
-            for rows, stream in zip(members, streams, strict=True):
-                picks = stream.integers(0, len(rows), (r, len(rows))) + len(rows) * np.arange(r)[:, None]
-                counts[rows] = np.bincount(picks.ravel(), minlength=picks.size).reshape(r, -1).T
-            drawn.append(counts)
-        yield first * width, drawn
+    n = len(units.stratum)
+    width = min(max(BLOCK // max(n, 1), 8), 128)
+    widths = [min(width, n_resamples - first) for first in range(0, n_resamples, width)]
+    together = max(DRAWN // max(n * width, 1), 1)
+    drawn = draw_counts(units, widths, seed)
+    for first in range(0, len(widths), together):
+        yield first * width, list(islice(drawn, together))

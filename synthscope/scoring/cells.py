@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthscope.metrics.detection import METRICS, tpr_at_fpr
-from synthscope.metrics.intervals import bootstrap, percentile_interval, weighted_rates_interval
+from synthscope.metrics.intervals import (
+    Effective,
+    bootstrap,
+    effective,
+    percentile_interval,
+    weighted_rates_interval,
+)
 from synthscope.scoring.columns import MEAN, Columns, Key
 
 # Metrics that are rates, as weights of the rates of real and AI images judged right (n = images of the two classes).
@@ -35,6 +41,7 @@ class Cell:
     n_ai: int
     n_error: int
     rate_bounds: Floats | None = None  # (2, k) closed intervals of rates, instead of percentiles of the replicates
+    still: Floats | None = None  # (2, k) intervals where all replicates are alike
 
 
 Cells = dict[Key, Cell]
@@ -44,21 +51,21 @@ def cells_of(columns: Columns, metrics: Sequence[str], *, n_resamples: int, seed
     """Every column of a test set: values by the plain metric functions, replicates by common draws of images."""
     replicates = bootstrap(
         columns.labels, columns.logits, metrics=metrics, p=columns.p, threshold=columns.thresholds,
-        strata=columns.strata, n_resamples=n_resamples, seed=seed,
+        units=columns.units, n_resamples=n_resamples, seed=seed,
     )  # fmt: skip
     cells = {}
     for m, key in enumerate(columns.keys):
         seen = ~np.isnan(columns.logits[:, m])
         labels, logits, threshold = columns.labels[seen], columns.logits[seen, m], float(columns.thresholds[m])
-        n_ai = int(labels.sum())
-        n = len(labels) - n_ai, n_ai
-        right = int(((logits <= threshold) & ~labels).sum()), int(((logits > threshold) & labels).sum())
+        right = [(logits > threshold)[labels == label] == label for label in (False, True)]
+        n = len(right[0]), len(right[1])
+        worth = effective(right, [columns.groups[seen][labels == label] for label in (False, True)])
         values, thresholds, low, high = np.full((4, len(metrics)), np.nan)
         for k, metric in enumerate(METRICS[name] for name in metrics):
             if len(labels) and all(n[label] for label in metric.needs):
                 values[k] = metric(labels, logits, p=columns.p[seen, m], threshold=threshold)
                 if metrics[k] in RATES:
-                    low[k], high[k] = weighted_rates_interval(right, n, RATES[metrics[k]](*n))
+                    low[k], high[k] = _rates(right, worth, RATES[metrics[k]](*n))
                 if metric.fpr is not None:
                     thresholds[k] = tpr_at_fpr(labels, logits, fpr=metric.fpr)[1]
             if metric.reads == "verdicts":
@@ -67,15 +74,22 @@ def cells_of(columns: Columns, metrics: Sequence[str], *, n_resamples: int, seed
     return cells
 
 
+def _rates(right: Sequence[NDArray[np.bool_]], worth: Effective, weights: tuple[float, float]) -> tuple[float, float]:
+    """Interval of a weighted sum of the rates of two classes that are worth so many independent images."""
+    k = [float(verdicts.mean()) * n if len(verdicts) else 0.0 for verdicts, n in zip(right, worth.n, strict=True)]
+    return weighted_rates_interval(k, worth.n, weights, correlation=worth.correlation)
+
+
 class RunningMean:
     """Unweighted mean of cells that holds one set of replicates; n are sums, a threshold that differs is NaN."""
 
     def __init__(self, first: Cell) -> None:
-        self.sum, self.count = replace(first, rate_bounds=None), 1
+        self.sum, self.count = _single(first), 1
 
     def add(self, cell: Cell) -> None:
         """Count one more cell."""
         self.count += 1
+        cell = _single(cell)
         self.sum = Cell(
             self.sum.values + cell.values,
             self.sum.replicates + cell.replicates,
@@ -83,11 +97,20 @@ class RunningMean:
             self.sum.n_real + cell.n_real,
             self.sum.n_ai + cell.n_ai,
             self.sum.n_error + cell.n_error,
+            still=None if self.sum.still is None or cell.still is None else self.sum.still + cell.still,
         )
 
     def mean(self) -> Cell:
         """The mean of the cells counted so far."""
-        return replace(self.sum, values=self.sum.values / self.count, replicates=self.sum.replicates / self.count)
+        still = None if self.sum.still is None else self.sum.still / self.count
+        return replace(
+            self.sum, values=self.sum.values / self.count, replicates=self.sum.replicates / self.count, still=still
+        )
+
+
+def _single(cell: Cell) -> Cell:
+    """A cell to be summed: its own intervals become those of a mean whose replicates stand still."""
+    return replace(cell, rate_bounds=None, still=cell.still if cell.rate_bounds is None else cell.rate_bounds)
 
 
 def condition_means(cells: Cells) -> Cells:
@@ -115,6 +138,8 @@ def rows_of(test_set: str, cells: Cells, metrics: Sequence[str]) -> list[dict[st
         bounds = np.stack(percentile_interval(cell.replicates))
         if cell.rate_bounds is not None:
             bounds = np.where(np.isnan(cell.rate_bounds), bounds, cell.rate_bounds)
+        if cell.still is not None:
+            bounds = np.where(np.isnan(bounds), cell.still, bounds)
         numbers = np.stack([cell.values, *bounds, cell.thresholds], axis=1)
         for name, figures in zip(metrics, numbers.tolist(), strict=True):
             values = (None if np.isnan(figure) else figure for figure in figures)

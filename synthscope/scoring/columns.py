@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.metrics.calibration import probabilities
-from synthscope.schema import PREDICTIONS, conform
+from synthscope.metrics.resampling import Units, units_of
+from synthscope.schema import PREDICTIONS, conform, view_name
 
 MEAN = "mean"
 TEST_SETS = "subset", "generator", "split"  # columns that can name the test sets
@@ -36,7 +37,8 @@ class Columns:
 
     keys: list[Key]
     labels: NDArray[np.bool_]  # (n,) True = AI
-    strata: list[str]  # (n,) subset and generator
+    units: Units  # of n images, as they are drawn in all the test sets of a table
+    groups: NDArray[np.intp]  # (n,) numbers of their groups
     logits: NDArray[np.float64]  # (n, m); NaN = no prediction
     p: NDArray[np.float64]  # (n, m)
     thresholds: NDArray[np.float64]  # (m,)
@@ -45,6 +47,8 @@ class Columns:
 
 def read_predictions(source: pl.DataFrame | str | Path, *, threshold: float | None = None) -> pl.DataFrame:
     """Predictions, checked, with a column ``image`` that identifies the image and no nulls where scores need a value.
+
+    ``group`` says which images are not independent: those of one group of the manifest, or of the same bytes.
 
     Args:
         source: A table, a run folder with ``predictions.parquet``, or a Parquet file.
@@ -61,7 +65,8 @@ def read_predictions(source: pl.DataFrame | str | Path, *, threshold: float | No
         source = pl.read_parquet(file)
     table = conform(source, PREDICTIONS, "the predictions").with_columns(
         pl.coalesce("path", "sha256").alias("image"),
-        pl.col("view", "condition").fill_null("none"),
+        view_name(),
+        pl.col("condition").fill_null("none"),
         pl.col("architecture", "train_set", "train_view").fill_null(""),  # nulls are not joined
         pl.col("logit", "p_ai", "threshold").cast(pl.Float64),
     )
@@ -81,17 +86,18 @@ def read_predictions(source: pl.DataFrame | str | Path, *, threshold: float | No
     for group, column in ((list(Key._fields), "threshold"), (["image"], "label")):
         several = usable.filter(pl.col(column).n_unique().over(group) > 1)
         _no_row(several, f"one {column} for each {'image' if column == 'label' else 'detector'}", "Correct the column.")
-    return one_treatment(table)
+    known = [pl.format(f"{name} {{}}", pl.col(name).drop_nulls().first().over("image")) for name in ("group", "sha256")]
+    return table.with_columns(group=pl.coalesce(*known, pl.format("image {}", "image")))
 
 
-def one_treatment(table: pl.DataFrame) -> pl.DataFrame:
-    """Views that meet one class each, such as JPEG for AI images alone, named as one treatment of both: "a+b"."""
-    classes = table.group_by("view").agg(n=pl.col("label").n_unique(), label=pl.col("label").first()).filter(n=1)
-    if classes["label"].n_unique() < 2:
-        return table
-    names = classes["view"].sort()
-    joined = pl.when(pl.col("view").is_in(names.implode())).then(pl.lit("+".join(names)))
-    return table.with_columns(view=joined.otherwise("view"))
+def with_units(table: pl.DataFrame) -> tuple[pl.DataFrame, Units]:
+    """Adds ``place``, the row of an image in a test set among the units that a bootstrap draws from all of them."""
+    cell = ["label", "subset", "generator"]
+    places = table.select("image", *cell, "group").unique(["image", *cell]).sort("image", *cell).with_row_index("place")
+    names = places.select(pl.concat_str(pl.col(cell).cast(pl.String).fill_null("\x00"), separator="\x1f"))
+    units = units_of(names.to_series().to_list(), places["group"].to_list())
+    joined = table.join(places.drop("group"), on=["image", *cell], how="left", nulls_equal=True, maintain_order="left")
+    return joined, units
 
 
 def _no_row(wrong: pl.DataFrame, expected: str, advice: str) -> None:
@@ -131,8 +137,12 @@ def split_by(table: pl.DataFrame, by: str) -> Iterator[tuple[str, pl.DataFrame]]
         yield name, table.filter((pl.col(by) == name).fill_null(False) | shared.fill_null(False))
 
 
-def matrices(rows: pl.DataFrame) -> Columns:
+def matrices(rows: pl.DataFrame, units: Units) -> Columns:
     """The rows of one test set as :class:`Columns`; images in order of name, columns in order of key.
+
+    Args:
+        rows: Of :func:`with_units`.
+        units: Of the same.
 
     Raises:
         SynthscopeError: Two predictions for one image, detector, view and condition.
@@ -143,17 +153,17 @@ def matrices(rows: pl.DataFrame) -> Columns:
     keyed = rows.group_by(Key._fields).agg(failed.sum().alias("n_error"), pl.col("threshold").filter(~failed).first())
     keyed = keyed.sort(Key._fields).with_row_index("column")
     usable = rows.filter(~failed)
-    images = usable.group_by("image").agg(pl.first("label", "subset", "generator")).sort("image").with_row_index("row")
+    images = usable.group_by("image").agg(pl.first("label", "group", "place")).sort("image").with_row_index("row")
     place = usable.join(images.select("image", "row"), on="image")
     place = place.join(keyed.select("column", *Key._fields), on=Key._fields)
     shape, where = (images.height, keyed.height), (place["row"].to_numpy(), place["column"].to_numpy())
     logits, p = np.full(shape, np.nan), np.full(shape, np.nan)
     logits[where], p[where] = place["logit"].to_numpy(), place["p_ai"].fill_null(np.nan).to_numpy()
-    stratum = pl.concat_str("subset", "generator", separator="\x1f", ignore_nulls=True)
     return Columns(
         keys=[Key(*(part or None for part in key)) for key in keyed.select(Key._fields).iter_rows()],
         labels=images["label"].to_numpy() == 1,
-        strata=images.select(stratum).to_series().to_list(),
+        units=units.of(images["place"].to_numpy()),
+        groups=np.unique(images["group"].to_numpy(), return_inverse=True)[1],
         logits=logits,
         p=np.where(np.isnan(p), probabilities(logits), p),
         thresholds=keyed["threshold"].fill_null(0.0).to_numpy(),

@@ -16,7 +16,7 @@ from synthscope.metrics.detection import METRICS, metric_named
 from synthscope.runtime import track
 from synthscope.schema import SCORES, conform, write_table
 from synthscope.scoring.cells import Cells, RunningMean, cells_of, condition_means, rows_of
-from synthscope.scoring.columns import MEAN, Key, matrices, read_predictions, split_by
+from synthscope.scoring.columns import MEAN, Key, matrices, read_predictions, split_by, with_units
 
 
 def score(
@@ -33,9 +33,12 @@ def score(
     Rows with an ``error`` are left out and counted. A metric without an image of a class that it needs is null. Beside
     the test sets stands ``test_set="mean"``, the unweighted mean of columns that cover all of at least two test sets
     of their view (n is the sum); beside the conditions ``condition="mean"``, the unweighted mean over the degradations
-    of columns that cover all of at least two. Intervals: 95 %, Wilson's for the rates of one test set, else a
-    percentile bootstrap over images, stratified by class, subset and generator, with common draws, so that those of
-    means and differences are paired; null where no resample gives another value.
+    of columns that cover all of at least two.
+
+    Intervals: 95 %, Wilson's for the rates of one test set, else a percentile bootstrap over groups (images of one
+    ``group``, else of the same bytes, are drawn together, in all test sets alike), stratified by class, subset and
+    generator, so that means and differences are paired. Where no resample gives another value, a mean takes the mean
+    of the ends of its sets' intervals, which is too wide unless the sets share their images; a single figure has none.
 
     Args:
         predictions: ``schema.PREDICTIONS``, or a run folder with ``predictions.parquet``.
@@ -155,6 +158,7 @@ def _difference(cells: Cells, *, first: str, second: str) -> Cells:
                 values=cell.values - minus.values,
                 replicates=cell.replicates - minus.replicates,
                 rate_bounds=None,
+                still=None,
                 thresholds=np.full_like(cell.thresholds, np.nan),
                 n_error=cell.n_error + minus.n_error,
             )
@@ -173,8 +177,9 @@ def _scores(
     rows: list[dict[str, Any]] = []
     totals: dict[Key, RunningMean] = {}
     sets_of_view: dict[str | None, int] = {}
+    table, units = with_units(table)
     for name, images in track(list(split_by(table, by)), "scoring", unit="test sets"):
-        cells = derive(cells_of(matrices(images), metrics, n_resamples=n_resamples, seed=seed))
+        cells = derive(cells_of(matrices(images, units), metrics, n_resamples=n_resamples, seed=seed))
         for view in {key.view for key in cells}:
             sets_of_view[view] = sets_of_view.get(view, 0) + 1
         for key, cell in cells.items():

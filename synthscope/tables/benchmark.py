@@ -69,7 +69,7 @@ def view_table(scores: pl.DataFrame, *, metric: str = "accuracy") -> Table:
         corner,
         tuple(f"{view_names(scores)[view]} images" for view in views),
         tuple(rows),
-        (*notes_of(shown), *(note for view in views for note in view_notes(scores, table.filter(view=view)))),
+        (*notes_of(shown), *(note for view in views for note in view_notes(table.filter(view=view)))),
         METRICS[metric].higher_is_better,
         intervals=True,
     )
@@ -108,7 +108,7 @@ def cross_generator_matrix(
         corner,
         (*map(pretty, tests), mean_head(metric)),
         tuple(rows),
-        (*notes_of(shown), "The last column is the unweighted mean of the test sets.", *view_notes(scores, table)),
+        (*notes_of(shown), "The last column is the unweighted mean of the test sets.", *view_notes(table)),
         METRICS[metric].higher_is_better,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from synthscope.data.align.views import PROTOCOLS
 from synthscope.errors import UsageError
 from synthscope.metrics.detection import METRICS
 from synthscope.scoring.cells import RATES
@@ -195,15 +196,14 @@ def only_view(scores: pl.DataFrame) -> str:
 
 
 def view_names(table: pl.DataFrame) -> dict[str, str]:
-    """Words for the views in the columns ``view`` and ``train_view``: raw, aligned, or the recipe if there are several.
+    """Words for the views in the columns ``view`` and ``train_view``: raw, the name of a protocol, or the recipe.
 
-    >>> view_names(pl.DataFrame({"view": ["none", "jpeg:q=96"]}))
-    {'none': 'raw', 'jpeg:q=96': 'aligned'}
+    >>> view_names(pl.DataFrame({"view": ["none", "aligned", "jpeg:q=96"]}))
+    {'none': 'raw', 'aligned': 'aligned', 'jpeg:q=96': 'jpeg:q=96'}
     """
     columns = [column for column in ("view", "train_view") if column in table.columns]
     found = (view for column in columns for view in table[column].drop_nulls().unique(maintain_order=True))
-    views = dict.fromkeys(["none", *found])
-    return {view: "raw" if view == "none" else "aligned" if len(views) == 2 else f"aligned ({view})" for view in views}
+    return {view: "raw" if view == "none" else view for view in dict.fromkeys(["none", *found])}
 
 
 def view_words(scores: pl.DataFrame, shown: pl.DataFrame) -> str:
@@ -211,10 +211,13 @@ def view_words(scores: pl.DataFrame, shown: pl.DataFrame) -> str:
     return f", {view_names(scores)[shown['view'][0]]} view" if len(views_of(scores)) > 1 else ""
 
 
-def view_notes(scores: pl.DataFrame, shown: pl.DataFrame) -> list[str]:
+def view_notes(shown: pl.DataFrame) -> list[str]:
     """What the view of the shown scores does to every image, where it does anything."""
     view = shown["view"][0]
-    return [] if view == "none" else [f"The {view_names(scores)[view]} view is {view}, applied to every image."]
+    if view == "none":
+        return []
+    recipe = "this recipe, applied to every image" if ":" in view else "as `data align` was told"
+    return [f"The view {view}: {PROTOCOLS[view].says if view in PROTOCOLS else recipe}."]
 
 
 def slug(scores: pl.DataFrame, shown: pl.DataFrame) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from synthscope.data.manifest import check_two_classes, in_every_subset, sample, split_by_group
-from synthscope.schema import MANIFEST, conform
+from synthscope.schema import MANIFEST, conform, view_name
 from synthscope.training.config import Data
 
 
@@ -42,7 +42,7 @@ def choose(manifest: pl.DataFrame, data: Data) -> tuple[pl.DataFrame, pl.DataFra
     if data.subsets is not None:
         table = table.filter(pl.col("subset").is_in(data.subsets) | in_every_subset())
     if data.view is not None:
-        table = table.filter(pl.col("view") == data.view)
+        table = table.filter(view_name() == data.view)
     if bad := table.filter(pl.col("error").is_not_null()).height:
         print(f"warning: {bad} of {table.height} images are left out: their rows have an error", file=sys.stderr)
     table = table.filter(pl.col("error").is_null()).unique(["path", "view"], keep="first").sort("key", "path", "view")

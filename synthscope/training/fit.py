@@ -25,6 +25,7 @@ from synthscope.detectors.hub import create_detector, save_detector
 from synthscope.errors import SynthscopeError
 from synthscope.metrics.calibration import fit_temperature
 from synthscope.runtime import Progress, seed_for, whole_file
+from synthscope.schema import view_name
 from synthscope.training.batches import Batch
 from synthscope.training.config import TrainConfig
 from synthscope.training.data import choose, manifest_digest
@@ -251,7 +252,7 @@ class Run:
         names = rows.filter(pl.col("label") == 1).select(pl.coalesce("subset", "generator"))["subset"]
         return TrainedOn(
             subsets=tuple(sorted(names.drop_nulls().unique())),
-            view="+".join(sorted(rows["view"].unique())),
+            view="+".join(sorted(rows.select(view_name())["view"].unique())),
             n_real=int((rows["label"] == 0).sum()),
             n_ai=int((rows["label"] == 1).sum()),
             seed=self.config.seed,

@@ -28,7 +28,8 @@ def row(recipe: str, **more: object) -> dict[str, object]:
 
 def config(**changes: object) -> BenchmarkConfig:
     whole = {
-        "title": "t", "sandbox": SMALL | {"layout": "xaigd"}, "test_where": "split=test", "by": "split", "floors": [],
+        "title": "t", "views": ["raw"],
+        "sandbox": SMALL | {"layout": "xaigd"}, "test_where": "split=test", "by": "split", "floors": [],
         "subsets": ["all"], "conditions": ["none"], "resamples": 100, "seeds": [0, 1], "against": "aj_only",
         "train": [row("aj_only"), row("pad_only"), row("transfer_full", start="pad_only")],
     }  # fmt: skip

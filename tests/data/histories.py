@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -40,6 +41,21 @@ def jpeg(quality: int) -> Change:
 
 def enlarge(rgb: np.ndarray) -> np.ndarray:
     return cv2.resize(rgb, None, fx=1.3, fy=1.3, interpolation=cv2.INTER_LINEAR)
+
+
+def tree(folder: Path, files: dict[str, bytes]) -> pl.DataFrame:
+    """A GenImage folder of these files, such as ``one/val/ai/1.png``, indexed."""
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return index(f"genimage:{folder}")
+
+
+def stored(rgb: np.ndarray, container: str = "PNG", **options: object) -> bytes:
+    """The bytes of a file."""
+    file = BytesIO()
+    Image.fromarray(rgb).save(file, container, **options)
+    return file.getvalue()
 
 
 def world(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from synthscope.errors import SynthscopeError, UnreadableImageError, UsageError
 
 REAL_IMAGES = Path(__file__).parents[2].parent / "shared" / "images"
 KERNELS = ["nearest", "box", "bilinear", "bicubic", "lanczos"]
-ONE_OF_EACH = [f"{op}:{DEGRADATIONS[op].ladder[2]}" for op in DEGRADATIONS]
+ONE_OF_EACH = [f"{op}:{DEGRADATIONS[op].ladder[2]}" for op in DEGRADATIONS if DEGRADATIONS[op].ladder]
 
 
 def noise_image(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -104,7 +105,7 @@ def test_named_sets_and_ladders_expand_in_order_each_recipe_once() -> None:
     assert len(expand(["genimage|jpeg@1..2"])) == 12
 
 
-@pytest.mark.parametrize("op", [op for op in DEGRADATIONS if op != "crop"])
+@pytest.mark.parametrize("op", [op for op in DEGRADATIONS if op not in ("crop", "jpeg_tables")])
 def test_every_ladder_has_five_steps_that_go_further_from_the_image(op: str) -> None:
     rgb = smooth_image(256, 256)
     distances = []
@@ -168,11 +169,33 @@ def test_every_operation_gives_rgb_bytes_repeats_and_leaves_its_input_alone(reci
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 80), st.integers(1, 80), st.integers(1, 100), st.sampled_from(["420", "444"]), st.integers(0, 99))
+@given(
+    st.integers(1, 80),
+    st.integers(1, 80),
+    st.integers(1, 100),
+    st.sampled_from(["420", "422", "444"]),
+    st.integers(0, 99),
+)
 def test_jpeg_gives_the_pixels_of_pillow(height: int, width: int, q: int, subsampling: str, seed: int) -> None:
     for rgb in (noise_image(height, width, seed), smooth_image(height, width, seed)):
-        expected = through_pillow(rgb, "JPEG", quality=q, subsampling={"420": 2, "444": 0}[subsampling])
+        expected = through_pillow(rgb, "JPEG", quality=q, subsampling={"420": 2, "422": 1, "444": 0}[subsampling])
         assert np.array_equal(degrade(rgb, f"jpeg:q={q},subsampling={subsampling}"), expected)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(1, 255), min_size=128, max_size=128), st.sampled_from(["420", "422", "444"]))
+def test_jpeg_with_tables_of_its_own_gives_the_pixels_of_pillow(steps: list[int], subsampling: str) -> None:
+    text = base64.urlsafe_b64encode(bytes(steps)).decode().rstrip("=")
+    recipe = f"jpeg_tables:{text}" + ("" if subsampling == "420" else f",subsampling={subsampling}")
+    assert str(parse_recipe(recipe)) == recipe
+    tables = {"qtables": [steps[:64], steps[64:]], "subsampling": {"420": 2, "422": 1, "444": 0}[subsampling]}
+    assert np.array_equal(degrade(smooth_image(50, 70), recipe), through_pillow(smooth_image(50, 70), "JPEG", **tables))
+
+
+def test_tables_that_are_none_are_refused() -> None:
+    for text in ("short", "A" * 171, "!" * 171):  # too few steps, steps of 0, no base64
+        with pytest.raises(UsageError, match="128 steps of 1 to 255"):
+            parse_recipe(f"jpeg_tables:{text}")
 
 
 @pytest.mark.skipif(not REAL_IMAGES.is_dir(), reason="needs the folder shared/images beside the repository")

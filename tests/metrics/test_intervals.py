@@ -12,6 +12,7 @@ from synthscope.metrics.calibration import probabilities
 from synthscope.metrics.detection import METRICS
 from synthscope.metrics.intervals import bootstrap, percentile_interval, weighted_rates_interval, wilson
 from synthscope.metrics.replicates import Column
+from synthscope.metrics.resampling import units_of
 
 
 def data(n: int = 120, m: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -33,13 +34,20 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
 
 def test_classes_and_strata_keep_their_sizes() -> None:
     y, strata = np.r_[np.zeros(30), np.ones(50)], ["a"] * 10 + ["b"] * 20 + ["a"] * 45 + ["c"] * 5
-    counts = np.concatenate([b for _, group in intervals._draws(y == 1, strata, 50, 0) for b in group], axis=1)
+    counts = np.concatenate(
+        [
+            b
+            for _, group in intervals._draws(units_of([f"{c} {s}" for c, s in zip(y, strata, strict=True)]), 50, 0)
+            for b in group
+        ],
+        axis=1,
+    )
     assert counts.shape == (80, 50)
     for rows, size in ((slice(0, 10), 10), (slice(10, 30), 20), (slice(30, 75), 45), (slice(75, 80), 5)):
         assert (counts[rows].sum(axis=0) == size).all()
     assert counts.std() > 0.5
     counts = np.concatenate(
-        [b for _, group in intervals._draws(np.arange(40) < 20, [""] * 40, 50, 0) for b in group], axis=1
+        [b for _, group in intervals._draws(units_of(["a"] * 20 + ["b"] * 20), 50, 0) for b in group], axis=1
     )
     assert abs(np.corrcoef(counts[:20].ravel(), counts[20:].ravel())[0, 1]) < 0.15  # strata are drawn independently
 
@@ -65,11 +73,13 @@ def test_a_shared_stratum_is_resampled_alike_in_two_test_sets() -> None:
     real = rng.normal(size=40)
     replicates = [
         bootstrap(np.r_[np.zeros(40), np.ones(n)], np.r_[real, rng.normal(size=n)], metrics=["real_accuracy"],
-                  strata=["common"] * 40 + [name] * n)
+                  units=units_of(["common"] * 40 + [name] * n))
         for name, n in (("x", 30), ("y", 70))
     ]  # fmt: skip
     assert (replicates[0] == replicates[1]).all()
-    assert (bootstrap(np.zeros(40), real, metrics=["real_accuracy"], strata=["other"] * 40) != replicates[0]).any()
+    assert (
+        bootstrap(np.zeros(40), real, metrics=["real_accuracy"], units=units_of(["other"] * 40)) != replicates[0]
+    ).any()
 
 
 def test_seeds() -> None:

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from synthscope.metrics import calibration, detection, intervals
+from synthscope.metrics.resampling import units_of
 
 
 def sample(seed: int, n: int = 400, kind: str = "normal") -> tuple[np.ndarray, np.ndarray]:
@@ -152,10 +153,11 @@ def test_replicates_equal_plain_metrics_of_the_repeated_images(seed: int, n: int
     z = np.round(rng.normal(y[:, None] * 1.0, size=(n, 2)) * levels) / levels
     z[rng.random((n, 2)) < missing] = np.nan
     p = np.round(rng.random((n, 2)), 2)
-    thresholds, strata = np.array([0.0, 0.5]), [f"s{i % 2}" for i in range(n)]
+    thresholds = np.array([0.0, 0.5])
+    units = units_of([f"{y[i]} {i % 2}" for i in range(n)], [f"{i // 2 if i < n // 2 else i}" for i in range(n)])
     names = list(detection.METRICS)
-    fast = intervals.bootstrap(y, z, metrics=names, p=p, threshold=thresholds, strata=strata, n_resamples=7, seed=seed)
-    counts = np.concatenate([block for _, group in intervals._draws(y, strata, 7, seed) for block in group], axis=1)
+    fast = intervals.bootstrap(y, z, metrics=names, p=p, threshold=thresholds, units=units, n_resamples=7, seed=seed)
+    counts = np.concatenate([block for _, group in intervals._draws(units, 7, seed) for block in group], axis=1)
     for column in range(2):
         seen = ~np.isnan(z[:, column])
         for r in range(7):

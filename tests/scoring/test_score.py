@@ -275,11 +275,11 @@ def test_unknown_names_suggest() -> None:
         compare(predictions(), "a", "a@1")
 
 
-def test_views_of_one_class_each_are_one_treatment() -> None:
+def test_recipes_of_one_protocol_are_one_view() -> None:
     table = predictions()
     views = pl.when(pl.col("label") == 1).then(pl.lit("jpeg:q=96")).otherwise(pl.lit("none"))
-    apart = score(table.with_columns(view=views), **FAST)
-    assert apart["view"].unique().to_list() == ["jpeg:q=96+none"]
+    apart = score(table.with_columns(view=views, protocol=pl.lit("aligned")), **FAST)
+    assert apart["view"].unique().to_list() == ["aligned"]
     assert apart.drop("view").equals(score(table, **FAST).drop("view"))
     both = pl.concat([table, table.with_columns(view=pl.lit("jpeg:q=50"))])
     assert set(score(both, **FAST)["view"]) == {"none", "jpeg:q=50"}

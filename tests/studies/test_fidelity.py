@@ -203,12 +203,14 @@ def annotated(image: Path, polygon: list[list[float]], folder: Path) -> Path:
     return folder / "annotations.parquet"
 
 
-def test_views_of_one_class_each_are_one_treatment(world: Path, tmp_path: Path) -> None:
+def test_recipes_of_one_protocol_are_one_view(world: Path, tmp_path: Path) -> None:
     predictions, annotations = made_run(world, tmp_path / "run")
     jpeg = pl.when(pl.col("label") == 1).then(pl.lit("jpeg:q=90")).otherwise(pl.lit("none"))
-    predictions.with_columns(view=jpeg).write_parquet(tmp_path / "run" / "predictions.parquet")
+    predictions.with_columns(view=jpeg, protocol=pl.lit("aligned")).write_parquet(
+        tmp_path / "run" / "predictions.parquet"
+    )
     table = write_fidelity(tmp_path / "run", annotations)
-    assert set(table["view"]) == {"jpeg:q=90+none"} and table.height == 15
+    assert set(table["view"]) == {"aligned"} and table.height == 15
     images = pl.read_parquet(tmp_path / "run" / "fidelity_images.parquet")
     assert set(images["view"]) == {"jpeg:q=90"} and images["niqe"].null_count() == 0
     assert set(clean_predictions(predictions)["recipe"]) == {"none"}

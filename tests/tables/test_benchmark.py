@@ -137,10 +137,10 @@ def test_views_are_kept_apart() -> None:
     with pytest.raises(UsageError, match="one view"):
         cross_generator_matrix(scores(rows))
     raw, aligned, both = tables_of(scores(rows))
-    assert both.columns == ("raw images", "aligned images")
+    assert both.columns == ("raw images", "jpeg:q=96 images")
     assert [cell.value for cell in both.rows[0][1]] == [0.9, 0.6]
     assert (raw.rows[0][1][0].value, aligned.rows[0][1][0].value) == (0.9, 0.6)
-    assert raw.title.endswith("raw view") and aligned.title.endswith("aligned view") and raw.name != aligned.name
+    assert raw.title.endswith("raw view") and aligned.title.endswith("jpeg:q=96 view") and raw.name != aligned.name
     assert any("jpeg:q=96" in note for note in aligned.notes) and not any("jpeg:q=96" in note for note in raw.notes)
 
 
@@ -150,7 +150,7 @@ def test_rows_say_which_view_a_detector_was_trained_on_where_both_stand_there() 
         for view in ("none", "jpeg:q=96")
     ]
     table = cross_generator_matrix(scores(rows))
-    assert sorted(name for name, _ in table.rows) == ["ADM, aligned", "ADM, raw"]
+    assert sorted(name for name, _ in table.rows) == ["ADM, jpeg:q=96", "ADM, raw"]
 
 
 def test_too_few_real_images_are_marked() -> None:
@@ -221,7 +221,7 @@ def test_audit_table() -> None:
     more = audit_table(pl.DataFrame([*rows, rows[0] | {"attributes": "history", "balanced_accuracy": 0.71}]))
     assert more.columns == ("all", "size", "history") and "71.0" in more.to_text() and "in the pixels" in more.to_text()
     two = pl.concat([pl.DataFrame(rows).with_columns(view=pl.lit(view)) for view in ("none", "jpeg:q=96")])
-    assert [name for name, _ in audit_table(two).rows] == ["ADM, raw", "ADM, aligned"]
+    assert [name for name, _ in audit_table(two).rows] == ["ADM, raw", "ADM, jpeg:q=96"]
 
 
 def test_write_table(tmp_path: Path) -> None:

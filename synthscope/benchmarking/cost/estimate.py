@@ -20,6 +20,7 @@ from synthscope.benchmarking.cost.probe import (
     step_rate,
 )
 from synthscope.benchmarking.cost.workload import PassWork, TrainingWork, Work
+from synthscope.data.align.views import PROTOCOLS
 from synthscope.detectors.hub import create_detector, load_detector
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import best_device, track
@@ -65,7 +66,8 @@ def measure(config: BenchmarkConfig, work: Work, paths: Sequence[str], *, second
     decode, images = read_rate(paths, seconds=FILES * seconds)
     recipes = {one.view for one in work.passes} | {name for one in work.passes for name in one.conditions}
     share = RECIPES * seconds / max(len(recipes), 1)
-    applied = {name: recipe_rate(name, images, seconds=share) for name in sorted(recipes - {"none"})}
+    like = {name: PROTOCOLS[name].costs if name in PROTOCOLS else name for name in sorted(recipes - {"none"})}
+    applied = {name: recipe_rate(recipe, images, seconds=share) for name, recipe in like.items()}
     alike = {_key(one): one for one in work.trainings}
     share = DETECTORS * seconds / max(len(alike) + len(config.detectors), 1)
     found = {

@@ -11,6 +11,7 @@ import polars as pl
 from synthscope.benchmarking.config import BenchmarkConfig
 from synthscope.benchmarking.floors import METADATA
 from synthscope.benchmarking.rows import TOGETHER, Failure, Tested, Training, attempt, passes, trainings
+from synthscope.benchmarking.views import seen_tests
 from synthscope.data.audit import MOST_DECODED, MOST_HISTORIES
 from synthscope.data.manifest import sample
 from synthscope.training.data import choose
@@ -69,11 +70,12 @@ def count(config: BenchmarkConfig, training: pl.DataFrame, testing: pl.DataFrame
     """All that ``config`` would do with these images."""
     failures: list[Failure] = []
     planned = trainings(config, training, failures)
-    parts: dict[tuple[str, str], tuple[pl.DataFrame, pl.DataFrame] | None] = {}
+    parts: dict[tuple[str, str, str], tuple[pl.DataFrame, pl.DataFrame] | None] = {}
+    seen = seen_tests(config, testing)[0]
     works, tested = [], {view: Tested() for view in config.views}
     for run in planned:
-        key = run.subset, run.recipe.data.model_dump_json()
-        if key not in parts:  # the same for all views
+        key = run.subset, run.view, run.recipe.data.model_dump_json()
+        if key not in parts:
             call = partial(choose, run.images(training), run.recipe.data)
             parts[key] = attempt(call, failures, name=run.name, step="train", subset=run.subset, view=run.view)
         if (chosen := parts[key]) is not None:
@@ -84,7 +86,7 @@ def count(config: BenchmarkConfig, training: pl.DataFrame, testing: pl.DataFrame
     predicted = [
         PassWork(view, rows.height, tuple(map(str, specs)), tuple(conditions), total_bytes(rows))
         for view in config.views
-        for rows, specs, conditions in passes(config, testing.filter(pl.col("error").is_null()), tested, view)
+        for rows, specs, conditions in passes(config, seen[view].filter(pl.col("error").is_null()), tested, view)
     ]
     aligned = [view for view in config.views if view != "none"]
     audited = len(aligned) * sample(testing, ("subset", "label"), n=MOST_DECODED).height

@@ -57,6 +57,7 @@ def write_aligned(table: pl.DataFrame, folder: str | Path, *, workers: int | Non
         path=pl.when(pl.col("error").is_null()).then(places).otherwise("path"),
         source=pl.lit(f"genimage:{root}"),
         view=pl.col("view").replace_strict(rest, return_dtype=pl.String),
+        protocol=pl.lit(None, pl.String),
     )
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import polars as pl
 
-from synthscope.data.align.protocols import Protocol
+from synthscope.data.align.protocols import PROTOCOLS, Protocol
 from synthscope.data.degrade.recipe import parse_recipe
 from synthscope.data.manifest import draws, in_columns, in_every_subset, sample
 from synthscope.data.pairing import balance
 from synthscope.errors import SynthscopeError
 
 LOSSLESS = ("PNG", "BMP", "PPM")
+CUSTOM = "custom"  # name of the view where the protocol is none of the paper's
 
 
 def align(table: pl.DataFrame, protocol: Protocol, *, seed: int = 0) -> pl.DataFrame:
@@ -129,7 +130,8 @@ def _with_views(chosen: pl.DataFrame, protocol: Protocol, seed: int) -> pl.DataF
         qualities.append(rank.filter(_lossless()).join(reals, on=["class_index", "_rank"]).select("_row", "_quality"))
     views = pl.col("_quality").cast(pl.Int64).replace_strict(_views(protocol), return_dtype=pl.String)
     viewed = chosen.with_row_index("_row").join(pl.concat(qualities), on="_row", how="left", maintain_order="left")
-    return viewed.with_columns(view=views).select(chosen.columns)
+    names = [name for name, known in PROTOCOLS.items() if known == protocol]
+    return viewed.with_columns(view=views, protocol=pl.lit(names[0] if names else CUSTOM)).select(chosen.columns)
 
 
 def _nothing(usable: pl.DataFrame, fitting: pl.DataFrame, protocol: Protocol) -> str:

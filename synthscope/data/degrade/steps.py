@@ -6,21 +6,32 @@ through the entry point group ``synthscope.degradation``.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
+from base64 import urlsafe_b64decode
 from io import BytesIO
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from synthscope.config import Config
 from synthscope.data.images import MAX_MEGAPIXELS
 from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.registry import Registry
 
+
+def _quantisation(tables: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{171}", tables) or 0 in urlsafe_b64decode(f"{tables}="):
+        raise ValueError("128 steps of 1 to 255 as 171 letters of base64")
+    return tables
+
+
 Kernel = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]  # Pillow's; all but nearest are antialiased
 Side = Annotated[int, Field(ge=1, le=8192)]
 Quality = Annotated[int, Field(ge=1, le=100)]
+Subsampling = Literal["420", "422", "444"]
+Tables = Annotated[str, AfterValidator(_quantisation)]
 Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Sigma = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 
@@ -148,23 +159,45 @@ class Noise(Step):
 
 @DEGRADATIONS.add("jpeg")
 class Jpeg(Step):
-    """JPEG round trip (libjpeg-turbo, the pixels that Pillow gives), chroma 4:2:0 unless ``subsampling=444``."""
+    """JPEG round trip (libjpeg-turbo, the pixels that Pillow gives); ``subsampling`` of chroma is 420, 422 or 444."""
 
     op = "jpeg"
     ladder = ("q=90", "q=75", "q=50", "q=30", "q=15")
     q: Quality
-    subsampling: Literal["420", "444"] = "420"
+    subsampling: Subsampling = "420"
 
     def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         import cv2
 
         _check_side(rgb, 65500, "JPEG")
-        factor = {"420": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, "444": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444}
-        options = [cv2.IMWRITE_JPEG_QUALITY, self.q, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factor[self.subsampling]]
+        factor = getattr(cv2, f"IMWRITE_JPEG_SAMPLING_FACTOR_{self.subsampling}")
+        options = [cv2.IMWRITE_JPEG_QUALITY, self.q, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factor]
         _, file = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
         bgr = cv2.imdecode(file, cv2.IMREAD_COLOR)
         assert bgr is not None
         return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+@DEGRADATIONS.add("jpeg_tables")
+class JpegTables(Step):
+    """JPEG round trip with the quantisation tables of some file: 64 bytes of luma and 64 of chroma in row-major order,
+    as base64 for URLs. What ``jpeg`` cannot say: cameras and editors have tables of their own.
+    """
+
+    op = "jpeg_tables"
+    positional = "tables"
+    tables: Tables
+    subsampling: Subsampling = "420"
+
+    def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        from PIL import Image
+
+        _check_side(rgb, 65500, "JPEG")
+        steps = list(urlsafe_b64decode(f"{self.tables}="))
+        file, sampling = BytesIO(), {"444": 0, "422": 1, "420": 2}[self.subsampling]
+        Image.fromarray(rgb).save(file, "JPEG", qtables=[steps[:64], steps[64:]], subsampling=sampling)
+        with Image.open(file) as image:
+            return np.array(image)
 
 
 @DEGRADATIONS.add("webp")

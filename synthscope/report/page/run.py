@@ -14,8 +14,8 @@ from synthscope.data.audit import AUDIT
 from synthscope.errors import SynthscopeError
 from synthscope.metrics.detection import METRICS
 from synthscope.report.names import distinct
-from synthscope.schema import MANIFEST, PREDICTIONS, SCORES, conform
-from synthscope.scoring.columns import MEAN, TEST_SETS, one_treatment
+from synthscope.schema import MANIFEST, PREDICTIONS, SCORES, conform, view_name
+from synthscope.scoring.columns import MEAN, TEST_SETS
 from synthscope.tables.wording import floor_of, place, pretty, short_names, view_names
 
 LONGEST = 300  # characters of a setting
@@ -49,8 +49,7 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
     path = folder / "predictions.parquet"
     rows = pl.scan_parquet(path) if path.is_file() else pl.LazyFrame(schema=PREDICTIONS)
     clean = rows.filter((pl.col("condition") == "none") | pl.col("error").is_not_null()).collect()
-    clean = conform(clean, PREDICTIONS, str(path)).with_columns(pl.col("view").fill_null("none"))
-    clean = one_treatment(clean)
+    clean = conform(clean, PREDICTIONS, str(path)).with_columns(view_name())
     errors = [table.select("path", "error") for table in (clean, _read(folder / "manifest.parquet", MANIFEST))]
     unreadable = pl.concat(errors).filter(pl.col("error").is_not_null()).unique("path", maintain_order=True)
     if audit is None:

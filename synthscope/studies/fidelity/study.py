@@ -124,7 +124,7 @@ def fidelity(
 def clean_predictions(predictions: pl.DataFrame) -> pl.DataFrame:
     """Checked predictions of clean images that have one. ``recipe`` is the view of the file, ``view`` its name.
 
-    They differ where each class has a view of its own, which count as one treatment.
+    They differ in the views whose recipes differ by image, such as ``aligned``.
     """
     if "recipe" in predictions.columns:
         return predictions

@@ -22,7 +22,7 @@ def fidelity_tables(table: pl.DataFrame) -> list[Table]:
     tables = []
     for view in views_of(table):
         shown = table.filter(pl.col("view") == view)
-        words, notes = view_words(table, shown), view_notes(table, shown)
+        words, notes = view_words(table, shown), view_notes(shown)
         tables += [_correlations(shown, names, words, notes), _recalls(shown, names, words, notes)]
     return tables
 

@@ -16,6 +16,7 @@ import polars as pl
 from synthscope.data.manifest import check_two_classes, filter_manifest, in_every_subset
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.runtime import seed_for
+from synthscope.schema import view_name
 from synthscope.scoring.columns import MEAN
 from synthscope.training.config import TrainConfig
 
@@ -96,7 +97,7 @@ def _training_rows(config: TrainConfig, manifest: pl.DataFrame, subset: str) -> 
         pl.col("split") == config.data.split, pl.col("error").is_null(), pl.col("label").is_in([0, 1])
     )
     if config.data.view is not None:
-        table = table.filter(pl.col("view") == config.data.view)
+        table = table.filter(view_name() == config.data.view)
     if subset != ALL:
         table = table.filter((pl.col("subset") == subset) | in_every_subset())
     table = table.unique(["path", "view"], keep="first", maintain_order=True)

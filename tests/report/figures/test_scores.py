@@ -118,7 +118,7 @@ def test_audit_colours_what_exceeds_the_line() -> None:
     figure = figures.audit_figure(table)
     raw, aligned = ({patch.get_facecolor() for patch in axes.patches} for axes in figure.axes)
     assert len(raw) == len(aligned) == 1 and raw != aligned
-    assert [axes.get_title("left") for axes in figure.axes] == ["raw", "aligned"]
+    assert [axes.get_title("left") for axes in figure.axes] == ["raw", "v"]
     assert figure.axes[0].patches[0].get_width() == pytest.approx(0.43)
 
 

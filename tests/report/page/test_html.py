@@ -86,7 +86,7 @@ def test_numbers_on_the_page_are_those_of_the_tables(run: Path, page: Page) -> N
     assert "My benchmark" in page.text
     scores = read_run(run).scores
     for metric, title in (("accuracy", "Accuracy"), ("balanced_accuracy", "Balanced accuracy"), ("auroc", "AUROC")):
-        for view, word in (("none", "raw"), ("jpeg:q=96", "aligned")):
+        for view, word in (("none", "raw"), ("jpeg:q=96", "jpeg:q=96")):
             table = cross_generator_matrix(scores, metric=metric, view=view)
             shown = page.tables[f"{title} (%), {word} test images"]
             assert shown[0][1:] == ["Midjourney", "SD V1.4", "ADM", "Mean of\xa03"] and table.columns[:3] == (
