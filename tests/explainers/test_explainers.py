@@ -124,8 +124,8 @@ def naive_cam(detector: Detector, images: Tensor, layer: str, method: str, chann
             below = 2 * g**2 + a.sum() * g**3
             alpha = np.divide(g**2, below, out=np.zeros_like(g), where=below != 0)
             cams[b] += (alpha * np.maximum(g, 0)).sum() * a
-    large = nn.functional.interpolate(torch.tensor(cams)[:, None], images.shape[-2:], mode="bilinear")[:, 0]
-    return large.clamp(min=0).float()
+    kept = torch.tensor(np.maximum(cams, 0))[:, None]
+    return nn.functional.interpolate(kept, images.shape[-2:], mode="bilinear")[:, 0].float()
 
 
 @pytest.mark.parametrize("method", sorted(CAMS))
@@ -144,7 +144,7 @@ def test_gradcam_of_a_linear_head_is_the_class_activation_map() -> None:
     ((maps, _),) = activations_and_gradients(detector, images, ("stages",))
     weight = detector.get_submodule("head").weight[0]  # type: ignore[index]
     closed = torch.einsum("c,bchw->bhw", weight, maps) / maps[0, 0].numel()
-    large = nn.functional.interpolate(closed[:, None], (64, 64), mode="bilinear")[:, 0].relu()
+    large = nn.functional.interpolate(closed.relu()[:, None], (64, 64), mode="bilinear")[:, 0]
     torch.testing.assert_close(create_explainer("gradcam")(detector, images), large.detach(), rtol=1e-4, atol=1e-6)
 
 
@@ -158,7 +158,7 @@ def test_vit_gradcam_leaves_prefix_tokens_out() -> None:
     handle.remove()
     tokens, grads = stored[0].detach()[:, 3:], stored[0].grad[:, 3:]  # type: ignore[index]
     cam = (grads.mean(1, keepdim=True) * tokens).sum(2).view(2, 4, 4)
-    large = nn.functional.interpolate(cam[:, None], (64, 64), mode="bilinear")[:, 0].relu()
+    large = nn.functional.interpolate(cam.relu()[:, None], (64, 64), mode="bilinear")[:, 0]
     torch.testing.assert_close(create_explainer("gradcam")(detector, images), large, rtol=1e-4, atol=1e-6)
 
 
