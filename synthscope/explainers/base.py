@@ -78,6 +78,19 @@ class Explainer(ABC):
         """
         return "input"
 
+    def completeness_gap(self, detector: Detector, images: Tensor, heatmaps: Tensor) -> Tensor | None:
+        """How far the sums of heatmaps are from the sums that the method promises, relative to these.
+
+        Args:
+            detector: In evaluation mode.
+            images: As in :meth:`__call__`.
+            heatmaps: ``(B, h, w)`` that :meth:`__call__` made of them.
+
+        Returns:
+            ``(B,)``, 0 = complete; None where the method promises no sum.
+        """
+        return None
+
 
 def create_explainer(text: str) -> Explainer:
     """An explainer by name, with options behind a colon: ``gradcam:layer=net.layer3``, ``occlusion:window=16``.

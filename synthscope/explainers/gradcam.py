@@ -21,7 +21,10 @@ class CamOptions(Config):
 
 
 class Cam(Explainer):
-    """Maps of all target layers, weighted, enlarged, added up; what speaks against AI is cut off at 0 at the end."""
+    """Maps of all target layers: weighted, cut off at 0 (what speaks against AI), enlarged, added up.
+
+    In this order, as published: cut off after enlarging, positions would lose to neighbours that speak against AI.
+    """
 
     Options: ClassVar[type[Config]] = CamOptions
 
@@ -33,12 +36,11 @@ class Cam(Explainer):
         """Non-negative ``(B, h, w)``."""
         layers = named_layers(detector, self.options.layer)
         pairs = activations_and_gradients(detector, images, layers)
-        weighted = [upsample(self.weigh(*pair), images.shape[-2:]) for pair in pairs]
-        return torch.stack(weighted).sum(0).relu()
+        return torch.stack([upsample(self.weigh(*pair).relu(), images.shape[-2:]) for pair in pairs]).sum(0)
 
     @abstractmethod
     def weigh(self, maps: Tensor, gradients: Tensor) -> Tensor:
-        """One map ``(B, h', w')`` of maps and gradients ``(B, C, h', w')``."""
+        """One map ``(B, h', w')``, before it is cut off at 0, of maps and gradients ``(B, C, h', w')``."""
 
 
 class GradCam(Cam):

@@ -24,7 +24,7 @@ class Rise(Explainer):
         """The masks."""
 
         masks: int = Field(default=1000, ge=1, le=100_000)  # the paper: 4000 to 8000
-        cells: int = Field(default=7, ge=1, le=256)  # of a mask, a side
+        cells: int = Field(default=7, ge=1, le=256)  # a side, before enlarging
         keep: float = Field(default=0.5, gt=0, lt=1)  # probability of a cell to be shown
         seed: int = 0
 
@@ -45,12 +45,14 @@ class Rise(Explainer):
         return total / (self.options.masks * self.options.keep)
 
     def _mask(self, size: torch.Size, generator: torch.Generator) -> Tensor:
-        """Smooth ``size`` in [0, 1]: random cells, enlarged, shifted by a part of a cell (section 3.2)."""
+        """Smooth ``size`` in [0, 1]: ``cells x cells`` zeros and ones, enlarged, cut out at random (section 3.2).
+
+        With ``C = ceil(side / cells)`` they are enlarged to ``(cells + 1) * C`` a side, and the window starts at 0 to
+        C - 1, as in the released program. The paper rounds C down, which is too small where cells don't divide a side.
+        """
         cells = self.options.cells
-        grid = (torch.rand(1, 1, cells + 1, cells + 1, generator=generator) < self.options.keep).float()
-        cell = [-(-side // cells) for side in size]
-        large = functional.interpolate(
-            grid, [(cells + 1) * side for side in cell], mode="bilinear", align_corners=False
-        )[0, 0]
-        top, left = (int(torch.randint(side, (), generator=generator)) for side in cell)
+        grid = (torch.rand(1, 1, cells, cells, generator=generator) < self.options.keep).float()
+        steps = [-(-side // cells) for side in size]
+        large = functional.interpolate(grid, [(cells + 1) * step for step in steps], mode="bilinear")[0, 0]
+        top, left = (int(torch.randint(step, (), generator=generator)) for step in steps)
         return large[top : top + size[0], left : left + size[1]]

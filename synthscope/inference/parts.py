@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -33,6 +34,7 @@ def read_parts(
     of: str,
     narrow: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda rows: rows,
     check: Callable[[Path], None] = lambda path: None,
+    missing: Literal["raise", "insert"] = "raise",
 ) -> pl.DataFrame:
     """All rows of all parts, oldest first. A part that cannot be read is named on stderr and set aside.
 
@@ -42,12 +44,13 @@ def read_parts(
         of: What the parts are of, for the message.
         narrow: Chooses rows and columns before they are read.
         check: Raises ``OSError`` where something beside the part is missing.
+        missing: Whether a part without one of the columns, as older versions wrote it, is unreadable or has null there.
     """
     parts = [narrow(pl.DataFrame(schema=schema).lazy()).collect()]
     for path in sorted(folder.glob("part-*.parquet")):
         try:
             check(path)
-            parts.append(narrow(pl.scan_parquet(path, schema=schema)).collect())
+            parts.append(narrow(pl.scan_parquet(path, schema=schema, missing_columns=missing)).collect())
         except (pl.exceptions.PolarsError, OSError) as error:
             reason = str(error).splitlines()[0]
             print(f"Expected a part of {of}, got {path} ({reason}). It is computed again.", file=sys.stderr)

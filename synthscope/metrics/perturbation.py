@@ -70,19 +70,17 @@ def perturbation_curve(
         raise UsageError(
             f"Expected deletion or insertion over blur or mean, got {mode!r} over {baseline!r}. Choose one of each."
         )
-    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
-        raise SynthscopeError(f"Expected an image uint8 (H, W, 3), got {rgb.dtype} {rgb.shape}. Decode it first.")
-    a, _ = checked(heatmap, np.ones(rgb.shape[:2]))
+    a = relevance(heatmap, rgb)
     if not 1 <= steps <= a.size:
         raise SynthscopeError(f"Expected 1 to {a.size} steps, got {steps}. Take fewer steps than pixels.")
     counts = np.round(np.linspace(0, a.size, steps + 1)).astype(np.int64)
     plain = baseline_image(rgb, baseline)
     first, second = (plain, rgb) if mode == "deletion" else (rgb, plain)
-    rank = _ranks(a, seed)[..., None]
+    rank = ranks(a, seed)[..., None]
     logits = np.empty(steps + 1)
     for start in range(0, steps + 1, batch):
         changed = rank < counts[start : start + batch, None, None, None]
-        logits[start : start + batch] = _scored(score, np.where(changed, first, second))
+        logits[start : start + batch] = scored(score, np.where(changed, first, second))
     auc = float(np.trapezoid(probabilities(logits), counts / a.size)) if a.any() else np.nan
     return PerturbationCurve(counts / a.size, logits, auc, mode, baseline, 1 / steps)
 
@@ -96,7 +94,14 @@ def baseline_image(rgb: Images, baseline: Literal["blur", "mean"]) -> Images:
     return np.round(plain).astype(np.uint8)
 
 
-def _ranks(a: Floats, seed: int) -> NDArray[np.int64]:
+def relevance(heatmap: ArrayLike, rgb: Images) -> Floats:
+    """A heatmap ``(H, W)`` of ``rgb``, negative values 0. Raises ``SynthscopeError`` for other shapes and types."""
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
+        raise SynthscopeError(f"Expected an image uint8 (H, W, 3), got {rgb.dtype} {rgb.shape}. Decode it first.")
+    return checked(heatmap, np.ones(rgb.shape[:2]))[0]
+
+
+def ranks(a: Floats, seed: int) -> NDArray[np.int64]:
     """Place ``(H, W)`` of each pixel in falling relevance; raster order would favour whatever lies at the top."""
     shuffled = np.random.default_rng(seed).permutation(a.size)
     order = shuffled[np.argsort(-a.ravel()[shuffled], kind="stable")]
@@ -105,7 +110,8 @@ def _ranks(a: Floats, seed: int) -> NDArray[np.int64]:
     return rank.reshape(a.shape)
 
 
-def _scored(score: Callable[[Images], ArrayLike], images: Images) -> Floats:
+def scored(score: Callable[[Images], ArrayLike], images: Images) -> Floats:
+    """Logits ``(B,)`` of images. Raises ``SynthscopeError`` unless they are finite, one for each."""
     logits = np.asarray(score(images), dtype=np.float64)
     if logits.shape != (len(images),) or not np.isfinite(logits).all():
         raise SynthscopeError(

@@ -47,6 +47,15 @@ class RedSeeker(Detector):
         return (pixels[:, 0] - pixels[:, 1]).relu().sum((1, 2)) / 255
 
 
+class RedCubes(RedSeeker):
+    """The same to the power of 3."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        RedSeeker.calls += 1
+        pixels = images.float() / 255
+        return (pixels[:, 0] - pixels[:, 1]).relu().pow(3).sum((1, 2))
+
+
 METHOD = "input_x_grad:baseline=black"
 
 
@@ -183,6 +192,27 @@ def test_nothing_is_computed_twice(world: tuple[pl.DataFrame, pl.DataFrame], tmp
     assert RedSeeker.calls > 0
     settings = json.loads((out / "explain.json").read_text())
     assert settings["sign"] == {METHOD: "signed"}
+
+
+def test_the_gap_of_integrated_gradients_is_kept_and_told(
+    world: tuple[pl.DataFrame, pl.DataFrame], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest, _ = world
+    out, methods = tmp_path / "run", ["integrated_gradients:baseline=black,steps=1,max_steps=1", METHOD]
+    table = explain(manifest.head(2), [RedCubes()], methods, out=out)
+    assert table.filter(explainer=METHOD)["completeness_gap"].null_count() == 2
+    gaps = table.filter(explainer=methods[0])["completeness_gap"].to_list()
+    assert gaps == pytest.approx([0.25, 0.25], abs=1e-4)  # 3 t ** 2 is 0.75 at 0.5, and 1 on the mean of 0 to 1
+    told = capsys.readouterr().err
+    assert f"completeness gap of {methods[0]} of red@" in told and "median 25.00%, worst 25.00%" in told
+    assert METHOD not in told
+
+    for part in (out / "heatmaps").glob("*.parquet"):  # as older versions wrote them
+        pl.read_parquet(part).drop("completeness_gap").write_parquet(part)
+    RedSeeker.calls = 0
+    again = explain(manifest.head(2), [RedCubes()], methods, out=out)
+    assert RedSeeker.calls == 0 and again.equals(table.with_columns(completeness_gap=pl.lit(None, pl.Float64)))
+    assert "completeness" not in capsys.readouterr().err
 
 
 def test_results_do_not_depend_on_batches_or_order(world: tuple[pl.DataFrame, pl.DataFrame], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -87,6 +88,7 @@ def explain(
     table = _assemble(images, units, read_index(folder))
     write_table(table, out / "explanations.parquet")
     _write_settings(out / "explain.json", units)
+    _tell_gaps(table)
     return table
 
 
@@ -98,8 +100,10 @@ def _explain_chunk(
     for number, unit in enumerate(units):
         for batch in _batches(shown, number, unit, done, batch_size):
             images = torch.stack([image.inputs[number][0] for image in batch]).to(unit.detector.mean.device)
-            heat = unit.explainer(unit.detector, images).cpu().numpy()
-            for image, heatmap in zip(batch, heat, strict=True):
+            heat = unit.explainer(unit.detector, images)
+            gap = unit.explainer.completeness_gap(unit.detector, images, heat)
+            gaps = [None] * len(batch) if gap is None else gap.tolist()
+            for image, heatmap, off in zip(batch, heat.cpu().numpy(), gaps, strict=True):
                 if not np.isfinite(heatmap).all():
                     raise SynthscopeError(
                         f"Expected a finite heatmap of {image.path}, got nan or inf from {unit.explainer} of "
@@ -107,7 +111,7 @@ def _explain_chunk(
                     )
                 height, width = image.inputs[number][1][:2]
                 key = dict(zip(KEY, unit.key(image.sha256 or "", image.view), strict=True))
-                rows.append(key | {"height": height, "width": width})
+                rows.append(key | {"height": height, "width": width, "completeness_gap": off})
                 heatmaps.append(heatmap)
     write_part(folder, rows, heatmaps)
 
@@ -143,6 +147,14 @@ def _assemble(images: pl.DataFrame, units: list[Unit], index: pl.DataFrame) -> p
         .sort("image", "unit")
     )
     return conform(table, HEATMAPS, "the heatmaps")
+
+
+def _tell_gaps(table: pl.DataFrame) -> None:
+    known = table.filter(pl.col("completeness_gap").is_not_null())
+    for rows in known.partition_by("explainer", "detector"):
+        explainer, detector = rows.select("explainer", "detector").row(0)
+        median, worst = rows.select(pl.median("completeness_gap"), worst=pl.max("completeness_gap")).row(0)
+        print(f"completeness gap of {explainer} of {detector}: median {median:.2%}, worst {worst:.2%}", file=sys.stderr)
 
 
 def _write_settings(path: Path, units: list[Unit]) -> None:

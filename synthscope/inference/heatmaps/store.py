@@ -33,6 +33,7 @@ INDEX = pl.Schema(
         "seed": pl.Int64,
         "height": pl.Int32,  # of the image that was explained, after view and condition
         "width": pl.Int32,
+        "completeness_gap": pl.Float64,  # Explainer.completeness_gap; null for most methods, and in older runs
         "scale": pl.Float64,  # a power of two that the stored values are to be multiplied by
         "part": pl.String,  # heatmaps/PART.npz
         "position": pl.Int32,  # name of the array in it
@@ -42,6 +43,8 @@ INDEX = pl.Schema(
 
 def write_part(folder: Path, rows: Sequence[Mapping[str, Any]], heatmaps: Sequence[NDArray[np.float32]]) -> None:
     """Add heatmaps ``(h, w)`` of any sizes, with the columns of ``KEY``, ``height`` and ``width`` of each.
+
+    ``completeness_gap`` may be left out.
 
     Values are stored in half precision after division by a power of two, so that tiny gradients survive.
     """
@@ -64,7 +67,7 @@ def write_part(folder: Path, rows: Sequence[Mapping[str, Any]], heatmaps: Sequen
 
 def read_index(folder: Path) -> pl.DataFrame:
     """Columns of ``INDEX``, one row a key, the oldest. Parts that cannot be read are named on stderr and set aside."""
-    index = read_parts(folder, INDEX, of="heatmaps", check=_require_heatmaps)
+    index = read_parts(folder, INDEX, of="heatmaps", check=_require_heatmaps, missing="insert")
     return index.unique(KEY, keep="first", maintain_order=True)
 
 
