@@ -66,6 +66,7 @@ class BenchmarkConfig(Config):
     title: str
     source: str | None = None  # a manifest or LAYOUT:PATH
     sandbox: SandboxRecipe | None = None
+    null_world: bool = False  # only how the images are stored tells the classes apart, see data.null_world
     views: list[str] = Field(default_factory=lambda: ["raw", "aligned"], validate_default=True)  # protocols, recipes
     train: list[TrainingRow] = Field(default_factory=list)
     scale: str = "cpu"  # first word of training recipes that are written "{scale}_…"; X-AIGD's own: xaigd

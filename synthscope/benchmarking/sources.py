@@ -7,6 +7,8 @@ from pathlib import Path
 import polars as pl
 
 from synthscope.benchmarking.config import BenchmarkConfig, SandboxRecipe, TestSet
+from synthscope.data.manifest import load_manifest
+from synthscope.data.null_world import build_null_world
 from synthscope.errors import SynthscopeError, UsageError
 
 OWN = "own"  # name of a benchmark's own test images where it has other test sets too
@@ -24,7 +26,9 @@ def source_of(config: BenchmarkConfig, out: Path) -> str:
         chosen = built(config.sandbox, out / "sandbox")
     if chosen is None:
         raise UsageError("Expected images to run on, got none. Name a manifest or LAYOUT:PATH after the recipe.")
-    return chosen
+    return (
+        build_null_world(load_manifest(chosen), out / "null_world", seed=config.seed) if config.null_world else chosen
+    )
 
 
 def built(recipe: SandboxRecipe, folder: Path, *, artifacts: bool = True) -> str:

@@ -8,9 +8,11 @@ from typing import Annotated, Any, cast
 import typer
 
 from synthscope.cli.arguments import Out, Overrides, Source, View, Where, Workers, exit_with_unreadable, load
-from synthscope.errors import UsageError
+from synthscope.errors import SynthscopeError, UsageError
 
-analyze = typer.Typer(help="Analyses: frequency, correlation, scaling, content, truth, fidelity.", no_args_is_help=True)
+analyze = typer.Typer(
+    help="Analyses: frequency, correlation, scaling, content, null, truth, fidelity.", no_args_is_help=True
+)
 Metric = Annotated[str, typer.Option(help="Metric of the matrix.")]
 
 
@@ -52,6 +54,32 @@ def frequency_command(
     print(plain_text(summary_table(spectra)))
     unreadable = pl.DataFrame([row for s in spectra for row in s.errors], schema=["path", "error"], orient="row")
     exit_with_unreadable(pl.concat([errors_of(images), unreadable.cast(pl.String)]))
+
+
+@analyze.command("null")
+def null_command(
+    out: Out,
+    source: Annotated[str | None, typer.Argument(help="Images; default: a sandbox.")] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Control: classes of the same pictures, stored as the real and the AI images are. Who tells them apart?
+
+    In the aligned view nobody should; the exit code is 1 where somebody does.
+    """
+    from synthscope.benchmarking.config import BenchmarkConfig
+    from synthscope.benchmarking.run import benchmark
+    from synthscope.config import load_recipe
+    from synthscope.tables.null import null_table, write_null
+
+    recipe = load_recipe(BenchmarkConfig, "null", package="synthscope.benchmarking", overrides=overrides)
+    benchmark(recipe, out, source=source)
+    table = write_null(out)
+    print(null_table(table).to_text())
+    if (leaks := table.filter("above_chance", view="aligned")).height:
+        raise SynthscopeError(
+            f"Expected chance in the aligned view, got {leaks['balanced_accuracy'][0]:.2f} for {leaks['look'][0]}. "
+            "Run it with other seeds before you believe it: one in forty looks lies above by chance."
+        )
 
 
 @analyze.command("correlation")

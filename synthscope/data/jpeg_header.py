@@ -8,6 +8,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 Tables = tuple[tuple[int, ...], tuple[int, ...]]  # luma, chroma: 64 steps each, row by row
 _SAMPLING: dict[tuple[int, ...], str] = {
     (1, 1, 1, 1, 1, 1): "444",
@@ -41,6 +43,21 @@ def read_compression(path: str | Path) -> Compression:
             return _compression(image)
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
         return Compression(None, "a JPEG header that cannot be read")
+
+
+def write_jpeg(rgb: np.ndarray, step: str) -> bytes:
+    """A JPEG file of uint8 ``(H, W, 3)`` pixels, compressed as :attr:`Compression.step` says."""
+    from PIL import Image
+
+    from synthscope.data.degrade.recipe import parse_recipe
+    from synthscope.data.degrade.steps import Jpeg, JpegTables
+
+    (parsed,) = parse_recipe(step).steps
+    assert isinstance(parsed, Jpeg | JpegTables)
+    how = {"qtables": parsed.lists} if isinstance(parsed, JpegTables) else {"quality": parsed.q}
+    file, sampling = BytesIO(), {"444": 0, "422": 1, "420": 2}[parsed.subsampling]
+    Image.fromarray(rgb).save(file, "JPEG", subsampling=sampling, **how)
+    return file.getvalue()
 
 
 def _compression(image: object) -> Compression:

@@ -189,13 +189,18 @@ class JpegTables(Step):
     tables: Tables
     subsampling: Subsampling = "420"
 
+    @property
+    def lists(self) -> list[list[int]]:
+        """Steps of luma and of chroma, 64 each."""
+        steps = list(urlsafe_b64decode(f"{self.tables}="))
+        return [steps[:64], steps[64:]]
+
     def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         from PIL import Image
 
         _check_side(rgb, 65500, "JPEG")
-        steps = list(urlsafe_b64decode(f"{self.tables}="))
         file, sampling = BytesIO(), {"444": 0, "422": 1, "420": 2}[self.subsampling]
-        Image.fromarray(rgb).save(file, "JPEG", qtables=[steps[:64], steps[64:]], subsampling=sampling)
+        Image.fromarray(rgb).save(file, "JPEG", qtables=self.lists, subsampling=sampling)
         with Image.open(file) as image:
             return np.array(image)
 
