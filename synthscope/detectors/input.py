@@ -95,11 +95,29 @@ def _crop_start(side: int, crop: int, *, tiled: bool) -> int:
     return -((crop - side) // 2) if side < crop else round((side - crop) / 2)
 
 
+def seen_share(height: int, width: int, config: InputConfig) -> float:
+    """Share of the area of an image of ``height`` x ``width`` pixels that lies inside a detector's input.
+
+    >>> seen_share(1024, 1024, InputConfig(resize=None, crop=224)), seen_share(90, 120, InputConfig(resize=60, crop=60))
+    (0.0478515625, 0.75)
+    """
+    frame = input_frame(height, width, config)
+    if config.crop is None:
+        return 1.0
+    return min(config.crop / frame.height, 1.0) * min(config.crop / frame.width, 1.0)
+
+
 class Placed(NamedTuple):
     """A heatmap over the pixels of an image, and where its detector looked."""
 
     heat: NDArray[np.float32]  # (H, W), 0 where it did not look
-    seen: NDArray[np.bool_]  # (H, W)
+    seen: NDArray[np.bool_]  # (H, W), a rectangle
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns that the detector sees: ``rgb[placed.window]`` is what it sees of an image ``(H, W, …)``."""
+        rows, columns = (np.flatnonzero(self.seen.any(axis)) for axis in (1, 0))
+        return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def place(heatmap: NDArray[Any], config: InputConfig, rgb_shape: tuple[int, ...]) -> Placed:
@@ -127,12 +145,14 @@ def place(heatmap: NDArray[Any], config: InputConfig, rgb_shape: tuple[int, ...]
     total = np.zeros((frame.height, frame.width), np.float32)
     np.add.at(total, np.ix_(rows, columns), heat[np.ix_(inner, across)])
     views = np.outer(np.bincount(rows, minlength=frame.height), np.bincount(columns, minlength=frame.width))
-    value, seen = (
+    value, cover = (
         np.asarray(Image.fromarray(layer.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
         for layer in (total / np.maximum(views, 1), views > 0)
     )  # antialiased where it shrinks
-    heat = np.where(seen >= 0.5, value / np.maximum(seen, 0.5), 0)
-    return Placed(heat.astype(np.float32), seen >= 0.5)
+    reached = cover.max(1), cover.max(0)
+    seen = np.logical_and.outer(*(axis >= min(0.5, axis.max()) for axis in reached))
+    heat = np.divide(value, cover, out=np.zeros_like(value), where=seen)
+    return Placed(heat.astype(np.float32), seen)
 
 
 def _places(start: int, length: int, side: int, *, tiled: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -125,7 +125,8 @@ def measured(source: HeatmapRun, seen: Seen, pair: Pair) -> tuple[Panel, float] 
     placed = source.placed(rows[0], seen)
     title = f"{pair[0].partition('@')[0]}, {pair[1]}"
     panel = Panel(title, seen.rgb, placed.heat, placed.seen, regions_of(seen), numbers(placed, seen))
-    return panel, relevance_mass(placed.heat, seen.found[0].mask) if seen.found else np.nan
+    window = placed.window
+    return panel, relevance_mass(placed.heat[window], seen.found[0].mask[window]) if seen.found else np.nan
 
 
 def regions_of(seen: Seen) -> list[Region]:
@@ -140,11 +141,14 @@ def regions_of(seen: Seen) -> list[Region]:
 
 
 def numbers(placed: Placed, seen: Seen) -> str:
-    """Relevance mass, chance and IoU at the annotated area as a caption prints them."""
+    """Relevance mass, chance and IoU at the annotated area, of what the detector sees, as a caption prints them."""
     if not seen.found:
         return ""
-    mask = seen.found[0].mask
-    mass, overlap = relevance_mass(placed.heat, mask), iou_at_area(placed.heat, mask)
+    heat, mask = placed.heat[placed.window], seen.found[0].mask[placed.window]
+    mass, overlap = relevance_mass(heat, mask), iou_at_area(heat, mask)
+    if not mask.any():
+        where = "here" if not seen.found[0].mask.any() else "inside what the detector sees"
+        return f"Nothing annotated {where}."
     if not np.isfinite(mass):
-        return "Nothing positive in this heatmap." if mask.any() else "Nothing annotated here."
+        return "Nothing positive in this heatmap."
     return f"Relevance mass {mass:.3f}, chance {mask.mean():.3f}; IoU at area {overlap:.3f}."

@@ -22,6 +22,8 @@ from synthscope.report.page.mistakes import galleries
 from synthscope.report.page.run import Run, detector_facts, explain_settings, has_heatmaps, image_facts, test_column
 from synthscope.report.page.sections import sections
 from synthscope.report.rows import chosen, comparable
+from synthscope.schema import conform
+from synthscope.scoring.heatmaps.summary import HEATMAP_SCORES
 from synthscope.tables.published.beside import beside
 from synthscope.tables.wording import view_names, views_of
 
@@ -78,7 +80,7 @@ def unscored_contents(run: Path) -> dict[str, Any]:
 
 def heatmap_contents(run: Path, tables: dict[str, pl.DataFrame], folder: Path) -> dict[str, Any]:
     """What the page shows of heatmaps and of the experiments beside the scores; figures are written to ``folder``."""
-    scores = tables["explanation_scores"]
+    scores = conform(tables["explanation_scores"], HEATMAP_SCORES, "the heatmap scores")
     found, drawn, shown = [], [], None
     if scores.height:
         found = heatmaps.heatmap_grids(scores)
