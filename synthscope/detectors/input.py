@@ -95,18 +95,6 @@ def _crop_start(side: int, crop: int, *, tiled: bool) -> int:
     return -((crop - side) // 2) if side < crop else round((side - crop) / 2)
 
 
-def seen_share(height: int, width: int, config: InputConfig) -> float:
-    """Share of the area of an image of ``height`` x ``width`` pixels that lies inside a detector's input.
-
-    >>> seen_share(1024, 1024, InputConfig(resize=None, crop=224)), seen_share(90, 120, InputConfig(resize=60, crop=60))
-    (0.0478515625, 0.75)
-    """
-    frame = input_frame(height, width, config)
-    if config.crop is None:
-        return 1.0
-    return min(config.crop / frame.height, 1.0) * min(config.crop / frame.width, 1.0)
-
-
 class Placed(NamedTuple):
     """A heatmap over the pixels of an image, and where its detector looked."""
 

@@ -215,11 +215,12 @@ def _write_settings(path: Path, plan: Plan, units: pl.DataFrame, scorings: int, 
     import torch
 
     packages = {name: version(name) for name in ("synthscope", "torch", "timm", "polars")}
+    earlier = json.loads(path.read_text(encoding="utf-8")).get("inputs", {}) if path.is_file() else {}
     inputs = {d.config.digest(): d.config.model_dump(mode="json", include={"input", "options"}) for d in plan.detectors}
     settings = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "detectors": units["detector"].unique(maintain_order=True).to_list(),
-        "inputs": inputs,
+        "inputs": earlier | inputs,  # of all passes into this folder, as are the predictions
         "conditions": list(map(str, plan.conditions)),
         "precision": plan.precision,
         "seed": plan.seed,

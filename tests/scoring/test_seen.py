@@ -13,7 +13,8 @@ from PIL import Image
 
 from synthscope.annotations import ANNOTATIONS
 from synthscope.data.images import read_file
-from synthscope.detectors.input import InputConfig, place, seen_share
+from synthscope.detectors.input import InputConfig, place
+from synthscope.detectors.sight import seen_share
 from synthscope.inference.heatmaps.store import KEY, read_index, write_part
 from synthscope.metrics.localization.maps import LOCALIZATION, relevance_mass
 from synthscope.scoring.heatmaps.score import heatmap_values, write_heatmap_scores

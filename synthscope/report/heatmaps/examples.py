@@ -10,7 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from synthscope.metrics.localization.maps import relevance_mass
-from synthscope.report.heatmaps.overlays import RGB, TILES, category_name, colour_bar, colour_of, fitted, overlay, tiles
+from synthscope.report.heatmaps.overlays import (
+    RGB,
+    TILES,
+    category_name,
+    colour_bar,
+    colour_of,
+    fitted,
+    overlay,
+    tiles,
+    zoomed,
+)
 from synthscope.report.heatmaps.run import MAX_RANKED, HeatmapRun, Pair, Verdicts, measured, numbers
 from synthscope.runtime import track
 from synthscope.scoring.heatmaps.stability import stability
@@ -19,6 +29,7 @@ from synthscope.tables.wording import pretty, short_names
 MAX_PAIRS, MAX_CONDITIONS = 6, 2
 QUALITY = 75  # of the tiles, JPEG
 RANKS = "best", "median", "worst"
+BARS = {False: "relevance, least to greatest", True: "evidence for real, none, evidence for AI"}
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,7 @@ class Gallery:
 
     exhibits: list[Exhibit]
     categories: list[tuple[str, str]]  # colour, name
-    bar: str  # data URI
+    bars: list[tuple[str, str]]  # data URI, meaning
     notes: list[str]
 
 
@@ -96,7 +107,8 @@ def gallery(run: Path) -> Gallery:
     marked = [] if source.regions is None else source.regions["category"].unique().to_list()
     legend = {category_name(name): "#{:02x}{:02x}{:02x}".format(*colour_of(name)) for name in marked}
     colours = [(legend[name], name) for name in sorted(legend)]
-    return Gallery(exhibits, colours, _uri(colour_bar()), notes)
+    kinds = sorted({pair[1] in source.signed for pair in pairs[:MAX_PAIRS]})
+    return Gallery(exhibits, colours, [(_uri(colour_bar(signed=kind)), BARS[kind]) for kind in kinds], notes)
 
 
 def _lifts(source: HeatmapRun, paths: list[str]) -> dict[str, dict[Pair, float | None]]:
@@ -161,8 +173,8 @@ def _example(source: HeatmapRun, path: str, pair: Pair, rank: str, verdicts: Ver
             f"Spearman with clean {same:.2f}.".replace("-", "−") if np.isfinite(same) else ""
         )  # one of them is constant
         text = f"{numbers(under, seen)} {alike}".strip()
-        small = fitted(panel._replace(heat=under.heat, seen=under.seen))
-        picture = overlay(small.rgb, small.heat, small.seen, small.regions)
+        small = fitted(zoomed(panel._replace(heat=under.heat, window=under.window)))
+        picture = overlay(small.rgb, small.heat, small.regions, signed=panel.signed)
         shown.append(Tile(_uri(picture), row["condition"], text, f"{name}: the same under {row['condition']}"))
     verdict = verdicts.get((pair[0], path))
     called = f", called {'AI' if verdict[0] else 'real'}, p(AI) {verdict[1]:.3f}" if verdict else ""

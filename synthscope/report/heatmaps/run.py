@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from itertools import count
@@ -62,6 +63,9 @@ class HeatmapRun:
             )
         self.table = table.filter(view=self.views[0]).unique(["path", *PAIR, "condition"], maintain_order=True)
         self.regions = read_regions(run)
+        settings = run / "explain.json"
+        signs = json.loads(settings.read_text(encoding="utf-8")).get("sign", {}) if settings.is_file() else {}
+        self.signed = {explainer for explainer, sign in signs.items() if sign == "signed"}
 
     def images(self) -> tuple[list[str], int]:
         """Paths of up to ``MAX_RANKED`` images, drawn by the hash of their files, and how many there are.
@@ -124,8 +128,8 @@ def measured(source: HeatmapRun, seen: Seen, pair: Pair) -> tuple[Panel, float] 
         return None
     placed = source.placed(rows[0], seen)
     title = f"{pair[0].partition('@')[0]}, {pair[1]}"
-    panel = Panel(title, seen.rgb, placed.heat, placed.seen, regions_of(seen), numbers(placed, seen))
-    window = placed.window
+    window, signed = placed.window, pair[1] in source.signed
+    panel = Panel(title, seen.rgb, placed.heat, window, regions_of(seen), numbers(placed, seen), signed)
     return panel, relevance_mass(placed.heat[window], seen.found[0].mask[window]) if seen.found else np.nan
 
 
