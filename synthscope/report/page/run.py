@@ -73,6 +73,7 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
         inputs={
             preprocessing: validate(InputConfig, told["input"], f"inputs of {folder / 'run.json'}")
             for preprocessing, told in settings.get("inputs", {}).items()
+            if "crops" not in told  # several: no one place
         },
     )
 
