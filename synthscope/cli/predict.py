@@ -19,6 +19,11 @@ def predict_command(
     workers: Workers = None,
     seed: int = 0,
     shard: Annotated[str | None, typer.Option(help="i/n: do one of n parts; the parts merge in one folder.")] = None,
+    crops: Annotated[
+        str,
+        typer.Option(help="1 | 5 (corners and centre) | grid (side by side); for detectors that crop native pixels."),
+    ] = "1",
+    pool: Annotated[str, typer.Option(help="Logit of several crops: mean | max.")] = "mean",
     view: View = None,
     where: Where = None,
 ) -> None:
@@ -30,7 +35,7 @@ def predict_command(
     save_manifest(manifest, out / "manifest.parquet")
     table = predict(
         manifest, list(detector), out=out, conditions=degrade or ["none"], precision=precision,
-        batch_size=batch_size, workers=workers, seed=seed, shard=parse_shard(shard),
+        batch_size=batch_size, workers=workers, seed=seed, shard=parse_shard(shard), crops=crops, pool=pool,
     )  # fmt: skip
     print(out / "predictions.parquet" if (out / "predictions.parquet").is_file() else out / "parts")
     exit_with_unreadable(table)

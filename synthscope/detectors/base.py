@@ -127,6 +127,12 @@ class Detector(nn.Module, ABC):
 
 def preprocess(rgb: np.ndarray, config: InputConfig) -> Tensor:
     """:meth:`Detector.preprocess` as a plain function of the configuration."""
+    image = uncropped(rgb, config)
+    return (image if config.crop is None else _centre_crop(image, config.crop)).contiguous()
+
+
+def uncropped(rgb: np.ndarray, config: InputConfig) -> Tensor:
+    """An image uint8 ``(H, W, 3)`` as it is before the crop: uint8 ``(3, h, w)``, resized, enlarged or repeated."""
     image = _from_rgb(np.require(rgb, requirements=["C", "W"]))
     height, width = image.shape[-2:]
     if config.resize is not None:
@@ -139,8 +145,7 @@ def preprocess(rgb: np.ndarray, config: InputConfig) -> Tensor:
             image = resize(image, *short_side(image.shape[1], image.shape[2], config.crop), config.interpolation)
         elif config.small == "tile":
             image = image.repeat(1, -(-config.crop // image.shape[1]), -(-config.crop // image.shape[2]))
-        image = _centre_crop(image, config.crop)
-    return image.contiguous()
+    return image
 
 
 def _from_rgb(rgb: np.ndarray) -> Tensor:

@@ -8,14 +8,18 @@ from typing import Any
 import yaml
 
 from synthscope.detectors.base import DetectorConfig
+from synthscope.detectors.sight import sees
 
 
-def model_card(config: DetectorConfig, metrics: Mapping[str, float] | None = None) -> str:
+def model_card(
+    config: DetectorConfig, metrics: Mapping[str, float] | None = None, *, seen_share: float | None = None
+) -> str:
     """Markdown with the Hugging Face front matter.
 
     Args:
         config: Of the detector.
         metrics: Figures on images held out of its training set, fractions.
+        seen_share: Mean share of these images that lies inside the input, where it is known.
     """
     seen = config.trained_on
     trained = (
@@ -33,6 +37,7 @@ def model_card(config: DetectorConfig, metrics: Mapping[str, float] | None = Non
         f"- Paper: {config.paper or 'none'}",
         f"- Licence of the weights: {config.licence or 'not stated'}",
         f"- Input: `{config.input.model_dump_json()}`",
+        f"- Sees of an image: {sees(config.input)}{_on_average(seen_share)}",
         f"- Trained on: {trained}",
         f"- Threshold on the logit: {config.threshold:g}; p_ai = sigmoid(logit / {config.calibration.temperature:.4g} "
         f"{config.calibration.bias:+.4g})",
@@ -44,6 +49,10 @@ def model_card(config: DetectorConfig, metrics: Mapping[str, float] | None = Non
     return (
         f"---\n{yaml.safe_dump(_front_matter(config, metrics or {}), sort_keys=False)}---\n" + "\n".join(lines) + "\n"
     )
+
+
+def _on_average(share: float | None) -> str:
+    return "" if share is None else f"; {100 * share:.1f} % of the held-out images, on average"
 
 
 def _front_matter(config: DetectorConfig, metrics: Mapping[str, float]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.card import model_card
 from synthscope.detectors.downloads import download
 from synthscope.detectors.input import InputConfig
+from synthscope.detectors.sight import sees
 from synthscope.detectors.weights import WEIGHTS, pack_weights, read_weights
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.runtime import whole_file
@@ -149,7 +150,7 @@ def detectors_table() -> list[dict[str, Any]]:
 
 
 def show_detector(name: str) -> str:
-    """Facts of an architecture, or ``config.json`` of a detector folder, as indented JSON.
+    """Facts of an architecture, or ``config.json`` of a detector folder, as indented JSON, and what it sees of images.
 
     Raises:
         UsageError: Neither of the two.
@@ -157,8 +158,10 @@ def show_detector(name: str) -> str:
     """
     is_folder = Path(name).is_dir() or name.startswith(("local-dir:", "hf-hub:"))
     if not is_folder:
-        return json.dumps(_facts(name), indent=2)
-    return json.dumps(read_config(_folder(name)).model_dump(mode="json"), indent=2)
+        seen = {} if name == "timm" else {"sees": sees(_kind(name).input_for(name))}
+        return json.dumps(_facts(name) | seen, indent=2)
+    config = read_config(_folder(name))
+    return json.dumps(config.model_dump(mode="json") | {"sees": sees(config.input)}, indent=2)
 
 
 def _facts(name: str) -> dict[str, Any]:

@@ -99,7 +99,13 @@ class Placed(NamedTuple):
     """A heatmap over the pixels of an image, and where its detector looked."""
 
     heat: NDArray[np.float32]  # (H, W), 0 where it did not look
-    seen: NDArray[np.bool_]  # (H, W)
+    seen: NDArray[np.bool_]  # (H, W), a rectangle
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns that the detector sees: ``rgb[placed.window]`` is what it sees of an image ``(H, W, …)``."""
+        rows, columns = (np.flatnonzero(self.seen.any(axis)) for axis in (1, 0))
+        return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def place(heatmap: NDArray[Any], config: InputConfig, rgb_shape: tuple[int, ...]) -> Placed:
@@ -127,12 +133,14 @@ def place(heatmap: NDArray[Any], config: InputConfig, rgb_shape: tuple[int, ...]
     total = np.zeros((frame.height, frame.width), np.float32)
     np.add.at(total, np.ix_(rows, columns), heat[np.ix_(inner, across)])
     views = np.outer(np.bincount(rows, minlength=frame.height), np.bincount(columns, minlength=frame.width))
-    value, seen = (
+    value, cover = (
         np.asarray(Image.fromarray(layer.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
         for layer in (total / np.maximum(views, 1), views > 0)
     )  # antialiased where it shrinks
-    heat = np.where(seen >= 0.5, value / np.maximum(seen, 0.5), 0)
-    return Placed(heat.astype(np.float32), seen >= 0.5)
+    reached = cover.max(1), cover.max(0)
+    seen = np.logical_and.outer(*(axis >= min(0.5, axis.max()) for axis in reached))
+    heat = np.divide(value, cover, out=np.zeros_like(value), where=seen)
+    return Placed(heat.astype(np.float32), seen)
 
 
 def _places(start: int, length: int, side: int, *, tiled: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

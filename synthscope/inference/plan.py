@@ -17,8 +17,10 @@ from synthscope.data.degrade.recipe import Recipe, expand, parse_recipe
 from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import detector_id, load_detector
 from synthscope.errors import UsageError, suggest
+from synthscope.inference.crops import Crops
 from synthscope.runtime import best_device
 
+OWN_CROP = Crops()
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 Done = dict[tuple[str, str], int]  # (sha256, view) to a number whose bit u says that unit u is finished
 
@@ -35,11 +37,13 @@ class Plan:
     workers: int
     seed: int
     device: torch.device
+    crops: Crops = OWN_CROP
 
     @property
     def chunk(self) -> int:
-        """Images whose inputs are batched together: some batches for every worker."""
-        return max(1, 4 * self.workers * self.batch_size // len(self.conditions))
+        """Images whose inputs are batched together: some batches for every worker, few images of many crops."""
+        inputs = len(self.conditions) * {"1": 1, "5": 5, "grid": 16}[self.crops.places]
+        return max(1, 4 * self.workers * self.batch_size // inputs)
 
     @property
     def everything(self) -> int:
@@ -61,6 +65,7 @@ def make_plan(
     batch_size: int | None,
     workers: int | None,
     seed: int,
+    crops: Crops = OWN_CROP,
 ) -> tuple[Plan, pl.DataFrame]:
     """What to compute for so many ``images``, and the same as a table with one row a unit (see ``store.assemble``).
 
@@ -84,6 +89,7 @@ def make_plan(
     ids = [detector_id(detector) for detector in loaded]
     if twice := [name for name in ids if ids.count(name) > 1]:
         raise UsageError(f"Expected different detectors, got {twice[0]} twice. Name each once.")
+    crops.check(loaded)
     device = best_device()
     workers = workers or min(cpu_count(), 16)
     share = math.ceil(images * len(recipes) / workers)
@@ -98,6 +104,7 @@ def make_plan(
         workers=workers,
         seed=seed,
         device=device,
+        crops=crops,
     )
     return plan, _units(plan, ids)
 
@@ -105,11 +112,11 @@ def make_plan(
 def _units(plan: Plan, ids: list[str]) -> pl.DataFrame:
     rows = [
         {
-            "detector": name,
+            "detector": with_crops(name, plan.crops),
             "architecture": detector.config.architecture,
             "train_set": "+".join(detector.config.trained_on.subsets) or None,
             "train_view": detector.config.trained_on.view,
-            "preprocessing": detector.config.digest(),
+            "preprocessing": f"{detector.config.digest()}{plan.crops}",
             "condition": str(condition),
             "precision": plan.precision,
             "seed": plan.seed,
@@ -123,6 +130,16 @@ def _units(plan: Plan, ids: list[str]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema_overrides={"train_set": pl.String}, infer_schema_length=None).with_row_index(
         "unit"
     )
+
+
+def with_crops(identity: str, crops: Crops) -> str:
+    """The id under which a detector's logits of several crops are kept: another one than that of its own crop.
+
+    >>> with_crops("cnnspot@01234567", Crops("5", "max"))
+    'cnnspot+5crops.max@01234567'
+    """
+    name, at, weights = identity.rpartition("@")
+    return f"{name}{crops}{at}{weights}"
 
 
 def _ready(detector: Detector, device: torch.device) -> Detector:

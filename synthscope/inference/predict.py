@@ -44,6 +44,8 @@ def predict(
     workers: int | None = None,
     seed: int = 0,
     shard: tuple[int, int] | None = None,
+    crops: str = "1",
+    pool: str = "mean",
 ) -> pl.DataFrame:
     """Score every image of ``manifest`` with every detector under every condition.
 
@@ -62,6 +64,10 @@ def predict(
         workers: Threads that prepare images and, on a CPU, run detectors; the cores, at most 16, if None.
         seed: Of random degradations, together with the image's bytes.
         shard: (i, n): score only the i-th of n parts of the rows, by hash of the path.
+        crops: ``1``, the detector's own; of detectors that crop native pixels also ``5`` (corners and centre) or
+            ``grid`` (whole crops side by side, about the centre). Such logits belong to a detector of another id,
+            ``NAME+5crops@…`` or ``NAME+grid@…``.
+        pool: ``mean`` of the logits of all crops, or ``max``, which ``.max`` in the id says.
 
     Returns:
         Columns of ``schema.PREDICTIONS``, in order of manifest, detectors, conditions; the same table is written to
@@ -69,9 +75,11 @@ def predict(
         until all shards are there: then the whole table.
 
     Raises:
-        UsageError: No images, detectors or conditions, the same detector twice, a bad recipe, view or number.
+        UsageError: No images, detectors or conditions, the same detector twice, a bad recipe, view or number, or
+            several crops for a detector that resizes images.
         SynthscopeError: A folder that cannot be written, or a detector that does not return one logit an image.
     """
+    from synthscope.inference.crops import Crops
     from synthscope.inference.plan import make_plan
 
     out, images = Path(out), _images(manifest)
@@ -85,6 +93,7 @@ def predict(
         batch_size=batch_size,
         workers=workers,
         seed=seed,
+        crops=Crops(crops, pool),
     )
     folder = out / "parts"
     require_writable(folder)
@@ -215,11 +224,16 @@ def _write_settings(path: Path, plan: Plan, units: pl.DataFrame, scorings: int, 
     import torch
 
     packages = {name: version(name) for name in ("synthscope", "torch", "timm", "polars")}
-    inputs = {d.config.digest(): d.config.model_dump(mode="json", include={"input", "options"}) for d in plan.detectors}
+    earlier = json.loads(path.read_text(encoding="utf-8")).get("inputs", {}) if path.is_file() else {}
+    inputs = {
+        f"{d.config.digest()}{plan.crops}": d.config.model_dump(mode="json", include={"input", "options"})
+        | ({"crops": plan.crops._asdict()} if str(plan.crops) else {})
+        for d in plan.detectors
+    }
     settings = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "detectors": units["detector"].unique(maintain_order=True).to_list(),
-        "inputs": inputs,
+        "inputs": earlier | inputs,  # of all passes into this folder, as are the predictions
         "conditions": list(map(str, plan.conditions)),
         "precision": plan.precision,
         "seed": plan.seed,

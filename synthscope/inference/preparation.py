@@ -20,6 +20,7 @@ from torch import Tensor
 from synthscope.data.degrade.recipe import Recipe
 from synthscope.data.images import read_file, read_rgb
 from synthscope.detectors.base import Detector
+from synthscope.inference.crops import Crops
 from synthscope.inference.plan import Done, Plan
 
 
@@ -34,12 +35,12 @@ class Job(NamedTuple):
 
 @dataclass(eq=False)
 class Prepared:
-    """One image, ready for the detectors: an input, or an error, for every unit that was missing."""
+    """One image, ready for the detectors: its crops, or an error, for every unit that was missing."""
 
     job: Job
     sha256: str | None
     error: str | None = None
-    inputs: dict[int, Tensor | str] = field(default_factory=dict)
+    inputs: dict[int, list[Tensor] | str] = field(default_factory=dict)
 
 
 def prepare(job: Job, plan: Plan, done: Done) -> Prepared:
@@ -54,23 +55,24 @@ def prepare(job: Job, plan: Plan, done: Done) -> Prepared:
     except OSError as error:
         return Prepared(job, sha256, str(error))
     count = len(plan.conditions)
-    inputs: dict[int, Tensor | str] = {}
+    inputs: dict[int, list[Tensor] | str] = {}
     for number, units in groupby(sorted(missing, key=lambda unit: unit % count), key=lambda unit: unit % count):
         detectors = {unit: plan.detectors[unit // count] for unit in units}
         try:
-            inputs |= _inputs(plan.conditions[number].apply(rgb, key=sha256, seed=plan.seed), detectors)
+            degraded = plan.conditions[number].apply(rgb, key=sha256, seed=plan.seed)
+            inputs |= _inputs(degraded, detectors, plan.crops)
         except OSError as error:
             inputs |= dict.fromkeys(detectors, str(error))
     return Prepared(job, sha256, None, inputs)
 
 
-def _inputs(rgb: np.ndarray, detectors: dict[int, Detector]) -> dict[int, Tensor | str]:
-    shared: dict[Hashable, Tensor | str] = {}
+def _inputs(rgb: np.ndarray, detectors: dict[int, Detector], crops: Crops) -> dict[int, list[Tensor] | str]:
+    shared: dict[Hashable, list[Tensor] | str] = {}
     for detector in detectors.values():
         key = transform_key(detector)
         if key not in shared:
             try:
-                shared[key] = detector.preprocess(rgb)
+                shared[key] = crops.inputs(detector, rgb)
             except (OSError, RuntimeError, ValueError) as error:  # such as a size that the transform cannot handle
                 shared[key] = str(error)
     return {unit: shared[transform_key(detector)] for unit, detector in detectors.items()}

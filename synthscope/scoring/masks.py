@@ -1,6 +1,7 @@
 """Artifact masks that detectors draw themselves, scored against annotations: ``mask_scores.parquet`` of a run folder.
 
 The pixel measures are those of X-AIGD's evaluators (Xiao et al., ICLR 2026, 4.2): counts over all images together.
+Pixels that a detector does not see count nowhere, so that chance is that of a mask drawn where it looks.
 """
 
 from __future__ import annotations
@@ -32,13 +33,14 @@ MASK_SCORES = pl.Schema(
         "value": pl.Float64,
         "ci_low": pl.Float64,  # 95 %, bootstrap over images
         "ci_high": pl.Float64,
-        "chance": pl.Float64,  # of masks of the same size, anywhere in the same images
+        "chance": pl.Float64,  # of masks of the same size, anywhere in what the detector sees of the same images
         "lift": pl.Float64,  # value less chance
         "n_images": pl.Int64,
-        "n_annotated": pl.Int64,  # of them with such an artifact
+        "n_annotated": pl.Int64,  # of them with such an artifact where the detector sees it
         "n_zero_predictions": pl.Int64,  # of them without such a prediction
         "n_error": pl.Int64,  # annotated images left out because they could not be read
-        "unseen": pl.Float64,  # share of the pixels that the detector does not see; they count as not predicted
+        "unseen": pl.Float64,  # share of the pixels that the detector does not see
+        "unseen_annotated": pl.Float64,  # the same of the annotated pixels
     }
 )
 
@@ -100,20 +102,28 @@ class Pixels(NamedTuple):
 
 
 def _category(common: dict[str, Any], rows: pl.DataFrame, seed: int) -> list[dict[str, Any]]:
-    tp, fp, fn, pixels, unseen = rows.select("tp", "fp", "fn", "pixels", "unseen").to_numpy().astype(np.float64).T
+    names = ("tp", "fp", "fn", "pixels", "unseen", "unseen_annotated")
+    tp, fp, fn, pixels, unseen, lost = rows.select(names).to_numpy().astype(np.float64).T
+    annotated = tp + fn + lost
     of = Pixels(tp, fp, fn, *(_histograms(rows[name]) for name in HISTOGRAMS))
     n = len(tp)
     draws = np.random.default_rng(seed_for(seed, n)).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
     once = np.ones((1, n))
     low, high = percentile_interval(_measures(of, draws))
     figures = zip(
-        METRICS, _measures(of, once)[:, 0], low, high, _measures(_at_random(of, pixels), once)[:, 0], strict=True
+        METRICS,
+        _measures(of, once)[:, 0],
+        low,
+        high,
+        _measures(_at_random(of, pixels - unseen), once)[:, 0],
+        strict=True,
     )
     common |= {
         "n_images": n,
         "n_annotated": int(np.count_nonzero(tp + fn)),
         "n_zero_predictions": int(np.count_nonzero(tp + fp == 0)),
         "unseen": float(unseen.sum() / pixels.sum()),
+        "unseen_annotated": float(lost.sum() / annotated.sum()) if annotated.any() else None,
     }
     return [
         common

@@ -22,6 +22,7 @@ from synthscope.detectors.artifact_vit import ArtifactVit
 from synthscope.detectors.base import Calibration, Detector, TrainedOn
 from synthscope.detectors.card import model_card
 from synthscope.detectors.hub import create_detector, save_detector
+from synthscope.detectors.sight import mean_seen_share
 from synthscope.errors import SynthscopeError
 from synthscope.metrics.calibration import fit_temperature
 from synthscope.runtime import Progress, seed_for, whole_file
@@ -244,7 +245,8 @@ class Run:
         }
         detector.config = detector.config.model_copy(update=update)
         if self.world.rank == 0:
-            save_detector(detector, self.folder, card=model_card(detector.config, figures))
+            seen = mean_seen_share(self.parts[1], detector.config.input)
+            save_detector(detector, self.folder, card=model_card(detector.config, figures, seen_share=seen))
             self.checkpoint.unlink(missing_ok=True)
 
     def _trained_on(self) -> TrainedOn:

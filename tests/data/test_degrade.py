@@ -164,7 +164,7 @@ def test_every_operation_gives_rgb_bytes_repeats_and_leaves_its_input_alone(reci
     first, second = degrade(rgb, recipe), degrade(rgb, recipe)
     assert first.dtype == np.uint8
     assert first.ndim == 3
-    assert first.shape[2] == 3
+    assert first.shape == (*parse_recipe(recipe).shape_after(*size), 3)
     assert np.array_equal(first, second)
 
 
@@ -256,6 +256,7 @@ def test_a_box_of_half_the_size_is_the_mean_of_four_pixels() -> None:
 )
 def test_sizes(size: tuple[int, int], recipe: str, expected: tuple[int, int]) -> None:
     assert degrade(noise_image(*size), recipe).shape == (*expected, 3)
+    assert parse_recipe(recipe).shape_after(*size) == expected
 
 
 def test_crop_is_central_and_snaps_to_the_grid() -> None:

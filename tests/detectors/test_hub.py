@@ -202,3 +202,6 @@ def test_the_model_card_has_valid_front_matter_and_the_figures() -> None:
     assert front["model-index"][0]["results"][0]["metrics"] == [{"type": "balanced_accuracy", "value": 0.875}]
     assert "| balanced accuracy | 0.8750 |" in card
     assert "10 real and 11 AI-generated images of ADM, glide (view `jpeg:q=96`" in card
+    assert "- Sees of an image: 6.2 % of 512 x 512 pixels, 1.6 % of 1024 x 1024" in card
+    assert "1.0 % of 1536 x 1024; 12.5 % of the held-out images, on average" in model_card(config, seen_share=0.125)
+    assert '"sees": "the whole image"' in show_detector("npr")

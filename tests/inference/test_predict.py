@@ -125,6 +125,8 @@ def test_the_table_is_that_of_a_plain_loop_in_order_of_manifest_detectors_condit
     assert (second["train_set"][0], second["threshold"][0]) == (None, 0.0)
     assert (first["label"][0], first["generator"][0], first["view"][0], first["error"][0]) == (0, "real", "none", None)
     assert json.loads((tmp_path / "run.json").read_text())["scorings"] == 96
+    predict(images, [detectors[1]], out=tmp_path)
+    assert json.loads((tmp_path / "run.json").read_text())["inputs"].keys() == {d.config.digest() for d in detectors}
 
 
 def test_order_batch_size_and_workers_do_not_change_a_logit(images: pl.DataFrame, tmp_path: Path) -> None:

@@ -85,7 +85,8 @@ def heatmap_score_rows(*rows: dict) -> pl.DataFrame:
     plain = {
         "detector": "d@1", "explainer": "gradcam", "layer": "net", "view": "none", "condition": "none",
         "generator": "all", "category": None, "level": None, "gt_kind": "polygon", "metric": "relevance_mass",
-        "value": 0.4, "ci_low": 0.3, "ci_high": 0.5, "n_images": 30, "n_instances": 70, "n_blank": 2, "n_excluded": 0,
+        "value": 0.4, "ci_low": 0.3, "ci_high": 0.5, "n_images": 30, "n_instances": 70, "n_blank": 2, "n_unseen": 0,
+        "n_excluded": 0, "unseen": 0.0,
         "baseline_random": 0.1, "baseline_centre": 0.35, "baseline_edges": 0.2, "lift": 0.3,
     }  # fmt: skip
     return pl.DataFrame([plain | row for row in rows], schema_overrides=dict.fromkeys(EXPLANATION_KEYS, pl.String))

@@ -222,32 +222,54 @@ def world(tmp_path: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def test_scores_of_known_masks(world: tuple[pl.DataFrame, pl.DataFrame], tmp_path: Path) -> None:
-    """The input is the middle 32 x 32 of 40 x 60: it holds the rectangle and not the corner."""
+    """The input is the middle 32 x 32 of 40 x 60: it holds the rectangle and not the corner, which counts nowhere."""
     images, annotations = world
     scores = scored(tmp_path / "run", images, [RedDrawer(), create_detector("cnn_small")], annotations)
     assert scores.equals(pl.read_parquet(tmp_path / "run/mask_scores.parquet"))
     assert scores["detector"].n_unique() == 1  # the other one draws nothing
     iou = one(scores, "iou")
-    assert iou["value"] == pytest.approx(
-        160 / (160 + 80 + 20)
-    )  # the clean image's rectangle is false, the corner missed
+    assert iou["value"] == pytest.approx(160 / (160 + 80))  # the clean image's rectangle is false
     assert (iou["n_images"], iou["n_annotated"], iou["n_zero_predictions"], iou["n_error"]) == (3, 2, 0, 1)
-    assert iou["unseen"] == pytest.approx(1 - 32 * 32 / 2400)
+    assert iou["unseen"] == pytest.approx(1 - 32 * 32 / 2400) and iou["unseen_annotated"] == pytest.approx(20 / 180)
     assert one(scores, "pix_precision")["value"] == pytest.approx(160 / 240)
-    assert one(scores, "pix_recall")["value"] == pytest.approx(160 / 180)
-    assert one(scores, "mean_iou")["value"] == pytest.approx((1 + 80 / 100) / 2)
+    assert one(scores, "pix_recall")["value"] == 1 and one(scores, "mean_iou")["value"] == 1
     assert one(scores, "pix_precision", EDGE, "two")["value"] == 1
     texture = one(scores, "pix_recall", TEXTURE)
-    assert texture["value"] == 0 and (texture["n_annotated"], texture["n_zero_predictions"]) == (1, 3)
+    assert (texture["n_annotated"], texture["n_zero_predictions"], texture["unseen_annotated"]) == (0, 3, 1)
+    assert one(scores, "mean_iou", TEXTURE)["value"] is None
     assert one(scores, "mean_iou", LABELS[6])["value"] is None
-    expected = 80 * (80 + 100) / 2400  # of true pixels in three rectangles thrown anywhere
+    expected = 80 * (80 + 80) / 1024  # of true pixels in three rectangles thrown anywhere where it looks
     assert one(scores, "pix_precision")["chance"] == pytest.approx(expected / 240)
-    assert one(scores, "iou")["chance"] == pytest.approx(expected / (240 + 180 - expected))
+    assert one(scores, "iou")["chance"] == pytest.approx(expected / (240 + 160 - expected))
     assert one(scores, "iou")["lift"] == pytest.approx(iou["value"] - iou["chance"])
     counts = pl.read_parquet(tmp_path / "run/mask_counts.parquet")
     assert counts.filter(pl.col("error").is_not_null())["path"].to_list() == [str(tmp_path / "broken.png")]
     edge = counts.filter(pl.col("category") == EDGE, path=str(tmp_path / "1.png"))
     assert edge.select("tp", "fp", "fn", "pixels", "unseen").row(0) == (80, 0, 0, 2400, 2400 - 1024)
+    texture = counts.filter(pl.col("category") == TEXTURE, path=str(tmp_path / "1.png"))
+    assert texture.select("tp", "fp", "fn", "unseen_annotated").row(0) == (0, 0, 0, 20)
+
+
+def test_random_masks_where_the_detector_looks_score_chance(tmp_path: Path) -> None:
+    """40 images of 64 x 64 seen through a crop of 32: the mean of random masks, and what the whole image would say."""
+    rng = np.random.default_rng(0)
+
+    class Random(RedDrawer):
+        def artifact_logits(self, images: Tensor) -> Tensor:
+            maps = torch.full((len(images), 8, *images.shape[-2:]), -9.0)
+            maps[:, 0] = 0.0
+            maps[:, 1] = torch.from_numpy(rng.normal(-1, 1, (len(images), *images.shape[-2:])))
+            return maps
+
+    images, annotations = noise_world(tmp_path, n=40, size=(64, 64))
+    scores = scored(tmp_path / "run", images, [Random()], annotations, workers=1)
+    counts = pl.read_parquet(tmp_path / "run/mask_counts.parquet").filter(pl.col("category").is_null())
+    for metric in ("pix_precision", "pix_recall", "average_precision"):
+        row = one(scores, metric)
+        assert abs(row["value"] - row["chance"]) < 0.01 and row["ci_low"] < row["chance"] < row["ci_high"]
+    tp, fp, fn, lost = (counts[name].sum() for name in ("tp", "fp", "fn", "unseen_annotated"))
+    area = counts.select((pl.col("tp") + pl.col("fp")) * (pl.col("tp") + pl.col("fn") + lost / 40) / 64**2).sum().item()
+    assert abs(tp / (tp + fn) - area / (tp + fn + lost)) > 0.05 and fp  # the old chance was that of the whole image
 
 
 @pytest.mark.parametrize(

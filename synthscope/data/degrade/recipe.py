@@ -58,6 +58,16 @@ class Recipe:
             rgb = step.apply(rgb, rng)
         return rgb
 
+    def shape_after(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of what :meth:`apply` makes of an image of ``height`` x ``width`` pixels.
+
+        >>> parse_recipe("crop:size=450,grid=16|resize:scale=0.5").shape_after(512, 400)
+        (225, 200)
+        """
+        for step in self.steps:
+            height, width = step.shape_after(height, width)
+        return height, width
+
 
 def parse_recipe(text: str) -> Recipe:
     """The one recipe that ``text`` spells.

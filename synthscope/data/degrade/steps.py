@@ -52,6 +52,10 @@ class Step(Config, ABC):
     def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """uint8 ``(H, W, 3)`` to a new or shared uint8 ``(H', W', 3)``; the input is not modified."""
 
+    def shape_after(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of what ``apply`` makes of an image; a step that changes them says so here."""
+        return height, width
+
     def __str__(self) -> str:
         given = {name: getattr(self, name) for name in type(self).model_fields}
         defaults = {name: field.default for name, field in type(self).model_fields.items()}
@@ -78,6 +82,10 @@ class LowResolution(Step):
         small = _resize(rgb, self.size, self.size, self.kernel)
         return _resize(small, rgb.shape[0], rgb.shape[1], self.kernel) if self.reupsample else small
 
+    def shape_after(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width after the step."""
+        return (height, width) if self.reupsample else (self.size, self.size)
+
 
 @DEGRADATIONS.add("resize")
 class Resize(Step):
@@ -94,9 +102,12 @@ class Resize(Step):
             raise SynthscopeError("either scale or size")
 
     def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        height, width = rgb.shape[:2]
+        return _resize(rgb, *self.shape_after(rgb.shape[0], rgb.shape[1]), self.interp)
+
+    def shape_after(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width after the step."""
         factor = self.scale if self.scale is not None else (self.size or 0) / min(height, width)
-        return _resize(rgb, max(1, round(height * factor)), max(1, round(width * factor)), self.interp)
+        return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 @DEGRADATIONS.add("crop")
@@ -119,6 +130,11 @@ class Crop(Step):
     def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rows, columns = (self._kept(side) for side in rgb.shape[:2])
         return np.ascontiguousarray(rgb[rows, columns])
+
+    def shape_after(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width after the step."""
+        rows, columns = self._kept(height), self._kept(width)
+        return rows.stop - rows.start, columns.stop - columns.start
 
     def _kept(self, side: int) -> slice:
         kept = min(side, self.size) if self.size is not None else max(1, round(side * (self.frac or 1)))

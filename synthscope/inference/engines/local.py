@@ -93,7 +93,8 @@ def _begin(images: Iterable[Prepared], plan: Plan, done: Done, pool: Executor) -
             if isinstance(ready, str):
                 batches.results.append(Result(image, unit, None, ready))
             else:
-                batches.add(image, unit, ready)
+                for crop in ready:
+                    batches.add(image, unit, crop)
         if image.error is None:
             done[image.sha256 or "", str(image.job.view)] = plan.everything
         image.inputs = {}
@@ -128,16 +129,18 @@ class Batches:
             self._run(key)
 
     def finish(self) -> list[Result]:
-        """Wait for the logits of everything that was started."""
+        """Wait for the logits of everything that was started, and make one of all crops of an image."""
+        found: defaultdict[tuple[Prepared, int], list[float | str]] = defaultdict(list)
         for origins, future in self._running:
             outcome = future.result()
             values = outcome.tolist() if isinstance(outcome, Tensor) else outcome
-            for (image, unit), value in zip(origins, values, strict=True):
-                if isinstance(value, float) and math.isfinite(value):
-                    self.results.append(Result(image, unit, value, None))
-                else:
-                    error = value if isinstance(value, str) else "non-finite logit"
-                    self.results.append(Result(image, unit, None, error))
+            for origin, value in zip(origins, values, strict=True):
+                found[origin].append(value if isinstance(value, str) or math.isfinite(value) else "non-finite logit")
+        for (image, unit), outcomes in found.items():
+            error = next((value for value in outcomes if isinstance(value, str)), None)
+            logits = [value for value in outcomes if isinstance(value, float)]
+            logit = None if error else self.plan.crops.pooled(logits)
+            self.results.append(Result(image, unit, logit, error))
         self._running = []
         return self.results
 

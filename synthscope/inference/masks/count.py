@@ -1,6 +1,7 @@
 """Artifact masks of detectors counted against annotations, pixel by pixel of the image, in a store that resumes.
 
 Masks follow the geometry of the image's view, predictions are brought back from the detector's input to the image.
+Both are counted where the detector sees the image: X-AIGD's evaluators cut masks to a detector's input, too.
 """
 
 from __future__ import annotations
@@ -140,32 +141,35 @@ def _predict(detector: ArtifactVit, images: Tensor) -> Tensor:
 
 def _count(image: Annotated, head: Head, maps: Tensor) -> list[dict[str, Any]]:
     """Columns of ``COUNTS``, one row a kind, from artifact logits ``(8, h, w)`` of the input."""
-    predicted, bins, seen = _over_image(maps, head.detector, image.shape)
-    common = dict(zip(KEY, image.key(head), strict=True))
-    common |= {"pixels": seen.size, "unseen": seen.size - int(np.count_nonzero(seen))}
+    predicted, bins, window = _over_image(maps, head.detector, image.shape)
+    nothing, shown = np.zeros(image.shape[:2], bool), predicted[0].size
+    common = dict(zip(KEY, image.key(head), strict=True)) | {"pixels": nothing.size, "unseen": nothing.size - shown}
     rows = []
     for category, mine, bin_of in zip(KINDS, predicted, bins, strict=True):
-        mask = image.truth.get(category, np.zeros_like(seen))
-        tp = int(np.count_nonzero(mine & mask))
+        whole = image.truth.get(category, nothing)
+        mask = whole[window]
+        tp, annotated = int(np.count_nonzero(mine & mask)), int(np.count_nonzero(mask))
         histogram = np.bincount((bin_of + np.uint16(BINS) * mask).ravel(), minlength=2 * BINS).astype(np.uint32)
         rows.append(
             common
             | {"category": category, "tp": tp, "fp": int(np.count_nonzero(mine)) - tp}
-            | {"fn": int(np.count_nonzero(mask)) - tp, "annotated": histogram[BINS:], "background": histogram[:BINS]}
+            | {"fn": annotated - tp, "unseen_annotated": int(np.count_nonzero(whole)) - annotated}
+            | {"annotated": histogram[BINS:], "background": histogram[:BINS]}
         )
     return rows
 
 
-def _over_image(maps: Tensor, detector: ArtifactVit, shape: tuple[int, ...]) -> tuple[Mask, NDArray[np.uint16], Mask]:
-    """Masks and bins of log-odds ``(8, H, W)``, any artifact first, and where the detector looked ``(H, W)``.
+def _over_image(
+    maps: Tensor, detector: ArtifactVit, shape: tuple[int, ...]
+) -> tuple[Mask, NDArray[np.uint16], tuple[slice, slice]]:
+    """Masks and bins of log-odds ``(8, h, w)``, any artifact first, of the rows and columns that the detector sees.
 
     Logits are placed, and classes decided at the image's pixels, so that no seam opens between two categories.
     """
     channels = [place(channel, detector.config.input, shape) for channel in maps]
-    seen = channels[0][1]
-    logits, form = torch.from_numpy(np.stack([heat for heat, _ in channels]))[None], detector.options.masks
-    masks = category_masks(logits, form)[0].numpy() & seen
+    window = channels[0].window
+    logits, form = torch.from_numpy(np.stack([heat[window] for heat, _ in channels]))[None], detector.options.masks
+    masks = category_masks(logits, form)[0].numpy()
     odds = torch.logit(artifact_probabilities(logits, form)[0]).numpy()
     bins = np.clip(odds * 8 + BINS / 2, 0, BINS - 1).astype(np.uint16)
-    bins[:, ~seen] = 0
-    return np.concatenate([masks.any(0, keepdims=True), masks]), bins, seen
+    return np.concatenate([masks.any(0, keepdims=True), masks]), bins, window

@@ -10,7 +10,7 @@ import polars as pl
 from synthscope.annotations.taxonomy import CATEGORIES
 from synthscope.inference.parts import read_parts
 
-BINS = 256  # of the log-odds of a pixel, 1/8 wide; the first one is also for pixels that the detector does not see
+BINS = 256  # of the log-odds of a pixel, 1/8 wide
 KINDS = (None, *(category.label for category in CATEGORIES))  # rows of an image: any artifact, then each category
 KEY = ["sha256", "view", "detector", "preprocessing", "annotation", "seed"]
 HISTOGRAMS = ["annotated", "background"]  # pixels of either kind by bin, rising: (BINS,)
@@ -18,7 +18,9 @@ COUNTS = pl.Schema(
     dict.fromkeys(KEY[:-1], pl.String)  # annotation: hash of the image's regions
     | {"seed": pl.Int64}  # of random views
     | {"category": pl.String}  # null = any artifact
-    | dict.fromkeys(["pixels", "unseen", "tp", "fp", "fn"], pl.Int64)
+    | dict.fromkeys(["pixels", "unseen"], pl.Int64)  # of the image; of them, what the detector does not see
+    | dict.fromkeys(["tp", "fp", "fn"], pl.Int64)  # of the pixels that it sees, as are the histograms
+    | {"unseen_annotated": pl.Int64}
     | dict.fromkeys(HISTOGRAMS, pl.List(pl.UInt32))
 )
 COUNTED = [name for name in COUNTS if name not in HISTOGRAMS]

@@ -3,6 +3,7 @@
 Sign policy of all measures: negative relevance is clipped to 0. An image without annotated pixel, and a heatmap
 without positive value (:func:`is_blank`), have no score: NaN, to be counted, never averaged as 0.
 Ties between pixels are resolved by expected value, so that the order of pixels in memory cannot matter.
+All is relative to the pixels given, chance too: of an image that a detector sees in part, give that part alone.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def _near(a: Mask, b: Mask, tolerance: float) -> float:
 def instance_recall(
     heatmap: ArrayLike, instance_masks: Sequence[ArrayLike], *, quantile: float, categories: Sequence[str]
 ) -> dict[str, tuple[int, int]]:
-    """Artifacts that a heatmap finds: those whose mean relevance exceeds a quantile of all pixels of the image.
+    """Artifacts that a heatmap finds: those whose mean relevance exceeds a quantile of all pixels given.
 
     Small artifacts reach a high mean by chance more often than large ones: score ``BASELINES`` beside the heatmap.
 

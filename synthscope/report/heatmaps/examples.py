@@ -10,7 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from synthscope.metrics.localization.maps import relevance_mass
-from synthscope.report.heatmaps.overlays import RGB, TILES, category_name, colour_bar, colour_of, fitted, overlay, tiles
+from synthscope.report.heatmaps.overlays import (
+    RGB,
+    TILES,
+    category_name,
+    colour_bar,
+    colour_of,
+    fitted,
+    overlay,
+    tiles,
+    zoomed,
+)
 from synthscope.report.heatmaps.run import MAX_RANKED, HeatmapRun, Pair, Verdicts, measured, numbers
 from synthscope.runtime import track
 from synthscope.scoring.heatmaps.stability import stability
@@ -19,6 +29,7 @@ from synthscope.tables.wording import pretty, short_names
 MAX_PAIRS, MAX_CONDITIONS = 6, 2
 QUALITY = 75  # of the tiles, JPEG
 RANKS = "best", "median", "worst"
+BARS = {False: "relevance, least to greatest", True: "evidence for real, none, evidence for AI"}
 
 
 @dataclass(frozen=True)
@@ -57,14 +68,14 @@ class Gallery:
 
     exhibits: list[Exhibit]
     categories: list[tuple[str, str]]  # colour, name
-    bar: str  # data URI
+    bars: list[tuple[str, str]]  # data URI, meaning
     notes: list[str]
 
 
 def gallery(run: Path) -> Gallery:
     """Best, median and worst image of up to ``MAX_PAIRS`` pairs of detector and explainer.
 
-    Ranked by lift, the relevance mass less the annotated share of the image, on clean images. Without annotations,
+    Ranked by lift, the relevance mass less the annotated share of what is seen, on clean images. Without annotations,
     three images drawn by the hash of their files. First seeds go first, then the first explainer of every detector.
 
     Raises:
@@ -78,12 +89,17 @@ def gallery(run: Path) -> Gallery:
     verdicts, names = source.verdicts(), short_names(pair[0] for pair in pairs)
     exhibits = []
     for pair in pairs[:MAX_PAIRS]:
-        scored = sorted((own[pair], path) for path, own in lifts.items() if np.isfinite(own.get(pair, np.nan)))
+        own = {path: lift[pair] for path, lift in lifts.items() if pair in lift}
+        scored = sorted((lift, path) for path, lift in own.items() if lift is not None and np.isfinite(lift))
         chosen = _three(scored) if annotated else [("drawn", path) for path in paths[:3]]
         examples = [example for rank, path in chosen if (example := _example(source, path, pair, rank, verdicts))]
-        blank = sum(np.isnan(own.get(pair, 0.0)) for own in lifts.values())
+        unseen = list(own.values()).count(None)
         if examples:
-            rule = _rule(len(scored), blank, total) if annotated else "Three images, drawn by the hash of their files."
+            rule = (
+                _rule(len(scored), len(own) - len(scored) - unseen, unseen, total)
+                if annotated
+                else "Three images, drawn by the hash of their files."
+            )
             exhibits.append(Exhibit(names[pair[0]], f"{pair[1]}, {pair[2]}", rule, examples))
     notes = [f"{MAX_PAIRS} of {len(pairs)} pairs of detector and explainer are shown."] if pairs[MAX_PAIRS:] else []
     notes += [f"Images as in the first of {len(source.views)} views."] if source.views[1:] else []
@@ -91,21 +107,25 @@ def gallery(run: Path) -> Gallery:
     marked = [] if source.regions is None else source.regions["category"].unique().to_list()
     legend = {category_name(name): "#{:02x}{:02x}{:02x}".format(*colour_of(name)) for name in marked}
     colours = [(legend[name], name) for name in sorted(legend)]
-    return Gallery(exhibits, colours, _uri(colour_bar()), notes)
+    kinds = sorted({pair[1] in source.signed for pair in pairs[:MAX_PAIRS]})
+    return Gallery(exhibits, colours, [(_uri(colour_bar(signed=kind)), BARS[kind]) for kind in kinds], notes)
 
 
-def _lifts(source: HeatmapRun, paths: list[str]) -> dict[str, dict[Pair, float]]:
-    """Relevance mass less chance of every pair on every clean image; NaN where a heatmap is blank."""
-    lifts: dict[str, dict[Pair, float]] = {}
+def _lifts(source: HeatmapRun, paths: list[str]) -> dict[str, dict[Pair, float | None]]:
+    """Relevance mass less chance of every pair on every clean image.
+
+    NaN where a heatmap is blank, None where nothing is annotated inside what the detector sees.
+    """
+    lifts: dict[str, dict[Pair, float | None]] = {}
     for path in track(paths, "choose images"):
         if (seen := source.look(path)) is None or not seen.found[0].mask.any():
             continue
-        mask = seen.found[0].mask
-        lifts[path] = {
-            (row["detector"], row["explainer"], row["layer"]):
-                relevance_mass(source.placed(row, seen).heat, mask) - float(mask.mean())
-            for row in seen.rows if row["condition"] == "none"
-        }  # fmt: skip
+        lifts[path] = {}
+        for row in (row for row in seen.rows if row["condition"] == "none"):
+            placed = source.placed(row, seen)
+            heat, mask = placed.heat[placed.window], seen.found[0].mask[placed.window]
+            lift = relevance_mass(heat, mask) - float(mask.mean()) if mask.any() else None
+            lifts[path][row["detector"], row["explainer"], row["layer"]] = lift
     return lifts
 
 
@@ -122,10 +142,12 @@ def _three(scored: list[tuple[float, str]]) -> list[tuple[str, str]]:
     return [(rank, path) for path, rank in chosen.items()]
 
 
-def _rule(scored: int, blank: int, total: int) -> str:
+def _rule(scored: int, blank: int, unseen: int, total: int) -> str:
     drawn = f", drawn from {total:,} by the hash of their files" if total > MAX_RANKED else ""
-    left = f" Left out: {blank:,} whose heatmap has nothing positive." if blank else ""
-    return f"Best, median and worst lift among {scored:,} annotated images{drawn}.{left}"
+    left = [f"{blank:,} whose heatmap has nothing positive"] if blank else []
+    left += [f"{unseen:,} with nothing annotated inside what the detector sees"] if unseen else []
+    without = f" Left out: {', '.join(left)}." if left else ""
+    return f"Best, median and worst lift among {scored:,} annotated images{drawn}.{without}"
 
 
 def _example(source: HeatmapRun, path: str, pair: Pair, rank: str, verdicts: Verdicts) -> Example | None:
@@ -151,8 +173,8 @@ def _example(source: HeatmapRun, path: str, pair: Pair, rank: str, verdicts: Ver
             f"Spearman with clean {same:.2f}.".replace("-", "−") if np.isfinite(same) else ""
         )  # one of them is constant
         text = f"{numbers(under, seen)} {alike}".strip()
-        small = fitted(panel._replace(heat=under.heat, seen=under.seen))
-        picture = overlay(small.rgb, small.heat, small.seen, small.regions)
+        small = fitted(zoomed(panel._replace(heat=under.heat, window=under.window)))
+        picture = overlay(small.rgb, small.heat, small.regions, signed=panel.signed)
         shown.append(Tile(_uri(picture), row["condition"], text, f"{name}: the same under {row['condition']}"))
     verdict = verdicts.get((pair[0], path))
     called = f", called {'AI' if verdict[0] else 'real'}, p(AI) {verdict[1]:.3f}" if verdict else ""

@@ -63,9 +63,11 @@ def _key(figure: Figure, panels: Sequence[Panel], left: float) -> None:
     height = figure.get_figheight()
     if any(panel.heat is not None for panel in panels):
         bar = figure.add_axes((0.7, 0.5 / height, 0.29, 0.1 / height))
-        bar.imshow(colour_bar(), aspect="auto")
+        signed = any(panel.signed for panel in panels)
+        bar.imshow(colour_bar(signed=signed), aspect="auto")
         bar.set_axis_off()
-        bar.set_title("relevance, each map from least to greatest", size=7.5, weight="normal", color=MUTED, pad=3)
+        words = "evidence for real, none, for AI" if signed else "relevance, each map from least to greatest"
+        bar.set_title(words, size=7.5, weight="normal", color=MUTED, pad=3)
     categories = sorted({region.category for panel in panels for region in panel.regions}, key=category_name)
     if categories:
         handles = [

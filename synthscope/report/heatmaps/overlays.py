@@ -1,7 +1,7 @@
 """Pictures of where a detector looks: the image, what people marked in it, the heatmap, and both over each other.
 
 Heatmaps are stretched to their own range here and nowhere else, so colours compare places within one map, never two
-maps. Negative relevance is drawn as none, as the measures count it.
+maps. Negative relevance, evidence against AI, is drawn where the explainer gives some on purpose; measures count none.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ TILES = {
     "both": "Heatmap and outlines",
 }
 MAP = "inferno"  # perceptually uniform, legible with every kind of colour blindness
+SIGNED_MAP = "managua_r"  # the same of both sides, dark where nothing speaks for either: blue for real, orange for AI
 OTHER = "#FFFFFF"  # regions without a category of the taxonomy
 _OKABE_ITO = ("#E69F00", "#56B4E9", "#CC79A7", "#F0E442", "#D55E00", "#009E73", "#0072B2")
 CATEGORY_COLOURS = {category.label: colour for category, colour in zip(CATEGORIES, _OKABE_ITO, strict=True)}
-FILL, DARK, LIGHT = 0.3, (20, 20, 20), (255, 255, 255)
+FILL, PALE, DARK, LIGHT = 0.3, 0.55, (20, 20, 20), (255, 255, 255)
 
 
 class Region(NamedTuple):
@@ -46,40 +47,51 @@ class Panel(NamedTuple):
     title: str
     rgb: RGB  # (H, W, 3)
     heat: Floats | None  # (H, W), raw
-    seen: Mask | None  # (H, W), where the detector looked; None = everywhere
+    window: tuple[slice, slice] | None  # rows and columns that the detector sees; None = all
     regions: Sequence[Region]
     numbers: str = ""  # printed below
+    signed: bool = False  # negative relevance is evidence against AI
 
 
-def relative(heat: Floats, seen: Mask | None) -> Floats:
-    """A heatmap clipped at 0 and stretched from its least to its greatest seen value to 0..1; constant maps become 0.
+def relative(heat: Floats, *, signed: bool = False) -> Floats:
+    """A heatmap clipped at 0 and stretched from its least to its greatest value to 0..1; constant maps become 0.
 
-    >>> relative(np.array([[-3.0, 0.0, 2.0, 4.0]], np.float32), None).tolist()
+    With ``signed``, it is divided by its greatest absolute value, to -1..1: 0 stays 0.
+
+    >>> relative(np.array([[-3.0, 0.0, 2.0, 4.0]], np.float32)).tolist()
     [[0.0, 0.0, 0.5, 1.0]]
     """
-    clipped = np.maximum(heat, 0)
-    inside = clipped if seen is None else clipped[seen]
-    if not inside.size or inside.min() == inside.max():
-        return np.zeros_like(clipped)
-    low, high = float(inside.min()), float(inside.max())
-    return np.clip((clipped - low) / (high - low), 0, 1).astype(np.float32)
+    shown = heat if signed else np.maximum(heat, 0)
+    low, high = (0.0, float(np.abs(shown).max())) if signed else (float(shown.min()), float(shown.max()))
+    return ((shown - low) / (high - low)).astype(np.float32) if high > low else np.zeros_like(shown)
 
 
-def overlay(rgb: RGB, heat: Floats | None, seen: Mask | None, regions: Sequence[Region]) -> RGB:
+def overlay(rgb: RGB, heat: Floats | None, regions: Sequence[Region], *, signed: bool = False) -> RGB:
     """The grey image under a heatmap, with the outlines of the annotated regions in white.
 
     Args:
         rgb: uint8 ``(H, W, 3)``.
         heat: ``(H, W)``, raw; None leaves the image as it is.
-        seen: bool ``(H, W)``: pixels outside are drawn pale, without relevance. None = the detector saw everything.
         regions: Annotated regions, each with a mask ``(H, W)``.
+        signed: Draw negative relevance, too.
 
     Returns:
         uint8 ``(H, W, 3)``.
     """
-    drawn = rgb.copy() if heat is None else _heated(rgb, heat, seen)
+    drawn = rgb.copy() if heat is None else _heated(rgb, heat, signed=signed)
     for region in regions:
         _outline(drawn, region.mask, LIGHT, DARK)
+    return drawn
+
+
+def framed(rgb: RGB, window: tuple[slice, slice] | None) -> RGB:
+    """The image with a frame around what the detector sees, and the rest paler; as it is where that is all."""
+    inside = np.zeros(rgb.shape[:2], bool)
+    inside[window or slice(None)] = True
+    if inside.all():
+        return rgb
+    drawn = np.where(inside[..., None], rgb, PALE * 255 + (1 - PALE) * rgb).astype(np.uint8)
+    _outline(drawn, inside, LIGHT, DARK)
     return drawn
 
 
@@ -123,54 +135,70 @@ def fitted(panel: Panel, side: int = SIDE) -> Panel:
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     smooth, plain = (cv2.INTER_AREA,) * 2 if scale < 1 else (cv2.INTER_CUBIC, cv2.INTER_NEAREST)
 
-    def mask_of(mask: Mask, share: float) -> Mask:
-        resized: Mask = np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=plain)) > share
+    def mask_of(mask: Mask) -> Mask:
+        resized: Mask = np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=plain)) > 0
         return resized
+
+    def scaled(part: slice) -> slice:
+        start, stop = round(part.start * scale), round(part.stop * scale)
+        return slice(start, max(stop, start + 1))
 
     heat = panel.heat
     if heat is not None:
-        positive = np.maximum(heat, 0)  # before it is averaged, as it is drawn
+        shown = heat if panel.signed else np.maximum(heat, 0)  # before it is averaged, as it is drawn
         heat = np.asarray(
-            cv2.resize(positive, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.float32
+            cv2.resize(shown, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.float32
         )
     return panel._replace(
         rgb=np.asarray(cv2.resize(panel.rgb, size, interpolation=smooth), np.uint8),
         heat=heat,
-        seen=None if panel.seen is None else mask_of(panel.seen, 0.5),
-        regions=[Region(region.category, mask_of(region.mask, 0.0)) for region in panel.regions],
+        window=panel.window and (scaled(panel.window[0]), scaled(panel.window[1])),
+        regions=[Region(region.category, mask_of(region.mask)) for region in panel.regions],
+    )
+
+
+def zoomed(panel: Panel) -> Panel:
+    """A panel cut to what the detector sees."""
+    if panel.window is None:
+        return panel
+    return panel._replace(
+        rgb=panel.rgb[panel.window],
+        heat=None if panel.heat is None else panel.heat[panel.window],
+        window=None,
+        regions=[Region(region.category, region.mask[panel.window]) for region in panel.regions],
     )
 
 
 def tiles(panel: Panel, side: int = SIDE) -> dict[str, RGB]:
     """The pictures of a panel, ``side`` pixels on the longest side, under the keys of ``TILES``.
 
-    Without regions there is no annotation, without a heatmap nothing but the image.
+    Image and annotation are whole, with a frame around what the detector sees; heatmaps are zoomed to it. Without
+    regions there is no annotation, without a heatmap nothing but the image.
     """
-    small = fitted(panel, side)
-    found = {"image": small.rgb}
+    small, near = fitted(panel, side), fitted(zoomed(panel), side)
+    found = {"image": framed(small.rgb, small.window)}
     if small.regions:
-        found["annotation"] = annotated(small.rgb, small.regions)
-    if small.heat is not None:
-        found["heatmap"] = overlay(small.rgb, small.heat, small.seen, ())
+        found["annotation"] = framed(annotated(small.rgb, small.regions), small.window)
+    if near.heat is not None:
+        found["heatmap"] = overlay(near.rgb, near.heat, (), signed=panel.signed)
         if small.regions:
-            found["both"] = overlay(small.rgb, small.heat, small.seen, small.regions)
+            found["both"] = overlay(near.rgb, near.heat, near.regions, signed=panel.signed)
     return found
 
 
-def colour_bar() -> RGB:
-    """The colours of a heatmap over mid grey, from its least to its greatest relevance."""
-    ramp = np.tile(np.linspace(0, 1, 160, dtype=np.float32), (10, 1))
-    return _heated(np.full((*ramp.shape, 3), 128, np.uint8), ramp, None)
+def colour_bar(*, signed: bool = False) -> RGB:
+    """The colours of a heatmap over mid grey, from its least to its greatest relevance; ``signed``: of both sides."""
+    ramp = np.tile(np.linspace(-1 if signed else 0, 1, 160, dtype=np.float32), (10, 1))
+    return _heated(np.full((*ramp.shape, 3), 128, np.uint8), ramp, signed=signed)
 
 
-def _heated(rgb: RGB, heat: Floats, seen: Mask | None) -> RGB:
-    values = relative(heat, seen)[..., None]
+def _heated(rgb: RGB, heat: Floats, *, signed: bool) -> RGB:
+    values = relative(heat, signed=signed)[..., None]
     grey = (rgb @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
-    colour = 255 * matplotlib.colormaps[MAP](values[..., 0])[..., :3].astype(np.float32)
-    opacity = 0.35 + 0.45 * values  # what is not relevant should stay recognisable
-    drawn = (1 - opacity) * grey + opacity * colour
-    if seen is not None:
-        drawn = np.where(seen[..., None], drawn, 190 + 0.25 * grey)
+    place = (values[..., 0] + 1) / 2 if signed else values[..., 0]
+    colours = matplotlib.colormaps[SIGNED_MAP if signed else MAP](place)
+    opacity = 0.35 + 0.45 * np.abs(values)  # what is not relevant should stay recognisable
+    drawn = (1 - opacity) * grey + opacity * 255 * colours[..., :3].astype(np.float32)
     return drawn.round().astype(np.uint8)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from itertools import count
@@ -62,6 +63,9 @@ class HeatmapRun:
             )
         self.table = table.filter(view=self.views[0]).unique(["path", *PAIR, "condition"], maintain_order=True)
         self.regions = read_regions(run)
+        settings = run / "explain.json"
+        signs = json.loads(settings.read_text(encoding="utf-8")).get("sign", {}) if settings.is_file() else {}
+        self.signed = {explainer for explainer, sign in signs.items() if sign == "signed"}
 
     def images(self) -> tuple[list[str], int]:
         """Paths of up to ``MAX_RANKED`` images, drawn by the hash of their files, and how many there are.
@@ -124,8 +128,9 @@ def measured(source: HeatmapRun, seen: Seen, pair: Pair) -> tuple[Panel, float] 
         return None
     placed = source.placed(rows[0], seen)
     title = f"{pair[0].partition('@')[0]}, {pair[1]}"
-    panel = Panel(title, seen.rgb, placed.heat, placed.seen, regions_of(seen), numbers(placed, seen))
-    return panel, relevance_mass(placed.heat, seen.found[0].mask) if seen.found else np.nan
+    window, signed = placed.window, pair[1] in source.signed
+    panel = Panel(title, seen.rgb, placed.heat, window, regions_of(seen), numbers(placed, seen), signed)
+    return panel, relevance_mass(placed.heat[window], seen.found[0].mask[window]) if seen.found else np.nan
 
 
 def regions_of(seen: Seen) -> list[Region]:
@@ -140,11 +145,14 @@ def regions_of(seen: Seen) -> list[Region]:
 
 
 def numbers(placed: Placed, seen: Seen) -> str:
-    """Relevance mass, chance and IoU at the annotated area as a caption prints them."""
+    """Relevance mass, chance and IoU at the annotated area, of what the detector sees, as a caption prints them."""
     if not seen.found:
         return ""
-    mask = seen.found[0].mask
-    mass, overlap = relevance_mass(placed.heat, mask), iou_at_area(placed.heat, mask)
+    heat, mask = placed.heat[placed.window], seen.found[0].mask[placed.window]
+    mass, overlap = relevance_mass(heat, mask), iou_at_area(heat, mask)
+    if not mask.any():
+        where = "here" if not seen.found[0].mask.any() else "inside what the detector sees"
+        return f"Nothing annotated {where}."
     if not np.isfinite(mass):
-        return "Nothing positive in this heatmap." if mask.any() else "Nothing annotated here."
+        return "Nothing positive in this heatmap."
     return f"Relevance mass {mass:.3f}, chance {mask.mean():.3f}; IoU at area {overlap:.3f}."

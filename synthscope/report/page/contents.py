@@ -19,11 +19,21 @@ from synthscope.report.page import grids, heatmaps
 from synthscope.report.page.answer import answer, answer_over_seeds, headline_metric, missing, ranked
 from synthscope.report.page.drawings import Drawing, drawing, stored_drawing
 from synthscope.report.page.mistakes import galleries
-from synthscope.report.page.run import Run, detector_facts, explain_settings, has_heatmaps, image_facts, test_column
+from synthscope.report.page.run import (
+    Run,
+    detector_facts,
+    explain_settings,
+    has_heatmaps,
+    image_facts,
+    seen_of_images,
+    test_column,
+)
 from synthscope.report.page.sections import sections
 from synthscope.report.rows import chosen, comparable
+from synthscope.schema import conform
+from synthscope.scoring.heatmaps.summary import HEATMAP_SCORES
 from synthscope.tables.published.beside import beside
-from synthscope.tables.wording import view_names, views_of
+from synthscope.tables.wording import short_names, view_names, views_of
 
 TABS = ("accuracy", "balanced_accuracy", "auroc", "average_precision")
 MAX_LISTED, MAX_GALLERIES = 200, 4
@@ -41,6 +51,7 @@ def scored_contents(run: Run, folder: Path, seeds: pl.DataFrame) -> dict[str, An
     metric, raw = headline_metric(scores), views[0]
     shown = tabs(scores)
     leaders = distinct(ranked(scores, metric, raw), "detector") or distinct(scores, "detector")
+    looked = leaders[:MAX_GALLERIES]
     return {
         "answer": (answer_over_seeds(seeds) or answer(scores)) + missing(run.failures),
         "warnings": [text for _, rows in run.audit.group_by("view", maintain_order=True) if (text := warning(rows))],
@@ -56,7 +67,8 @@ def scored_contents(run: Run, folder: Path, seeds: pl.DataFrame) -> dict[str, An
             for (view,), rows in run.audit.group_by("view", maintain_order=True)
         ],
         "figures": _figures(run, folder, metric, views, leaders),
-        "galleries": galleries(run.predictions, leaders[:MAX_GALLERIES], view=raw),
+        "galleries": galleries(run.predictions, looked, view=raw, inputs=run.inputs),
+        "sights": {name: seen_of_images(run, detector) for detector, name in short_names(looked).items()},
         "unseen_galleries": max(len(leaders) - MAX_GALLERIES, 0),
         "unreadable": run.unreadable.head(MAX_LISTED).rows(),
         "n_unreadable": run.unreadable.height,
@@ -78,7 +90,7 @@ def unscored_contents(run: Path) -> dict[str, Any]:
 
 def heatmap_contents(run: Path, tables: dict[str, pl.DataFrame], folder: Path) -> dict[str, Any]:
     """What the page shows of heatmaps and of the experiments beside the scores; figures are written to ``folder``."""
-    scores = tables["explanation_scores"]
+    scores = conform(tables["explanation_scores"], HEATMAP_SCORES, "the heatmap scores")
     found, drawn, shown = [], [], None
     if scores.height:
         found = heatmaps.heatmap_grids(scores)

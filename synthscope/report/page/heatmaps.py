@@ -30,12 +30,15 @@ def heatmap_grids(scores: pl.DataFrame) -> list[Grid]:
     main = in_order(whole.filter(condition="none"), MAIN)
     if main.height:
         kinds = ", ".join(main["gt_kind"].drop_nulls().unique().sort()) or "unknown"
-        counts = ["n_images", "n_instances", "n_blank"]  # micro measures count images without regions too
+        counts = ["n_images", "n_instances", "n_blank", "n_unseen"]  # micro measures count images without regions too
         scored = [pl.when(~pl.col("metric").str.starts_with("micro")).then(name).alias(name) for name in counts]
+        if not main["n_unseen"].sum():
+            counts.remove("n_unseen")
         shown = _slim(main.with_columns(scored), *counts[1:])
         caption = f"Heatmaps against annotations ({kinds}), clean images"
         grid = tidy_grid(shown, caption, reference="baseline_random")
-        grids.append(replace(grid, rows=[*grid.rows, *_baseline_rows(main, len(grid.columns))]))
+        notes = [*grid.notes, *_unseen(main)]
+        grids.append(replace(grid, rows=[*grid.rows, *_baseline_rows(main, len(grid.columns))], notes=notes))
     parts = scores.filter(generator="all", condition="none", metric="relevance_mass")
     parts = parts.with_columns(part=pl.coalesce("category", "level"))
     parts = in_order(_lifts(parts.filter(pl.col("part").is_not_null())), [*LEVELS, *LABELS], "part")
@@ -76,9 +79,21 @@ def finding(scores: pl.DataFrame) -> str:
         f"Of {rows.height} pairs of detector and explainer, {above} put more relevance on annotated artifacts than "
         f"chance, {beyond} also more than maps of the image's centre and edges. The most: {first['explainer']} of "
         f"{name}, {100 * first['value']:.1f} % ({100 * first['ci_low']:.1f}–{100 * first['ci_high']:.1f}) of its "
-        f"relevance where artifacts cover {100 * first['baseline_random']:.1f} % of the image, "
+        f"relevance where artifacts cover {100 * first['baseline_random']:.1f} % of what it sees, "
         f"n = {first['n_images'] - first['n_blank']}."
     )
+
+
+def _unseen(main: pl.DataFrame) -> list[str]:
+    """A sentence on what detectors that crop do not see of the annotations; none where all see everything."""
+    shares = main.filter(metric="relevance_mass").group_by("detector", maintain_order=True).agg(pl.col("unseen").mean())
+    shares = shares.filter(pl.col("unseen") > 0)
+    names = short_names(main["detector"])
+    told = ", ".join(f"{100 * share:.1f} % ({names[detector]})" for detector, share in shares.iter_rows())
+    return [
+        f"Of the annotated pixels, these detectors do not see {told}, mean over images. What they do not see counts "
+        "nowhere here; images with nothing annotated inside what a detector sees are counted as unseen, not scored."
+    ] * (shares.height > 0)
 
 
 def _baseline_rows(main: pl.DataFrame, width: int) -> list[Row]:

@@ -1,17 +1,27 @@
-"""The images a detector is most confidently wrong about, with thumbnails that were decoded and encoded anew."""
+"""The images a detector is most confidently wrong about, with thumbnails that were decoded and encoded anew.
+
+They show an image as its view does, with a frame around what lies inside the detector's input where that isn't all.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from synthscope.data.images import read_rgb
+from synthscope.data.degrade.recipe import parse_recipe, read_viewed
+from synthscope.detectors.input import InputConfig
+from synthscope.detectors.sight import Span, seen_part
 from synthscope.report.figures.predictions import clean_predictions
 from synthscope.tables.wording import pretty, short_names
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SIDE, QUALITY = 160, 70  # of a thumbnail: longest side in pixels, JPEG quality
 
@@ -40,12 +50,21 @@ class Shelf:
 
 
 def galleries(
-    predictions: pl.DataFrame, detectors: list[str], *, view: str = "none", limit: int = 12
+    predictions: pl.DataFrame,
+    detectors: list[str],
+    *,
+    view: str = "none",
+    limit: int = 12,
+    inputs: Mapping[str, InputConfig] | None = None,
 ) -> list[tuple[str, list[Shelf]]]:
-    """(name of the detector, shelves of false alarms and misses) for clean images; at most ``limit`` a shelf."""
+    """(name of the detector, shelves of false alarms and misses) for clean images; at most ``limit`` a shelf.
+
+    ``inputs`` names what detectors get, by ``preprocessing``.
+    """
     table = clean_predictions(predictions, view).with_columns(pl.col("threshold").fill_null(0.0))
+    table = table.with_columns(recipe=table.get_column("recipe", default=table["view"]).fill_null("none"))
     names = short_names(detectors)
-    thumbnails: dict[str, str | None] = {}
+    inputs, thumbnails = inputs or {}, {}
     result = []
     for detector in detectors:
         own = table.filter(detector=detector)
@@ -55,12 +74,13 @@ def galleries(
             margin = pl.col("logit") - pl.col("threshold")
             wrong = of_class.filter((margin > 0) if label == 0 else (margin <= 0))
             worst = wrong.sort(margin.abs(), "path", descending=[True, False]).head(limit)
-            for path in worst["path"]:
-                thumbnails.setdefault(path, thumbnail(path))
+            for path, used, recipe in worst["path", "preprocessing", "recipe"].iter_rows():
+                if (path, used) not in thumbnails:
+                    thumbnails[path, used] = thumbnail(path, view=recipe, input=inputs.get(used))
             pictures = [
                 Picture(
-                    thumbnails[row["path"]], row["path"], Path(row["path"]).name, pretty(row["subset"] or ""),
-                    "AI" if label else "real", row["logit"], row["p_ai"],
+                    thumbnails[row["path"], row["preprocessing"]], row["path"], Path(row["path"]).name,
+                    pretty(row["subset"] or ""), "AI" if label else "real", row["logit"], row["p_ai"],
                 )
                 for row in worst.iter_rows(named=True)
             ]  # fmt: skip
@@ -70,17 +90,39 @@ def galleries(
     return result
 
 
-def thumbnail(path: str | Path) -> str | None:
-    """A small JPEG of an image file as a data URI; None where there is no readable image."""
+def thumbnail(path: str | Path, *, view: str = "none", input: InputConfig | None = None) -> str | None:
+    """A small JPEG of an image file as a data URI; None where there is no readable image.
+
+    Args:
+        path: Of the file.
+        view: Recipe that is applied.
+        input: Of a detector: what lies inside is framed where that isn't the whole image.
+    """
     from PIL import Image
 
     if not Path(path).is_file():
         return None
     try:
-        image = Image.fromarray(read_rgb(path))
+        image = Image.fromarray(read_viewed(path, parse_recipe(view)))
     except OSError:  # unreadable images are one
         return None
+    part = ((0.0, 1.0), (0.0, 1.0)) if input is None else seen_part(image.height, image.width, input)
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    if part != ((0, 1), (0, 1)):
+        _frame(image, part)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY, optimize=True)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _frame(image: Image.Image, part: tuple[Span, Span]) -> None:
+    """A white line, cased in black, around a part of the image given in fractions of height and width."""
+    from PIL import ImageDraw
+
+    (top, bottom), (left, right) = part
+    box = [left * image.width, top * image.height, right * image.width - 1, bottom * image.height - 1]
+    drawing, edges = ImageDraw.Draw(image), [round(edge) for edge in box]
+    for margin, colour in ((1, "black"), (-1, "black"), (0, "white")):
+        grown = edges[0] - margin, edges[1] - margin, edges[2] + margin, edges[3] + margin
+        if grown[0] <= grown[2] and grown[1] <= grown[3]:
+            drawing.rectangle(grown, outline=colour)

@@ -10,7 +10,10 @@ from typing import Any
 
 import polars as pl
 
+from synthscope.config import validate
 from synthscope.data.audit import AUDIT
+from synthscope.detectors.input import InputConfig
+from synthscope.detectors.sight import mean_seen_share
 from synthscope.errors import SynthscopeError
 from synthscope.metrics.detection import METRICS
 from synthscope.report.names import distinct
@@ -27,12 +30,14 @@ class Run:
     """The tables of a run folder; what a run does not have is an empty table."""
 
     scores: pl.DataFrame
-    predictions: pl.DataFrame  # of clean images
+    predictions: pl.DataFrame  # of clean images; recipe: the view, where the column of that name joins two
     unreadable: pl.DataFrame  # path, error
     audit: pl.DataFrame
     differences: pl.DataFrame
     settings: list[tuple[str, str]]  # of run.json, as dotted keys
     failures: list[dict[str, Any]]  # of failures.json: name, step, subset, view, error
+    sizes: pl.DataFrame  # path, height, width of the images as stored, as far as they are known
+    inputs: dict[str, InputConfig]  # preprocessing -> what detectors get, of run.json
 
 
 def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
@@ -49,8 +54,9 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
     path = folder / "predictions.parquet"
     rows = pl.scan_parquet(path) if path.is_file() else pl.LazyFrame(schema=PREDICTIONS)
     clean = rows.filter((pl.col("condition") == "none") | pl.col("error").is_not_null()).collect()
-    clean = conform(clean, PREDICTIONS, str(path)).with_columns(view_name())
-    errors = [table.select("path", "error") for table in (clean, _read(folder / "manifest.parquet", MANIFEST))]
+    clean = conform(clean, PREDICTIONS, str(path)).with_columns(view_name(), recipe=pl.col("view").fill_null("none"))
+    manifest, settings = _read(folder / "manifest.parquet", MANIFEST), _settings(folder / "run.json") or {}
+    errors = [table.select("path", "error") for table in (clean, manifest)]
     unreadable = pl.concat(errors).filter(pl.col("error").is_not_null()).unique("path", maintain_order=True)
     if audit is None:
         audit = _read(folder / "audit.parquet")
@@ -60,8 +66,14 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
         unreadable=unreadable,
         audit=conform(audit, AUDIT, f"the audit of {folder}").with_columns(pl.col("view").fill_null("none")),
         differences=_read(folder / "differences.parquet", SCORES).with_columns(pl.col("view").fill_null("none")),
-        settings=list(_flat(_settings(folder / "run.json") or {})),
+        settings=list(_flat(settings)),
         failures=_settings(folder / "failures.json") or [],
+        sizes=manifest.select("path", "height", "width").unique("path"),
+        inputs={
+            preprocessing: validate(InputConfig, told["input"], f"inputs of {folder / 'run.json'}")
+            for preprocessing, told in settings.get("inputs", {}).items()
+            if "crops" not in told  # several: no one place
+        },
     )
 
 
@@ -113,6 +125,7 @@ def detector_facts(run: Run) -> list[dict[str, str]]:
             "Trained on": f"{seen}, {words[rows['train_view'][0] or 'none']}" if seen else "unknown",
             "Threshold (logit)": _values(rows.filter(verdicts)["threshold"]),
             "Input": _values(own["preprocessing"]),
+            "Sees of an image": seen_of_images(run, str(detector)) or "?",
             "Precision": _values(own["precision"]),
             "Images": f"{own['path'].n_unique():,}" if own.height else "?",
         })  # fmt: skip
@@ -120,6 +133,21 @@ def detector_facts(run: Run) -> list[dict[str, str]]:
         blank = dict.fromkeys(lines[0], "–") if lines else {}
         lines.append(blank | {"Detector": str(failure["name"]), "Id": f"failed: {failure['error']}"})
     return lines
+
+
+def seen_of_images(run: Run, detector: str) -> str:
+    """Mean share of the clean test images inside a detector's input, for each view where it differs; "" if unknown."""
+    own, words = run.predictions.filter(detector=detector), view_names(run.scores)
+    shares: dict[str, str] = {}
+    for (view, preprocessing), rows in own.group_by("view", "preprocessing", maintain_order=True):
+        sized = rows.select("path", view="recipe").join(run.sizes, on="path")
+        config = run.inputs.get(str(preprocessing))
+        share = None if config is None else mean_seen_share(sized, config)
+        if share is not None:
+            shares[words.get(str(view), str(view))] = "all" if share == 1 else f"{100 * share:.1f} %"
+    if len(set(shares.values())) <= 1:
+        return next(iter(shares.values()), "")
+    return ", ".join(f"{share} ({word})" for word, share in shares.items())
 
 
 def image_facts(run: Run) -> list[dict[str, str]]:

@@ -55,8 +55,8 @@ def _masks(scores: pl.DataFrame) -> Section:
             grids.append(tidy_grid(rows, caption, across="category", reference=chance))
     figure = dots_figure(whole, reference=chance) if chance else None
     how = (
-        "What the artifact head of a detector marks, over all pixels of all annotated AI images. Bold: the interval "
-        "lies above what a random mask of the same area scores; shading runs from there to perfect."
+        "What the artifact head of a detector marks, over all pixels that it sees of all annotated AI images. Bold: "
+        "the interval lies above what a random mask of the same area scores; shading runs from there to perfect."
     )
     drawn = [("masks", "Masks against annotations", figure)] if figure else []
     return Section("masks", "Artifact masks that detectors predict", how, grids, drawn)

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from synthscope.annotations import rows_by_image
-from synthscope.annotations.targets import read_with_size, targets
+from synthscope.annotations.targets import Target, read_with_size, seen_targets, targets
 from synthscope.detectors.input import Placed
 from synthscope.errors import SynthscopeError
 from synthscope.inference.heatmaps.store import read_heatmap
@@ -23,6 +23,7 @@ from synthscope.scoring.heatmaps.stability import STABILITY, stability
 from synthscope.scoring.heatmaps.summary import UNIT, VALUES, summarise_values
 from synthscope.scoring.heatmaps.values import (
     MEASURES,
+    Floats,
     baseline_values,
     check_conditions,
     check_measures,
@@ -51,9 +52,10 @@ def write_heatmap_scores(
         seed: Of the intervals.
 
     Returns:
-        Columns of ``HEATMAP_SCORES``. Measures of ``LOCALIZATION`` are means over images with such a region.
-        ``micro_…`` are counts of pixels over all annotated images, heatmaps cut at half of their range (X-AIGD's audit
-        of detectors, at the size of the image). ``stability_…`` compare with the heatmap of the clean image.
+        Columns of ``HEATMAP_SCORES``, all over the pixels that the detector sees. Measures of ``LOCALIZATION`` are
+        means over images with such a region there. ``micro_…`` are counts of pixels over all annotated images, heatmaps
+        cut at half of their range (X-AIGD's audit of detectors, at the size of the image). ``stability_…`` compare with
+        the heatmap of the clean image.
 
     Raises:
         UsageError: A condition that crops.
@@ -105,30 +107,41 @@ def _image_values(
     """Everything that is to be averaged of one image's heatmaps; columns of ``VALUES``."""
     first = table.row(0, named=True)
     rgb, size = read_with_size(first["path"], first["view"], first["seed"])
-    wanted, kind = [], None
-    if annotations is not None:
-        wanted = targets(annotations, size, first["view"])
-        kind = "+".join(sorted(annotations["gt_kind"].drop_nulls().unique())) or None
-    baselines = baseline_values(rgb, wanted, measures)
+    whole = [] if annotations is None else targets(annotations, size, first["view"])
+    kind = None if annotations is None else "+".join(sorted(annotations["gt_kind"].drop_nulls().unique())) or None
+    looked: dict[str, tuple[list[Target], list[dict[str, Floats]]]] = {}  # one entry for each part that is seen
     rows: list[dict[str, Any]] = []
     clean: dict[tuple[str, ...], Placed] = {}
     for row in sorted(table.iter_rows(named=True), key=lambda row: row["condition"] != "none"):
         placed = over_image(read_heatmap(folder, row), row, rgb.shape)
         common = {name: row[name] for name in ("path", "generator", *UNIT)}
-        for number, target in enumerate(wanted):
-            named = common | {"category": target.category, "level": target.level, "gt_kind": kind}
-            named |= {"n_instances": target.regions}
-            if target.category is None and target.level is None:
-                counts = zip(("tp", "fp", "fn"), overlap(placed.heat, target.mask), strict=True)
-                rows.append(named | {"metric": "micro"} | dict(counts))
-            scored = localization(placed.heat, target.mask, measures) if target.regions else []
-            for index, value in enumerate(scored):
-                chance = {f"baseline_{name}": float(column[index]) for name, column in baselines[number].items()}
-                rows.append(named | {"metric": measures[index], "value": value} | chance)
+        window = placed.window
+        if annotations is not None and str(window) not in looked:
+            found = seen_targets(whole, annotations, size, first["view"], window)
+            looked[str(window)] = found, baseline_values(rgb[window], found, measures)
+        for target, baselines in zip(*looked.get(str(window), ([], [])), strict=True):
+            rows += _target_values(common | {"gt_kind": kind}, placed.heat[window], target, baselines, measures)
         unit = tuple(row[name] for name in ("detector", "explainer", "layer"))
         if row["condition"] == "none":
             clean[unit] = placed
         elif unit in clean:
             same = zip(STABILITY, stability(clean[unit], placed), strict=True)
             rows += [common | {"metric": metric, "value": value} for metric, value in same]
+    return rows
+
+
+def _target_values(
+    common: dict[str, Any], heat: Floats, target: Target, baselines: dict[str, Floats], measures: Sequence[str]
+) -> list[dict[str, Any]]:
+    """One heatmap against one target, both cut to what the detector sees."""
+    marked = target.regions > 0 or target.unseen > 0
+    named = common | {"category": target.category, "level": target.level, "n_instances": target.regions}
+    named |= {"unseen": target.unseen if marked else None}
+    rows: list[dict[str, Any]] = []
+    if target.category is None and target.level is None:
+        counts = zip(("tp", "fp", "fn"), overlap(heat, target.mask), strict=True)
+        rows.append(named | {"metric": "micro", "pixels": heat.size} | dict(counts))
+    for index, value in enumerate(localization(heat, target.mask, measures) if marked else []):
+        chance = {f"baseline_{name}": float(column[index]) for name, column in baselines.items()}
+        rows.append(named | {"metric": measures[index], "value": value} | chance)
     return rows

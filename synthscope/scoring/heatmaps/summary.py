@@ -23,16 +23,18 @@ HEATMAP_SCORES = pl.Schema(
     | {"value": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64}  # 95 %, bootstrap over images
     | {
         "n_images": pl.Int64,  # scored, blank ones among them
-        "n_instances": pl.Int64,  # annotated regions in them
+        "n_instances": pl.Int64,  # annotated regions in them, as far as the detector sees some of them
         "n_blank": pl.Int64,  # images without a value: nothing positive in the heatmap
+        "n_unseen": pl.Int64,  # images whose such regions lie wholly outside of what the detector sees: not scored
         "n_excluded": pl.Int64,  # annotated images without such a region
     }
     | dict.fromkeys([*BASELINE_COLUMNS, "lift"], pl.Float64)  # lift = value less baseline_random
+    | {"unseen": pl.Float64}  # share of the annotated pixels that the detector doesn't see, mean over images with some
 )
 VALUES = pl.Schema(
     dict.fromkeys(["path", *GROUP], pl.String)
-    | dict.fromkeys(["value", *BASELINE_COLUMNS], pl.Float64)
-    | dict.fromkeys(["tp", "fp", "fn", "n_instances"], pl.Int64)
+    | dict.fromkeys(["value", *BASELINE_COLUMNS, "unseen"], pl.Float64)  # unseen: null where nothing is annotated
+    | dict.fromkeys(["tp", "fp", "fn", "pixels", "n_instances"], pl.Int64)  # pixels: those that the detector sees
 )
 
 
@@ -54,21 +56,21 @@ def summarise_values(values: pl.DataFrame, *, seed: int = 0) -> pl.DataFrame:
     rows: list[dict[str, Any]] = []
     for key, group in table.partition_by(GROUP, maintain_order=True, as_dict=True).items():
         named = dict(zip(GROUP, key, strict=True))
-        counts = {"n_images": group.height, "n_instances": group["n_instances"].sum()}
-        rows += (
-            _micro(named | counts, group, seed) if named["metric"] == "micro" else [_mean(named | counts, group, seed)]
-        )
+        counts = {"n_instances": group["n_instances"].sum(), "n_unseen": group.filter(unseen=1).height}
+        named |= counts | {"unseen": group["unseen"].mean()}
+        rows += _micro(named, group, seed) if named["metric"] == "micro" else [_mean(named, group, seed)]
     scores = pl.DataFrame(rows, schema={name: HEATMAP_SCORES[name] for name in HEATMAP_SCORES if name != "n_excluded"})
     excluded = pl.when(pl.col("metric").str.starts_with("micro") | pl.col("metric").is_in(STABILITY)).then(0)
     scores = scores.join(annotated, on=unit, how="left", nulls_equal=True, maintain_order="left")
-    return scores.with_columns(n_excluded=excluded.otherwise(pl.col("annotated") - pl.col("n_images"))).select(
-        pl.col(name).cast(dtype) for name, dtype in HEATMAP_SCORES.items()
-    )
+    return scores.with_columns(
+        n_excluded=excluded.otherwise(pl.col("annotated") - pl.col("n_images") - pl.col("n_unseen"))
+    ).select(pl.col(name).cast(dtype) for name, dtype in HEATMAP_SCORES.items())
 
 
 def _mean(named: dict[str, Any], group: pl.DataFrame, seed: int) -> dict[str, Any]:
     scored = group.filter(pl.col("value").is_not_nan())
-    named |= {"n_blank": group.height - scored.height}
+    seen = group.height - named["n_unseen"]
+    named |= {"n_images": seen, "n_blank": seen - scored.height}
     if scored.is_empty():
         return named
     low, high = percentile_interval(_weights(scored.height, seed) @ scored["value"].to_numpy() / scored.height)
@@ -78,11 +80,12 @@ def _mean(named: dict[str, Any], group: pl.DataFrame, seed: int) -> dict[str, An
 
 
 def _micro(named: dict[str, Any], group: pl.DataFrame, seed: int) -> list[dict[str, Any]]:
+    named |= {"n_images": group.height, "n_blank": 0}
     counts = group.select("tp", "fp", "fn").to_numpy().astype(np.float64)
     values = _ratios(counts.sum(0, keepdims=True))[:, 0]
     low, high = percentile_interval(_ratios(_weights(len(counts), seed) @ counts))
     return [
-        named | {"metric": metric, "value": value, "ci_low": _number(a), "ci_high": _number(b), "n_blank": 0}
+        named | {"metric": metric, "value": value, "ci_low": _number(a), "ci_high": _number(b)}
         for metric, value, a, b in zip(MICRO, values, low, high, strict=True)
     ]
 
@@ -95,14 +98,20 @@ def _ratios(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def headline(scores: pl.DataFrame) -> pl.DataFrame:
-    """One row a detector, explainer and condition over all images: the main measures, with chance where it is known."""
+    """One row a detector, explainer and condition over all images: the main measures, with chance where it is known.
+
+    ``unseen_images``, which are not scored, have no artifact inside what the detector sees; ``unseen_area`` is the mean
+    share of the annotated pixels outside of it.
+    """
     rows = scores.filter(pl.col("generator") == "all", pl.col("category").is_null(), pl.col("level").is_null())
     shown = ("relevance_mass", "iou_at_area", "pixel_average_precision", "micro_f1", "stability_spearman")
     value = pl.format("{}", pl.col("value").round(3))
     chance = pl.format(" (chance {})", pl.col("baseline_random").round(3)).fill_null("")
     rows = rows.filter(pl.col("metric").is_in(shown)).with_columns(cell=value + chance)
     counted = "relevance_mass" if "relevance_mass" in rows["metric"] else "stability_spearman"
-    images = rows.filter(metric=counted).select(*UNIT, images="n_images", blank="n_blank")
+    images = rows.filter(metric=counted).select(
+        *UNIT, images="n_images", blank="n_blank", unseen_images="n_unseen", unseen_area=pl.col("unseen").round(3)
+    )
     table = rows.sort("metric").pivot("metric", index=UNIT, values="cell", maintain_order=True)
     return table.join(images, on=UNIT, how="left").sort(UNIT).drop("layer", "view")
 

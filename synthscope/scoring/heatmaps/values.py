@@ -1,7 +1,8 @@
-"""One image's heatmaps against its annotations, over the image's pixels.
+"""One image's heatmaps against its annotations, over the image's pixels that the detector sees.
 
 Everything is compared in the frame of the image as its view shows it: masks go through the geometry of the view,
-heatmaps of resized copies are resized back.
+heatmaps of resized copies are resized back. Then all is cut to what the detector sees: where it cannot look, neither
+relevance nor artifacts count, and chance is that of maps that look no further.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def baseline_values(
 ) -> list[dict[str, Floats]]:
     """What maps score that know nothing of the detector: for each target, one value a measure.
 
-    ``random`` is the expectation over maps of independent random pixels; ``centre`` and ``edges`` are maps.
+    ``random`` is the expectation over maps of independent random pixels; ``centre`` and ``edges`` are maps. ``rgb`` and
+    the masks of ``found`` show what the detector sees: the centre is that of its input.
     """
     maps = {name: make(rgb, np.random.default_rng(0)) for name, make in BASELINES.items() if name != "random"}
     return [

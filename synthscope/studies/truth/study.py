@@ -139,4 +139,4 @@ def explained(
     explain(marked, [detector], explainers, out=out, workers=workers)
     save_annotations(regions, out / "annotations.parquet")
     values = heatmap_values(out, regions, workers=workers)
-    return image_values(values.join(marked.select("path", "twin", "width", "height"), on="path"))
+    return image_values(values.join(marked.select("path", "twin"), on="path"))

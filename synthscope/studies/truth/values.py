@@ -28,10 +28,10 @@ def image_values(values: pl.DataFrame) -> pl.DataFrame:
     """Rows of ``explanation_scores.heatmap_values`` as ratios, over all regions of an image, and rows of ``edges``.
 
     A mean over images is ``sum(value * weight) / sum(weight)``, that of chance likewise. The chance of ``micro_…`` is
-    the expected overlap of as many pixels anywhere.
+    the expected overlap of as many pixels anywhere in what the detector sees.
 
     Args:
-        values: With columns ``twin``, and ``width`` and ``height`` of the image.
+        values: With a column ``twin``.
     """
     values = values.filter(pl.col("category").is_null(), pl.col("level").is_null(), pl.col("n_instances") > 0)
     plain = values.filter(pl.col("metric") != "micro").rename({"metric": "measure"})
@@ -49,7 +49,7 @@ def image_values(values: pl.DataFrame) -> pl.DataFrame:
 def _micro(counts: pl.DataFrame, measure: str) -> pl.DataFrame:
     """A pixel measure of X-AIGD (0/0 has no value), and the same of the overlap that is expected by chance."""
     taken, marked = pl.col("tp") + pl.col("fp"), pl.col("tp") + pl.col("fn")
-    expected = taken * marked / (pl.col("width").cast(pl.Int64) * pl.col("height"))
+    expected = taken * marked / pl.col("pixels")
     columns = {"measure": pl.lit(measure)}
     for value, weight, both in (("value", "weight", pl.col("tp")), ("chance", "chance_weight", expected)):
         above, below = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import matplotlib
@@ -26,7 +27,6 @@ from tests.report.made_heatmaps import HEIGHT, WIDTH, half_map, make_heatmaps, m
 RNG = np.random.default_rng(3)
 IMAGE = RNG.integers(0, 256, (40, 60, 3), dtype=np.uint8)
 HEAT = RNG.normal(size=(40, 60)).astype(np.float32)
-EVERYWHERE = np.ones((40, 60), bool)
 BOX = np.zeros((40, 60), bool)
 BOX[10:30, 20:50] = True
 
@@ -35,41 +35,62 @@ BOX[10:30, 20:50] = True
 @given(st.floats(0.01, 100), st.integers(0, 2**31))
 def test_colours_do_not_depend_on_the_scale_of_a_map(factor: float, seed: int) -> None:
     heat = np.random.default_rng(seed).normal(size=(12, 9)).astype(np.float32)
-    once, scaled = relative(heat, None), relative(np.float32(factor) * heat, None)
+    once, scaled = relative(heat), relative(np.float32(factor) * heat)
     np.testing.assert_allclose(once, scaled, atol=1e-5)
     assert once.min() == 0 and once.max() == 1
     np.testing.assert_array_equal(once[heat <= 0], 0)
 
 
-def test_unseen_pixels_neither_count_nor_are_coloured() -> None:
-    seen = EVERYWHERE.copy()
-    seen[:, 40:] = False
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.01, 100), st.integers(0, 2**31))
+def test_both_sides_of_a_signed_map_mirror_each_other(factor: float, seed: int) -> None:
+    heat = np.random.default_rng(seed).normal(size=(12, 9)).astype(np.float32)
+    heat[0, 0] = 0
+    values = relative(np.float32(factor) * heat, signed=True)
+    assert np.abs(values).max() == 1 and values[0, 0] == 0
+    np.testing.assert_array_equal(values, -relative(np.float32(-factor) * heat, signed=True))
+    np.testing.assert_allclose(values * np.abs(heat).max(), heat, rtol=1e-5)
+
+
+def test_what_is_not_seen_is_outside_of_a_frame_and_of_the_heatmap() -> None:
+    window = slice(10, 30), slice(20, 60)
     wild = HEAT.copy()
-    wild[:, 40:] = 1000
-    drawn = overlay(IMAGE, wild, seen, ())
-    np.testing.assert_array_equal(drawn, overlay(IMAGE, HEAT, seen, ()))
-    outside = drawn[:, 40:].astype(int)
-    assert np.ptp(outside, axis=2).max() == 0 and outside.min() >= 190  # pale grey
+    wild[:10] = 1000
+    found = tiles(Panel("d", IMAGE, wild, window, [Region(None, BOX)]), side=60)
+    cut = tiles(Panel("d", IMAGE[window], HEAT[window], None, [Region(None, BOX[window])]), side=60)
+    for name in ("heatmap", "both"):
+        np.testing.assert_array_equal(found[name], cut[name])
+    assert found["heatmap"].shape == (30, 60, 3)
+    inside, outside = found["image"][14:26, 24:56], found["image"][:7]
+    np.testing.assert_array_equal(inside, IMAGE[14:26, 24:56])
+    assert (outside >= IMAGE[:7]).all() and outside.mean() > IMAGE[:7].mean() + 40
+    frame = found["image"][10, 25:55]
+    assert (frame == 255).all()  # a white line
 
 
 def test_heat_is_the_colour_map_over_the_grey_image() -> None:
-    drawn = overlay(IMAGE, HEAT, EVERYWHERE, ()).astype(int)
     grey = IMAGE @ np.array([0.299, 0.587, 0.114])
-    for value in (0.0, 1.0):
-        colour, opacity = 255 * np.array(matplotlib.colormaps["inferno"](value)[:3]), 0.35 + 0.45 * value
-        places = relative(HEAT, None) == value
-        expected = (1 - opacity) * grey[places][:, None] + opacity * colour
-        np.testing.assert_allclose(drawn[places], expected, atol=0.51)
-    constant = overlay(IMAGE, np.ones_like(HEAT), EVERYWHERE, ())
-    np.testing.assert_array_equal(constant, overlay(IMAGE, np.zeros_like(HEAT), EVERYWHERE, ()))
+    for name, signed, values in (("inferno", False, (0.0, 1.0)), ("managua_r", True, (1.0, -1.0))):
+        heat = HEAT.copy()
+        heat[0, 0] = -np.abs(HEAT).max() if HEAT.max() == np.abs(HEAT).max() else np.abs(HEAT).max()
+        drawn = overlay(IMAGE, heat, (), signed=signed).astype(int)
+        for value in values:
+            place = (value + 1) / 2 if signed else value
+            colour, opacity = 255 * np.array(matplotlib.colormaps[name](place)[:3]), 0.35 + 0.45 * abs(value)
+            places = relative(heat, signed=signed) == value
+            expected = (1 - opacity) * grey[places][:, None] + opacity * colour
+            assert places.any()
+            np.testing.assert_allclose(drawn[places], expected, atol=0.51)
+    constant = overlay(IMAGE, np.ones_like(HEAT), ())
+    np.testing.assert_array_equal(constant, overlay(IMAGE, np.zeros_like(HEAT), ()))
 
 
 def test_outlines_lie_on_the_border_of_the_region_alone() -> None:
-    plain, outlined = overlay(IMAGE, HEAT, None, ()), overlay(IMAGE, HEAT, None, [Region(None, BOX)])
+    plain, outlined = overlay(IMAGE, HEAT, ()), overlay(IMAGE, HEAT, [Region(None, BOX)])
     changed = (plain != outlined).any(axis=2)
     assert changed[10, 25] and changed[29, 25] and changed[20, 20] and changed[20, 49]
     assert not changed[14:26, 24:46].any() and not changed[:7].any() and not changed[:, :17].any()
-    np.testing.assert_array_equal(overlay(IMAGE, None, None, ()), IMAGE)
+    np.testing.assert_array_equal(overlay(IMAGE, None, ()), IMAGE)
 
 
 def test_annotations_are_tinted_in_the_colour_of_their_category() -> None:
@@ -98,8 +119,8 @@ def test_tiles_have_one_size_and_lose_no_region() -> None:
 def test_the_figure_says_its_numbers_and_is_small(tmp_path: Path) -> None:
     smooth = np.linspace((0, 40, 90), (200, 120, 250), 60).astype(np.uint8)[None].repeat(40, axis=0)
     warm = smooth[..., 0].astype(np.float32)
-    panels = [Panel("a$b$\n", smooth, HEAT, EVERYWHERE, [Region("low-level-color", BOX)], "mass 0.123"),
-              Panel("second", smooth, warm, EVERYWHERE, [Region(None, BOX)], "mass 0.456")]  # fmt: skip
+    panels = [Panel("a$b$\n", smooth, HEAT, None, [Region("low-level-color", BOX)], "mass 0.123"),
+              Panel("second", smooth, warm, None, [Region(None, BOX)], "mass 0.456")]  # fmt: skip
     figure = heatmaps_figure(panels, rule="by a rule")
     words = {text.get_text() for text in figure.findobj(Text)}
     assert {"mass 0.123", "mass 0.456", "by a rule", "second", "Image", "3 Color", "no category"} <= words
@@ -136,6 +157,20 @@ def test_best_median_and_worst_are_those_of_the_measure(tmp_path: Path) -> None:
     assert abs(expected - 0.9) < 0.05  # but for the bilinear edge
     assert f"Relevance mass {expected:.3f}, chance 0.500" in best.tiles[2].numbers
     assert all(tile.alt and tile.uri.startswith("data:image/jpeg;base64,") for tile in best.tiles)
+
+
+def test_evidence_against_is_drawn_where_the_explainer_gives_some(tmp_path: Path) -> None:
+    pairs = {("d@1", "gradcam"): [0.2, 0.5], ("d@1", "occlusion"): [-1.0, -2.0]}
+    make_heatmaps(tmp_path, pairs, annotated=False)
+    grey = examples.gallery(tmp_path)
+    assert [meaning for _, meaning in grey.bars] == ["relevance, least to greatest"]
+    signs = {"sign": {"gradcam": "non-negative", "occlusion": "signed"}}
+    (tmp_path / "explain.json").write_text(json.dumps(signs))
+    found = examples.gallery(tmp_path)
+    assert [meaning for _, meaning in found.bars][1] == "evidence for real, none, evidence for AI"
+    for before, after in zip(grey.exhibits, found.exhibits, strict=True):
+        same = [a.tiles[-1].uri == b.tiles[-1].uri for a, b in zip(before.examples, after.examples, strict=True)]
+        assert same == [before.explainer.startswith("gradcam")] * 2  # all of the other's relevance speaks for real
 
 
 def test_fewer_images_than_ranks_and_images_that_are_gone(tmp_path: Path) -> None:

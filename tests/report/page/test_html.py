@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import re
 import time
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
 
+from synthscope.detectors.input import InputConfig
 from synthscope.errors import SynthscopeError
 from synthscope.report.page import grids
 from synthscope.report.page.answer import answer
 from synthscope.report.page.html import write_report, write_tables
 from synthscope.report.page.mistakes import galleries, thumbnail
 from synthscope.report.page.run import read_run
+from synthscope.scoring.columns import one_treatment
 from synthscope.tables.benchmark import cross_generator_matrix
 from tests.report.made_runs import make_audit, make_images, make_predictions, make_scores, write_run
 
@@ -183,6 +189,46 @@ def test_thumbnails_are_small_and_encoded_anew(tmp_path: Path) -> None:
     assert thumbnail(tmp_path / "broken.png") is None
     assert thumbnail(tmp_path / "absent.png") is None
     assert thumbnail(tmp_path) is None
+
+
+def test_a_frame_marks_what_a_detector_sees(tmp_path: Path) -> None:
+    path = tmp_path / "plain.png"
+    Image.new("RGB", (400, 200), (90, 120, 90)).save(path)
+    plain = thumbnail(path)
+    assert thumbnail(path, input=InputConfig(resize=64, resize_mode="square", crop=None)) == plain
+    framed = thumbnail(path, input=InputConfig(resize=None, crop=100))
+    assert framed is not None and framed != plain
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(framed.partition(",")[2])))).astype(int)
+    white = np.argwhere(pixels.min(2) > 150)  # of 80 x 160 pixels; the part is rows 20 to 60, columns 60 to 100
+    assert pixels.shape == (80, 160, 3)
+    np.testing.assert_allclose([*white.min(0), *white.max(0)], [20, 60, 59, 99], atol=1)
+    cropped = thumbnail(path, view="crop:size=100", input=InputConfig(resize=None, crop=100))
+    assert cropped == thumbnail(path, view="crop:size=100")
+
+
+def test_the_page_says_how_much_of_the_images_a_detector_sees(small: Path) -> None:
+    heads, row = page_of(small).tables["Detectors"]
+    place = heads.index("Sees of an image")
+    assert row[place] == "?"
+    table = pl.read_parquet(small / "predictions.parquet")
+    make_images(table)
+    manifest = pl.read_parquet(small / "manifest.parquet")
+    sizes = {"height": pl.lit(90, pl.Int32), "width": pl.lit(120, pl.Int32)}
+    manifest.with_columns(**sizes).write_parquet(small / "manifest.parquet")
+    for input, told in ((InputConfig(resize=None, crop=45), "18.8 %"), (InputConfig(crop=None), "all")):
+        settings = {"inputs": {"0123456789ab": {"input": input.model_dump(mode="json"), "options": {}}}}
+        (small / "run.json").write_text(json.dumps(settings))
+        page = page_of(small)
+        assert page.tables["Detectors"][1][place] == told
+        assert ("Of these images it sees 18.8 %" in page.text) == (told != "all")
+    one = one_view_a_class(table)
+    one.write_parquet(small / "predictions.parquet")
+    make_scores(one_treatment(one)).write_parquet(small / "scores.parquet")
+    assert "largest errors of d" in page_of(small).text.lower()
+
+
+def one_view_a_class(table: pl.DataFrame) -> pl.DataFrame:
+    return table.with_columns(view=pl.when(pl.col("label") == 1).then(pl.lit("jpeg:q=96")).otherwise(pl.lit("none")))
 
 
 def test_missing_images_leave_a_placeholder(small: Path) -> None:

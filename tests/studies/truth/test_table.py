@@ -97,9 +97,9 @@ def heatmap_rows() -> pl.DataFrame:
         edges = {"baseline_random": 0.2, "baseline_edges": 0.3}
         rows.append(image | edges | {"metric": "relevance_mass", "value": value})
         rows.append(image | edges | {"metric": "relevance_mass", "value": 0.9, "category": "low-level-color"})
-        rows.append(image | {"metric": "micro"} | dict(zip(("tp", "fp", "fn"), counts, strict=True)))
+        rows.append(image | {"metric": "micro", "pixels": 100} | dict(zip(("tp", "fp", "fn"), counts, strict=True)))
     table = pl.DataFrame(rows, schema=VALUES)
-    return table.with_columns(twin="path", width=pl.lit(10, pl.Int32), height=pl.lit(10, pl.Int32))
+    return table.with_columns(twin="path")
 
 
 def test_ratios_of_pixels_add_up_to_the_pooled_measure() -> None:

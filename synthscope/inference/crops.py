@@ -1,0 +1,82 @@
+"""Several crops of one image, each scored alone, and one logit of them: for detectors that see native pixels.
+
+A crop of 224 pixels is 5 % of an image of 1,024. More crops see more of it, at as many forward passes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from synthscope.detectors.base import Detector, uncropped
+from synthscope.errors import UsageError, suggest
+from synthscope.explainers.base import keeps_geometry
+
+PLACES, POOLS = ("1", "5", "grid"), ("mean", "max")
+
+
+class Crops(NamedTuple):
+    """Which crops of an image are scored, and how their logits become one."""
+
+    places: str = "1"  # the detector's own; 5 = corners and centre; grid = whole crops side by side, about the centre
+    pool: str = "mean"  # of the logits, or max: the crop that looks most like AI
+
+    def __str__(self) -> str:
+        """What ids of detectors and preprocessings end with; nothing for the detector's own crop."""
+        if self.places == "1":
+            return ""
+        return ("+5crops" if self.places == "5" else "+grid") + (".max" if self.pool == "max" else "")
+
+    def check(self, detectors: Sequence[Detector]) -> None:
+        """Raises ``UsageError`` for an unknown word, or a detector that does not crop native pixels."""
+        for name, value, known in (("crops", self.places, PLACES), ("pool", self.pool, POOLS)):
+            if value not in known:
+                raise UsageError(f"Expected {name} of {', '.join(known)}, got {value!r}. {suggest(value, known)}")
+        if self.places == "1":
+            if self.pool != "mean":
+                raise UsageError(f"Expected several crops to pool, got pool={self.pool} of one. Add crops=5 or grid.")
+            return
+        for detector in detectors:
+            input = detector.config.input
+            if input.resize is not None or input.crop is None or not keeps_geometry(detector):
+                raise UsageError(
+                    f"Expected detectors that crop native pixels for crops={self.places}, got {detector.config.name} "
+                    f"({input}), which resizes images or chooses its input by itself. Score it without crops."
+                )
+
+    def inputs(self, detector: Detector, rgb: np.ndarray) -> list[Tensor]:
+        """The crops of one image uint8 ``(H, W, 3)``, each uint8 ``(3, h, w)``; crops at one place count once.
+
+        An image that fills no crop, unless it is enlarged to one, has the detector's own alone.
+        """
+        input = detector.config.input
+        side = input.crop or 0
+        if self.places == "1" or (input.small != "upscale" and min(rgb.shape[:2]) < side):
+            return [detector.preprocess(rgb)]
+        image = uncropped(rgb, input)
+        height, width = image.shape[-2:]
+        if self.places == "grid":
+            starts = [(top, left) for top in _tiles(height, side) for left in _tiles(width, side)]
+        else:
+            corners = [(top, left) for top in (0, height - side) for left in (0, width - side)]
+            starts = [*corners, (round((height - side) / 2), round((width - side) / 2))]
+        return [image[:, top : top + side, left : left + side].contiguous() for top, left in dict.fromkeys(starts)]
+
+    def pooled(self, logits: Sequence[float]) -> float:
+        """One logit of those of all crops."""
+        return max(logits) if self.pool == "max" else math.fsum(logits) / len(logits)
+
+
+def _tiles(length: int, side: int) -> range:
+    """Where the whole tiles begin that fit side by side.
+
+    >>> list(_tiles(1024, 224))
+    [64, 288, 512, 736]
+    """
+    count = length // side
+    first = round((length - count * side) / 2)
+    return range(first, first + count * side, side)
