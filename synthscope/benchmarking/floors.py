@@ -21,6 +21,7 @@ from synthscope.benchmarking.rows import Failure, attempt, of_subset, plain, tag
 from synthscope.data.audit import MOST, MOST_DECODED, file_features, measure_viewed
 from synthscope.data.manifest import check_two_classes, sample, with_view
 from synthscope.detectors.spectrum_lr import SpectrumLr
+from synthscope.metrics.calibration import calibrated
 from synthscope.runtime import track
 from synthscope.schema import PREDICTIONS, conform, write_table
 from synthscope.training.config import TrainConfig
@@ -139,9 +140,10 @@ def metadata_floor(
         class_weight="balanced", random_state=seed,
     )  # fmt: skip
     model.fit(features[: train.height], labels)
-    logits = pl.Series("logit", model.decision_function(features[train.height :]) if known.height else [], pl.Float64)
+    logits = np.float32(model.decision_function(features[train.height :]) if known.height else [])
     learned = hashlib.sha256(features[: train.height].tobytes() + labels.tobytes()).hexdigest()[:8]
-    rows = testing.with_row_index().filter(usable).select("index", logits)
+    judged = {"logit": pl.Series(logits), "p_ai": pl.Series(calibrated(logits, 1.0, 0.0))}
+    rows = testing.with_row_index().filter(usable).select("index", **judged)
     table = (
         testing.with_row_index()
         .join(rows, on="index", how="left", maintain_order="left")
@@ -154,7 +156,6 @@ def metadata_floor(
             preprocessing=pl.lit("file attributes"),
             precision=pl.lit("fp32"),
             threshold=pl.lit(0.0),
-            p_ai=1 / (1 + (-pl.col("logit")).exp()),
             error=pl.when(pl.col("logit").is_null()).then(pl.coalesce("error", pl.lit("could not be measured"))),
         )
     )

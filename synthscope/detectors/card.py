@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from synthscope.detectors.base import DetectorConfig
+from synthscope.detectors.base import Calibration, DetectorConfig
 
 
 def model_card(config: DetectorConfig, metrics: Mapping[str, float] | None = None) -> str:
@@ -36,13 +36,24 @@ def model_card(config: DetectorConfig, metrics: Mapping[str, float] | None = Non
         f"- Trained on: {trained}",
         f"- Threshold on the logit: {config.threshold:g}; p_ai = sigmoid(logit / {config.calibration.temperature:.4g} "
         f"{config.calibration.bias:+.4g})",
+        f"- Calibration: {_calibration(config.calibration)}",
     ]
     if metrics:
-        lines += ["", "| held-out images of the training set | value |", "|---|---|"]
+        lines += ["", "| images of the training set, held out to calibrate | value |", "|---|---|"]
         lines += [f"| {key.replace('_', ' ')} | {value:.4f} |" for key, value in metrics.items()]
         lines += ["", "They say nothing about other generators, and flatter where the classes differ in format."]
     return (
         f"---\n{yaml.safe_dump(_front_matter(config, metrics or {}), sort_keys=False)}---\n" + "\n".join(lines) + "\n"
+    )
+
+
+def _calibration(calibration: Calibration) -> str:
+    if calibration.prior is None:
+        return "none that its configuration records"
+    chose = "they chose the epoch, too, which flatters p_ai" if calibration.chose_epoch else "they chose no epoch"
+    return (
+        f"fitted on {calibration.n_real} real and {calibration.n_ai} AI-generated images held out of training; "
+        f"{chose}. It holds where {calibration.prior:.4g} of the images are AI-generated"
     )
 
 

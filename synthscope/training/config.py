@@ -23,7 +23,7 @@ class DetectorChoice(Config):
 
 
 class Data(Config):
-    """Which rows of the manifest to train on, and how many to hold out of them for selection and calibration."""
+    """Which rows of the manifest to train on, and how many to hold out: half to choose the epoch, half to calibrate."""
 
     subsets: tuple[str, ...] | None = None  # None = all; a real image without a subset belongs to every one
     split: str = "train"
@@ -57,6 +57,12 @@ class Optimizer(Config):
     clip_grad: float | None = Field(default=None, gt=0)  # norm of all gradients
 
 
+class CalibrationChoice(Config):
+    """What the stored calibration, and with it the threshold, is fitted for."""
+
+    prior: float = Field(default=0.5, gt=0, lt=1)  # share of AI images where p_ai holds; training sets don't tell it
+
+
 class TrainConfig(Config):
     """A training run. The same configuration, manifest and kind of machine give the same weights."""
 
@@ -75,6 +81,7 @@ class TrainConfig(Config):
     ema: float | None = Field(default=None, gt=0, lt=1)  # decay of the averaged weights that are judged and kept
     select_on: Literal["balanced_accuracy", "loss", "iou"] = "balanced_accuracy"  # of the held-out images, every epoch
     stop_after: int | None = Field(default=None, ge=1)  # epochs without a better held-out figure
+    calibration: CalibrationChoice = CalibrationChoice()
     seed: int = 0
     checkpoint_minutes: float = Field(default=10.0, gt=0)  # also at the end of every epoch
     licence: str | None = None  # of the weights, which the training images may bind; for the model card
