@@ -113,11 +113,13 @@ def fit_temperature(labels: ArrayLike, logits: ArrayLike, *, prior: float | None
     weight = np.where(y, share / np.mean(y), (1 - share) / np.mean(~y))  # of mean 1
     worth = weight.sum() ** 2 / np.square(weight).sum()
     target = np.where(y, (share * worth + 1) / (share * worth + 2), 1 / ((1 - share) * worth + 2))
+    middle = z.mean()
+    z = z - middle  # logits that hardly differ would leave slope and bias undetermined
     slope, bias = _newton(np.stack([z, np.ones_like(z)]), target, np.zeros_like(z), weight)
     allowed = min(max(slope, 1 / TEMPERATURES[1]), 1 / TEMPERATURES[0])
     if slope != allowed:  # the likelihood is concave: the constrained optimum lies on the bound
         slope, (bias,) = allowed, _newton(np.ones((1, len(z))), target, allowed * z, weight)
-    return float(1 / slope), float(bias)
+    return float(1 / slope), float(bias - slope * middle)
 
 
 def half_logit(temperature: ArrayLike, bias: ArrayLike) -> NDArray[np.float32]:

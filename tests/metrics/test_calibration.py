@@ -77,6 +77,15 @@ def test_temperature_of_separable_constant_and_backward_logits_is_finite() -> No
     assert fit_temperature(y, 1.0 - 2.0 * y)[0] == 1e4
 
 
+def test_logits_that_differ_by_rounding_alone_are_calibrated_where_they_are() -> None:
+    rng = np.random.default_rng(0)
+    for level in (-1.3332748, 40.0, -1e4):
+        z = (level + 1e-7 * abs(level) * rng.integers(-3, 4, 112)).astype(np.float32)
+        y = np.arange(112) < 22
+        p = calibrated(z, *fit_temperature(y, z, prior=0.5))
+        assert (p[y].mean() + p[~y].mean()) / 2 == pytest.approx(0.5, abs=0.01)
+
+
 @pytest.mark.parametrize("prior", [0.5, 0.1, 0.99])
 def test_a_skewed_sample_gives_the_calibration_of_the_stated_prior(prior: float) -> None:
     rng = np.random.default_rng(0)
