@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from synthscope.config import Config
+from synthscope.config import Config, Seed
 from synthscope.training.alignment import Align
 from synthscope.training.augment import RandAugment, SimplestPatch, Step
 from synthscope.training.losses import Loss
@@ -30,7 +30,7 @@ class Data(Config):
     view: str | None = None  # only rows of this view; None = all
     max_per_class: int | None = Field(default=None, ge=2)
     holdout: float = Field(default=0.1, gt=0, lt=1)  # by group, stratified by label and subset
-    seed: int = 0  # of the sample and the hold-out
+    seed: Seed = 0  # of the sample and the hold-out
     repeats: int = Field(default=1, ge=1)  # augmented copies an image an epoch; the epoch keeps its length
     workers: int = Field(default=0, ge=0)  # decoding processes; 0 = in the training process. Never changes results
     cache_megabytes: int = Field(default=1024, ge=0)  # decoded images kept in memory. Never changes results
@@ -82,7 +82,7 @@ class TrainConfig(Config):
     select_on: Literal["balanced_accuracy", "loss", "iou"] = "balanced_accuracy"  # of the held-out images, every epoch
     stop_after: int | None = Field(default=None, ge=1)  # epochs without a better held-out figure
     calibration: CalibrationChoice = CalibrationChoice()
-    seed: int = 0
+    seed: Seed = 0
     checkpoint_minutes: float = Field(default=10.0, gt=0)  # also at the end of every epoch
     licence: str | None = None  # of the weights, which the training images may bind; for the model card
     task: Literal["authenticity", "artifacts", "both"] = "authenticity"  # what the losses are of; X-AIGD's AJ and PAD
