@@ -140,7 +140,7 @@ def metadata_floor(
         class_weight="balanced", random_state=seed,
     )  # fmt: skip
     model.fit(features[: train.height], labels)
-    logits = np.float32(model.decision_function(features[train.height :]) if known.height else [])
+    logits = np.asarray(model.decision_function(features[train.height :]) if known.height else [], np.float32)
     learned = hashlib.sha256(features[: train.height].tobytes() + labels.tobytes()).hexdigest()[:8]
     judged = {"logit": pl.Series(logits), "p_ai": pl.Series(calibrated(logits, 1.0, 0.0))}
     rows = testing.with_row_index().filter(usable).select("index", **judged)

@@ -122,16 +122,16 @@ def fit_temperature(labels: ArrayLike, logits: ArrayLike, *, prior: float | None
     return float(1 / slope), float(bias - slope * middle)
 
 
-def half_logit(temperature: ArrayLike, bias: ArrayLike) -> NDArray[np.float32]:
+def half_logit(temperature: float | Floats, bias: float | Floats) -> NDArray[np.float32]:
     """Logit at which ``sigmoid(logit / temperature + bias)`` is 0.5, rounded to float32, in which logits are stored.
 
     >>> half_logit(2.0, -1.5).item()
     3.0
     """
-    return np.float32(0.0 - np.multiply(temperature, bias, dtype=np.float64))  # 0 -: no negative zero
+    return np.asarray(0.0 - temperature * bias, dtype=np.float32)  # 0 -: no negative zero
 
 
-def calibrated(logits: ArrayLike, temperature: ArrayLike, bias: ArrayLike) -> NDArray[np.float32]:
+def calibrated(logits: ArrayLike, temperature: float | Floats, bias: float | Floats) -> NDArray[np.float32]:
     """``sigmoid(logit / temperature + bias)``, above 0.5 exactly where the logit is above :func:`half_logit`.
 
     Both are rounded to float32 where they are stored: next to the border, rounding alone could set p on its other side
@@ -139,7 +139,7 @@ def calibrated(logits: ArrayLike, temperature: ArrayLike, bias: ArrayLike) -> ND
 
     Args:
         logits: Taken as float32, any shape; nan stays nan.
-        temperature: One, or one for each logit.
+        temperature: One, or one for each logit, as an array of float64.
         bias: As ``temperature``.
     """
     z = np.asarray(logits, dtype=np.float32)

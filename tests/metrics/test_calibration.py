@@ -121,7 +121,7 @@ def test_p_is_above_half_exactly_where_the_logit_is_above_the_threshold(
 
 
 def test_calibrated_keeps_nan_and_takes_a_calibration_for_each_logit() -> None:
-    p = calibrated([np.nan, 2.0, 2.0, 1e-30], [1.0, 1.0, 2.0, 1.0], [0.0, 0.0, 1.0, 0.0])
+    p = calibrated([np.nan, 2.0, 2.0, 1e-30], np.array([1.0, 1.0, 2.0, 1.0]), np.array([0.0, 0.0, 1.0, 0.0]))
     assert np.isnan(p[0]) and p[1:3] == pytest.approx([1 / (1 + np.exp(-2.0))] * 2)
     assert 0.5 < p[3] < 0.5000001
     assert str(half_logit(1.0, 0.0)) == "0.0"
