@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from synthscope.errors import UsageError, suggest
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what numpy, torch and the tables can hold
 
 
 class Config(BaseModel):

@@ -96,6 +96,8 @@ def conform(table: pl.DataFrame, schema: pl.Schema, name: str) -> pl.DataFrame:
     for column, dtype in schema.items():
         source = table[column] if column in table.columns else pl.Series(column, [None] * table.height)
         try:
+            if dtype.is_integer() and source.dtype.is_float() and not (source == source.floor()).all():
+                raise pl.exceptions.InvalidOperationError("a cast would cut fractions off")
             columns.append(source.cast(dtype))
         except pl.exceptions.PolarsError as error:
             raise SynthscopeError(

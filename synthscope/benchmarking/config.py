@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from synthscope.config import Config
+from synthscope.config import Config, Seed
 from synthscope.data.align.views import view_id
 
 
@@ -17,7 +17,7 @@ class SandboxRecipe(Config):
     classes: int = 10
     train: int = 160
     val: int = 40
-    seed: int = 0
+    seed: Seed = 0
     fingerprint: bool = True
     artifacts: bool | float = True
     formats: Literal["raw", "aligned"] = "raw"
@@ -71,7 +71,7 @@ class BenchmarkConfig(Config):
     train: list[TrainingRow] = Field(default_factory=list)
     scale: str = "cpu"  # first word of training recipes that are written "{scale}_…"; X-AIGD's own: xaigd
     subsets: list[str] = Field(default_factory=lambda: ["*"])  # each alone; "*" = every one; "all" = all together
-    seeds: list[int] = Field(default_factory=list)  # train every row once with each; none = with the recipe's own
+    seeds: list[Seed] = Field(default_factory=list)  # train every row once with each; none = with the recipe's own
     against: str | None = None  # row that the others are compared with, seed by seed
     detectors: list[str] = Field(default_factory=list)  # trained before
     floors: tuple[Literal["metadata", "spectrum_lr"], ...] = ("metadata", "spectrum_lr")  # shown below the detectors
@@ -90,7 +90,7 @@ class BenchmarkConfig(Config):
     erase: Erase | None = None
     fidelity: bool = False  # does the verdict follow artifact ratio or image quality?
     compare: list[tuple[str, str]] = Field(default_factory=list)  # names of detectors, first minus second
-    seed: int = 0
+    seed: Seed = 0
 
     @property
     def uses_regions(self) -> bool:

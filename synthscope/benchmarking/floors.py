@@ -22,6 +22,7 @@ from synthscope.data.align.views import seen_through
 from synthscope.data.audit import MOST, MOST_DECODED, file_features, measure_viewed
 from synthscope.data.manifest import check_two_classes, sample
 from synthscope.detectors.spectrum_lr import SpectrumLr
+from synthscope.metrics.calibration import calibrated
 from synthscope.runtime import track
 from synthscope.schema import PREDICTIONS, conform, view_name, write_table
 from synthscope.training.config import TrainConfig
@@ -149,9 +150,10 @@ def metadata_floor(
         class_weight="balanced", random_state=seed,
     )  # fmt: skip
     model.fit(features[: train.height], labels)
-    logits = pl.Series("logit", model.decision_function(features[train.height :]) if known.height else [], pl.Float64)
+    logits = np.asarray(model.decision_function(features[train.height :]) if known.height else [], np.float32)
     learned = hashlib.sha256(features[: train.height].tobytes() + labels.tobytes()).hexdigest()[:8]
-    rows = testing.with_row_index().filter(usable).select("index", logits)
+    judged = {"logit": pl.Series(logits), "p_ai": pl.Series(calibrated(logits, 1.0, 0.0))}
+    rows = testing.with_row_index().filter(usable).select("index", **judged)
     table = (
         testing.with_row_index()
         .join(rows, on="index", how="left", maintain_order="left")
@@ -164,7 +166,6 @@ def metadata_floor(
             preprocessing=pl.lit("file attributes"),
             precision=pl.lit("fp32"),
             threshold=pl.lit(0.0),
-            p_ai=1 / (1 + (-pl.col("logit")).exp()),
             error=pl.when(pl.col("logit").is_null()).then(pl.coalesce("error", pl.lit("could not be measured"))),
         )
     )

@@ -7,7 +7,18 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from synthscope.cli.arguments import Out, Overrides, Source, View, Where, Workers, exit_with_unreadable, load
+from synthscope.cli.arguments import (
+    Out,
+    Overrides,
+    Seed,
+    Source,
+    Threads,
+    View,
+    Where,
+    Workers,
+    exit_with_unreadable,
+    load,
+)
 from synthscope.errors import SynthscopeError, UsageError
 
 analyze = typer.Typer(
@@ -25,7 +36,7 @@ def frequency_command(
     denoiser: Annotated[str, typer.Option(help="median | wavelet")] = "median",
     order: Annotated[str, typer.Option(help="average_then_fft | fft_then_average")] = "average_then_fft",
     real: Annotated[str, typer.Option(help="Real images: pooled | subset.")] = "pooled",
-    seed: int = 0,
+    seed: Seed = 0,
     workers: Workers = None,
     view: View = None,
     where: Where = None,
@@ -172,7 +183,7 @@ def truth_command(
     test: Annotated[int, typer.Option(help="AI pictures a generator to test on, with as many real.")] = 20,
     seeds: Annotated[int, typer.Option(help="Training runs of each recipe and world.")] = 1,
     overrides: Overrides = None,
-    workers: Annotated[int, typer.Option("-j", "--workers", min=1, help="Threads and processes.")] = 2,
+    workers: Threads = 2,
 ) -> None:
     """Which explainers and measures tell detectors that see artifacts from others? In worlds with known causes."""
     from synthscope.config import load_recipe
@@ -209,8 +220,8 @@ def fidelity_command(
     annotations: Annotated[str, typer.Option("--annotations", help="Annotations (.parquet), or FORMAT:PATH.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write; default the run folder.")] = None,
     real: Annotated[str | None, typer.Option(help="Photographs to fit NIQE on; default the run's real images.")] = None,
-    workers: Annotated[int, typer.Option("-j", "--workers", help="Threads.")] = 2,
-    seed: int = 0,
+    workers: Threads = 2,
+    seed: Seed = 0,
 ) -> None:
     """Are AI images with more artifacts, or of lower quality (NIQE), easier to detect? (X-AIGD, Fig. 3)."""
     import polars as pl

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from synthscope.cli.arguments import Seed
+
 annotate = typer.Typer(
     help="Annotations of artifacts: import, export, validate, agreement, config.", no_args_is_help=True
 )
@@ -65,7 +67,7 @@ def agreement_command(
     sources: Annotated[list[str], typer.Argument(help="A table for each annotator, or one that names them.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Also write the table (.parquet or .csv).")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 2000,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> None:
     """How far annotators of the same images agree on places and categories."""
     from synthscope.annotations import load_annotations

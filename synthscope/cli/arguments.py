@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synthscope.errors import UsageError
+
 if TYPE_CHECKING:
     import polars as pl
 
+
+def at_least(least: int) -> Callable[[typer.CallbackParam, int | None], int | None]:
+    """Check of a whole number, before a command reads or writes anything: ``least`` to the largest of 64 bits."""
+
+    def check(option: typer.CallbackParam, value: int | None) -> int | None:
+        if value is not None and not least <= value < 2**63:
+            raise UsageError(f"Expected {option.opts[-1]} of at least {least}, got {value}. Correct the number.")
+        return value
+
+    return check
+
+
 Source = Annotated[str, typer.Argument(help="A manifest (.parquet) or LAYOUT:PATH, such as genimage:/data/GenImage.")]
 Where = Annotated[str | None, typer.Option("--where", help='Keep some rows: "split=val subset=ADM,glide label=1".')]
-Workers = Annotated[int | None, typer.Option("-j", "--workers", help="Parallel workers; never changes a result.")]
+Workers = Annotated[
+    int | None,
+    typer.Option("-j", "--workers", callback=at_least(1), help="Parallel workers; never changes a result."),
+]
+Threads = Annotated[int, typer.Option("-j", "--workers", callback=at_least(1), help="Threads and processes.")]
+Seed = Annotated[int, typer.Option("--seed", callback=at_least(0), help="Of everything random.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Change one value of the recipe: key.path=value.")]
 View = Annotated[str | None, typer.Option(help="raw, aligned, laundered, or a recipe: lr:64.")]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Run folder.")]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from synthscope.cli.arguments import Source, View, Where, Workers, exit_with_unreadable, load
+from synthscope.cli.arguments import Seed, Source, View, Where, Workers, exit_with_unreadable, load
 from synthscope.errors import UsageError
 
 data = typer.Typer(help="Tables of images: index, verify, audit, align, sandbox.", no_args_is_help=True)
@@ -102,7 +102,7 @@ def data_align(
     balance: Annotated[str | None, typer.Option(help="As many real as AI images of each: class | subset.")] = None,
     metadata: Annotated[Path | None, typer.Option(help='metadata.csv of "Fake or JPEG?": qualities, classes.')] = None,
     where: Where = None,
-    seed: int = 0,
+    seed: Seed = 0,
     workers: Workers = None,
 ) -> None:
     """Choose real and AI images alike in size and JPEG quality, and compress the AI images once ("Fake or JPEG?")."""
@@ -144,7 +144,7 @@ def data_sandbox(
     train: Annotated[int, typer.Option(help="Generated training images per generator; as many photographs.")] = 160,
     val: Annotated[int, typer.Option(help="Generated test images per generator; as many photographs.")] = 40,
     classes: Annotated[int, typer.Option(help="Kinds of main object.")] = 10,
-    seed: int = 0,
+    seed: Seed = 0,
     fingerprint: Annotated[str, typer.Option(help="on | off: do generators leave the traces of a decoder?")] = "on",
     artifacts: Annotated[str, typer.Option(help="on | off | RATE: share of generated images with artifacts.")] = "on",
     formats: Annotated[str, typer.Option(help="raw | aligned: do file formats and sizes tell the label?")] = "raw",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import Out, Source, View, Where, exit_with_unreadable, load
+from synthscope.cli.arguments import Out, Seed, Source, Threads, View, Where, at_least, exit_with_unreadable, load
 from synthscope.explainers import EXPLAINERS
 
 
@@ -24,9 +24,9 @@ def explain_command(
     out: Out,
     degrade: Annotated[list[str] | None, typer.Option(help='Recipes: none, genimage, "jpeg:q=65|lr:112" …')] = None,
     annotations: Annotated[str | None, typer.Option(help="Annotations: a .parquet table, or FORMAT:PATH.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images that an explainer gets at once.")] = 8,
-    workers: Annotated[int, typer.Option("-j", "--workers", min=1, help="Threads that prepare and score.")] = 2,
-    seed: int = 0,
+    batch_size: Annotated[int, typer.Option(callback=at_least(1), help="Images that an explainer gets at once.")] = 8,
+    workers: Threads = 2,
+    seed: Seed = 0,
     view: View = None,
     where: Where = None,
 ) -> None:
@@ -44,9 +44,9 @@ def explain_command(
     if scored:
         check_conditions(conditions)
     regions = load_annotations(annotations) if annotations else None
+    images = load(source, where, view)
     if regions is not None:
         save_annotations(regions, out / "annotations.parquet")
-    images = load(source, where, view)
     table = explain(
         images, list(detector), list(explainer), out=out, conditions=conditions, batch_size=batch_size,
         workers=workers, seed=seed,

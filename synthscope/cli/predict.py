@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import Out, Source, View, Where, Workers, exit_with_unreadable, load
+from synthscope.cli.arguments import Out, Seed, Source, View, Where, Workers, at_least, exit_with_unreadable, load
 
 
 def predict_command(
@@ -15,9 +15,9 @@ def predict_command(
     out: Out,
     degrade: Annotated[list[str] | None, typer.Option(help='Recipes: none, genimage, "jpeg:q=65|lr:112" …')] = None,
     precision: Annotated[str, typer.Option(help="fp32 | bf16 | fp16")] = "fp32",
-    batch_size: Annotated[int | None, typer.Option(help="Images per forward pass.")] = None,
+    batch_size: Annotated[int | None, typer.Option(callback=at_least(1), help="Images per forward pass.")] = None,
     workers: Workers = None,
-    seed: int = 0,
+    seed: Seed = 0,
     shard: Annotated[str | None, typer.Option(help="i/n: do one of n parts; the parts merge in one folder.")] = None,
     crops: Annotated[
         str,
@@ -31,11 +31,12 @@ def predict_command(
     from synthscope.data.manifest import save_manifest
     from synthscope.inference.predict import parse_shard, predict
 
+    part = parse_shard(shard)
     manifest = load(source, where, view)
     save_manifest(manifest, out / "manifest.parquet")
     table = predict(
         manifest, list(detector), out=out, conditions=degrade or ["none"], precision=precision,
-        batch_size=batch_size, workers=workers, seed=seed, shard=parse_shard(shard), crops=crops, pool=pool,
+        batch_size=batch_size, workers=workers, seed=seed, shard=part, crops=crops, pool=pool,
     )  # fmt: skip
     print(out / "predictions.parquet" if (out / "predictions.parquet").is_file() else out / "parts")
     exit_with_unreadable(table)

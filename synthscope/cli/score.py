@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from synthscope.cli.arguments import Seed
+
 
 def score_command(
     run: Annotated[Path, typer.Argument(help="Run folder that predict wrote.")],
@@ -14,7 +16,7 @@ def score_command(
     metric: Annotated[str, typer.Option(help="Metric of the printed tables.")] = "accuracy",
     threshold: Annotated[float | None, typer.Option(help="On the logit; default: each detector's own.")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 2000,
-    seed: int = 0,
+    seed: Seed = 0,
     compare: Annotated[tuple[str, str] | None, typer.Option(help="Two detectors: paired difference A - B.")] = None,
 ) -> None:
     """Metrics with intervals from predictions; prints the cross-generator and the degraded table."""

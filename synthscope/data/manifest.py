@@ -243,7 +243,11 @@ def _checked(table: pl.DataFrame, path: Path) -> pl.DataFrame:
                 f"Expected the columns of a manifest in {path}, got no {column!r} among {', '.join(table.columns)}. "
                 f"{suggest(column, table.columns)} Index other tables as parquet:{path}."
             )
-    table = conform(table, MANIFEST, str(path))
-    if odd := set(table["label"].unique()) - {0, 1}:
-        raise SynthscopeError(f"Expected labels 0 and 1 in {path}, got {odd.pop()}. Index the images again.")
-    return table
+    known = table["label"].cast(pl.Float64, strict=False).is_in([0.0, 1.0]).fill_null(False)
+    if not known.all():
+        row = known.arg_min() or 0
+        raise UsageError(
+            f"Expected label 0 or 1 in row {row + 1} of {path}, got {table['label'][row]!r}. Correct the row, or index "
+            f"the images again."
+        )
+    return conform(table, MANIFEST, str(path))

@@ -23,6 +23,7 @@ from synthscope.config import Config, validate
 from synthscope.data.images import MAX_MEGAPIXELS
 from synthscope.detectors.input import InputConfig, short_side
 from synthscope.errors import UnreadableImageError, UsageError
+from synthscope.metrics.calibration import half_logit
 
 
 class TrainedOn(Config):
@@ -40,8 +41,17 @@ class TrainedOn(Config):
 class Calibration(Config):
     """``p_ai = sigmoid(logit / temperature + bias)``, fitted on held-out training images."""
 
-    temperature: float = Field(default=1.0, gt=0)
-    bias: float = 0.0
+    temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    bias: float = Field(default=0.0, allow_inf_nan=False)
+    prior: float | None = Field(default=None, gt=0, lt=1)  # share of AI images at which it holds; None = not fitted
+    n_real: int = 0  # images it was fitted on
+    n_ai: int = 0
+    chose_epoch: bool = False  # the same images chose the epoch, which flatters p_ai
+
+    @property
+    def threshold(self) -> float:
+        """Logit at which ``p_ai`` is 0.5, a float32 number; above it ``p_ai`` is above 0.5."""
+        return half_logit(self.temperature, self.bias).item()
 
 
 class DetectorConfig(Config):
@@ -51,7 +61,7 @@ class DetectorConfig(Config):
     architecture: str
     options: dict[str, str | int | float | bool | None] = Field(default_factory=dict)  # of the architecture
     input: InputConfig = InputConfig()
-    threshold: float = 0.0  # on the logit; above = AI
+    threshold: float = Field(default=0.0, allow_inf_nan=False)  # on the logit; above = AI
     calibration: Calibration = Calibration()
     trained_on: TrainedOn = TrainedOn()
     licence: str | None = None

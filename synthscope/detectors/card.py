@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from synthscope.detectors.base import DetectorConfig
+from synthscope.detectors.base import Calibration, DetectorConfig
 from synthscope.detectors.sight import sees
 
 
@@ -41,9 +41,10 @@ def model_card(
         f"- Trained on: {trained}",
         f"- Threshold on the logit: {config.threshold:g}; p_ai = sigmoid(logit / {config.calibration.temperature:.4g} "
         f"{config.calibration.bias:+.4g})",
+        f"- Calibration: {_calibration(config.calibration)}",
     ]
     if metrics:
-        lines += ["", "| held-out images of the training set | value |", "|---|---|"]
+        lines += ["", "| images of the training set, held out to calibrate | value |", "|---|---|"]
         lines += [f"| {key.replace('_', ' ')} | {value:.4f} |" for key, value in metrics.items()]
         lines += ["", "They say nothing about other generators, and flatter where the classes differ in format."]
     return (
@@ -53,6 +54,16 @@ def model_card(
 
 def _on_average(share: float | None) -> str:
     return "" if share is None else f"; {100 * share:.1f} % of the held-out images, on average"
+
+
+def _calibration(calibration: Calibration) -> str:
+    if calibration.prior is None:
+        return "none that its configuration records"
+    chose = "they chose the epoch, too, which flatters p_ai" if calibration.chose_epoch else "they chose no epoch"
+    return (
+        f"fitted on {calibration.n_real} real and {calibration.n_ai} AI-generated images held out of training; "
+        f"{chose}. It holds where {calibration.prior:.4g} of the images are AI-generated"
+    )
 
 
 def _front_matter(config: DetectorConfig, metrics: Mapping[str, float]) -> dict[str, Any]:

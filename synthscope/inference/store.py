@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from synthscope.metrics.calibration import calibrated
 from synthscope.schema import PREDICTIONS, conform
 
 KEY = ["view", "detector", "preprocessing", "condition", "precision", "seed"]  # beside the image: its sha256, or path
@@ -59,10 +60,11 @@ def assemble(images: pl.DataFrame, units: pl.DataFrame, parts: pl.DataFrame) -> 
         .sort("position", "unit")
     )
     unusable = pl.col("error").is_not_null()
-    scaled = pl.col("logit").cast(pl.Float64) / pl.col("temperature") + pl.col("bias")
     table = table.with_columns(
         logit=pl.when(~unusable).then("logit"),
         error=pl.coalesce("error", pl.when(pl.col("logit").is_null()).then("failure")),
-    ).with_columns(p_ai=pl.when(pl.col("logit").is_not_null()).then(1 / (1 + (-scaled).exp())))
+    )
+    p = calibrated(*(table[column].to_numpy() for column in ("logit", "temperature", "bias")))
+    table = table.with_columns(p_ai=pl.Series(p).fill_nan(None))
     answered = pl.col("logit").is_not_null() | pl.col("error").is_not_null()
     return conform(table, PREDICTIONS, "the predictions").with_columns(table.select(answered=answered)["answered"])

@@ -92,39 +92,75 @@ def reliability(labels: ArrayLike, p: ArrayLike, *, bins: int = N_BINS) -> Relia
     return Reliability(mean[0], mean[1], n)
 
 
-def fit_temperature(labels: ArrayLike, logits: ArrayLike) -> tuple[float, float]:
+def fit_temperature(labels: ArrayLike, logits: ArrayLike, *, prior: float | None = None) -> tuple[float, float]:
     """Calibration ``p = sigmoid(logit / temperature + bias)`` by maximum likelihood on held-out images.
 
     Newton's method on Platt's smoothed targets (Platt 1999; Lin, Lin and Weng 2007), which stay finite on separable
-    logits. The temperature is kept within 1e-4..1e4, so that logits that rank backwards give a flat calibration. The
-    bias holds the ratio of the classes: calibrate on the ratio that is expected in use.
+    logits. The temperature is kept within 1e-4..1e4, so that logits that rank backwards give a flat calibration.
+
+    Args:
+        labels: ``(n,)``, 1 = AI.
+        logits: ``(n,)``.
+        prior: Share of AI images where ``p`` is to hold, between 0 and 1. The classes are weighted so that they have
+            this ratio, and Platt's targets count the images that the weights are worth (Kish, Survey Sampling, 1965:
+            ``(sum w)^2 / sum w^2``). None = the ratio of these images.
 
     Returns:
         Temperature and bias.
     """
     y, z = both_classes(labels, logits)
-    n_ai = int(y.sum())
-    target = np.where(y, (n_ai + 1) / (n_ai + 2), 1 / (len(y) - n_ai + 2))
-    slope, bias = _newton(np.stack([z, np.ones_like(z)]), target, np.zeros_like(z))
+    share = np.mean(y) if prior is None else prior
+    weight = np.where(y, share / np.mean(y), (1 - share) / np.mean(~y))  # of mean 1
+    worth = weight.sum() ** 2 / np.square(weight).sum()
+    target = np.where(y, (share * worth + 1) / (share * worth + 2), 1 / ((1 - share) * worth + 2))
+    middle = z.mean()
+    z = z - middle  # logits that hardly differ would leave slope and bias undetermined
+    slope, bias = _newton(np.stack([z, np.ones_like(z)]), target, np.zeros_like(z), weight)
     allowed = min(max(slope, 1 / TEMPERATURES[1]), 1 / TEMPERATURES[0])
     if slope != allowed:  # the likelihood is concave: the constrained optimum lies on the bound
-        slope, (bias,) = allowed, _newton(np.ones((1, len(z))), target, allowed * z)
-    return float(1 / slope), float(bias)
+        slope, (bias,) = allowed, _newton(np.ones((1, len(z))), target, allowed * z, weight)
+    return float(1 / slope), float(bias - slope * middle)
 
 
-def _newton(features: Floats, target: Floats, offset: Floats) -> Floats:
-    """Weights of a logistic regression of ``target (n,)`` on ``features (k, n)``, by damped Newton steps."""
+def half_logit(temperature: float | Floats, bias: float | Floats) -> NDArray[np.float32]:
+    """Logit at which ``sigmoid(logit / temperature + bias)`` is 0.5, rounded to float32, in which logits are stored.
+
+    >>> half_logit(2.0, -1.5).item()
+    3.0
+    """
+    return np.asarray(0.0 - temperature * bias, dtype=np.float32)  # 0 -: no negative zero
+
+
+def calibrated(logits: ArrayLike, temperature: float | Floats, bias: float | Floats) -> NDArray[np.float32]:
+    """``sigmoid(logit / temperature + bias)``, above 0.5 exactly where the logit is above :func:`half_logit`.
+
+    Both are rounded to float32 where they are stored: next to the border, rounding alone could set p on its other side
+    or on 0.5. There the nearest number on the right side is taken.
+
+    Args:
+        logits: Taken as float32, any shape; nan stays nan.
+        temperature: One, or one for each logit, as an array of float64.
+        bias: As ``temperature``.
+    """
+    z = np.asarray(logits, dtype=np.float32)
+    p = probabilities(z.astype(np.float64) / temperature + bias).astype(np.float32)
+    half, above = np.float32(0.5), np.nextafter(np.float32(0.5), np.float32(1))
+    return np.where(z > half_logit(temperature, bias), np.maximum(p, above), np.minimum(p, half))
+
+
+def _newton(features: Floats, target: Floats, offset: Floats, weight: Floats) -> Floats:
+    """Logistic regression of ``target (n,)`` on ``features (k, n)``, images weighted, by damped Newton steps."""
     scale = np.maximum(np.abs(features).max(axis=1), np.finfo(float).tiny)
     x, weights = features / scale[:, None], np.zeros(len(features))
 
     def loss(w: Floats) -> float:
         z = w @ x + offset
-        return float(np.sum(np.logaddexp(0, z) - target * z))
+        return float(np.sum(weight * (np.logaddexp(0, z) - target * z)))
 
     for _ in range(100):
         p = probabilities(weights @ x + offset)
-        gradient = x @ (p - target)
-        curvature = (x * (p * (1 - p))) @ x.T + 1e-12 * np.eye(len(x))
+        gradient = x @ (weight * (p - target))
+        curvature = (x * (weight * p * (1 - p))) @ x.T + 1e-12 * np.eye(len(x))
         step, size, now = np.linalg.solve(curvature, gradient), 1.0, loss(weights)
         while loss(weights - size * step) > now - 1e-4 * size * (gradient @ step) and size > 1e-10:
             size /= 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,9 +56,14 @@ def read_predictions(source: pl.DataFrame | str | Path, *, threshold: float | No
         threshold: Replaces the detectors' own.
 
     Raises:
+        UsageError: A threshold that is not a finite number.
         SynthscopeError: No such file, no rows, a missing label or logit, several thresholds of one detector, or two
             labels of one image.
     """
+    if threshold is not None and not math.isfinite(threshold):
+        raise UsageError(
+            f"Expected a finite threshold on the logit, got {threshold}. Leave it out for the detectors' own."
+        )
     if not isinstance(source, pl.DataFrame):
         file = Path(source) / "predictions.parquet" if Path(source).is_dir() else Path(source)
         if not file.is_file():

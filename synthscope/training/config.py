@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from synthscope.config import Config
+from synthscope.config import Config, Seed
 from synthscope.training.alignment import Align
 from synthscope.training.augment import RandAugment, SimplestPatch, Step
 from synthscope.training.losses import Loss
@@ -23,14 +23,14 @@ class DetectorChoice(Config):
 
 
 class Data(Config):
-    """Which rows of the manifest to train on, and how many to hold out of them for selection and calibration."""
+    """Which rows of the manifest to train on, and how many to hold out: half to choose the epoch, half to calibrate."""
 
     subsets: tuple[str, ...] | None = None  # None = all; a real image without a subset belongs to every one
     split: str = "train"
     view: str | None = None  # only rows of this view; None = all
     max_per_class: int | None = Field(default=None, ge=2)
     holdout: float = Field(default=0.1, gt=0, lt=1)  # by group, stratified by label and subset
-    seed: int = 0  # of the sample and the hold-out
+    seed: Seed = 0  # of the sample and the hold-out
     repeats: int = Field(default=1, ge=1)  # augmented copies an image an epoch; the epoch keeps its length
     workers: int = Field(default=0, ge=0)  # decoding processes; 0 = in the training process. Never changes results
     cache_megabytes: int = Field(default=1024, ge=0)  # decoded images kept in memory. Never changes results
@@ -57,6 +57,12 @@ class Optimizer(Config):
     clip_grad: float | None = Field(default=None, gt=0)  # norm of all gradients
 
 
+class CalibrationChoice(Config):
+    """What the stored calibration, and with it the threshold, is fitted for."""
+
+    prior: float = Field(default=0.5, gt=0, lt=1)  # share of AI images where p_ai holds; training sets don't tell it
+
+
 class TrainConfig(Config):
     """A training run. The same configuration, manifest and kind of machine give the same weights."""
 
@@ -75,7 +81,8 @@ class TrainConfig(Config):
     ema: float | None = Field(default=None, gt=0, lt=1)  # decay of the averaged weights that are judged and kept
     select_on: Literal["balanced_accuracy", "loss", "iou"] = "balanced_accuracy"  # of the held-out images, every epoch
     stop_after: int | None = Field(default=None, ge=1)  # epochs without a better held-out figure
-    seed: int = 0
+    calibration: CalibrationChoice = CalibrationChoice()
+    seed: Seed = 0
     checkpoint_minutes: float = Field(default=10.0, gt=0)  # also at the end of every epoch
     licence: str | None = None  # of the weights, which the training images may bind; for the model card
     task: Literal["authenticity", "artifacts", "both"] = "authenticity"  # what the losses are of; X-AIGD's AJ and PAD

@@ -14,6 +14,8 @@ from synthscope.data.manifest import check_two_classes, in_every_subset, sample,
 from synthscope.schema import MANIFEST, conform, view_name
 from synthscope.training.config import Data
 
+LEAST_GROUPS = 20  # of a class, in each half of the held-out images
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -29,6 +31,8 @@ class Rows:
 def choose(manifest: pl.DataFrame, data: Data) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows to train on and rows held out of them, in an order of their own, with a column ``key``; no shared group.
 
+    A collection in which no row has a split is one training set.
+
     Raises:
         SynthscopeError: A class has no images, or too few to hold any out.
     """
@@ -38,7 +42,8 @@ def choose(manifest: pl.DataFrame, data: Data) -> tuple[pl.DataFrame, pl.DataFra
         pl.col("view").fill_null("none"),
         pl.coalesce("group", "sha256").alias("group"),  # copies of one file must not stand on both sides
     )
-    table = table.filter((pl.col("split") == data.split) & pl.col("label").is_in([0, 1]))
+    unsplit = data.split == "train" and bool(table["split"].is_null().all())
+    table = table.filter((pl.lit(unsplit) | (pl.col("split") == data.split)) & pl.col("label").is_in([0, 1]))
     if data.subsets is not None:
         table = table.filter(pl.col("subset").is_in(data.subsets) | in_every_subset())
     if data.view is not None:
@@ -46,14 +51,32 @@ def choose(manifest: pl.DataFrame, data: Data) -> tuple[pl.DataFrame, pl.DataFra
     if bad := table.filter(pl.col("error").is_not_null()).height:
         print(f"warning: {bad} of {table.height} images are left out: their rows have an error", file=sys.stderr)
     table = table.filter(pl.col("error").is_null()).unique(["path", "view"], keep="first").sort("key", "path", "view")
-    chosen = f"split {data.split!r}, subsets {'+'.join(data.subsets or ()) or 'all'}, view {data.view or 'any'}"
+    split = "no split" if unsplit else f"split {data.split!r}"
+    chosen = f"{split}, subsets {'+'.join(data.subsets or ()) or 'all'}, view {data.view or 'any'}"
     check_two_classes(table, chosen)
     if data.max_per_class is not None:
         table = sample(table, ("label",), n=data.max_per_class, seed=data.seed)
     train, held_out = split_by_group(table, data.holdout, seed=data.seed)
     check_two_classes(train, f"the images to train on of {chosen} with data.holdout={data.holdout:g}")
     check_two_classes(held_out, f"the images held out of {chosen} with data.holdout={data.holdout:g}")
+    if unsplit:
+        print(
+            f"no image has a split: {train.height} are trained on, {held_out.height} are held out by group "
+            f"(data.holdout={data.holdout:g})",
+            file=sys.stderr,
+        )
     return train, held_out
+
+
+def divide(held_out: pl.DataFrame, *, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Held-out rows to choose the epoch by, and others to calibrate on, half each by group, label and subset.
+
+    Where a half would have fewer than ``LEAST_GROUPS`` independent groups of a class, both are ``held_out`` itself.
+    """
+    halves = split_by_group(held_out, 0.5, seed=seed)
+    member = pl.coalesce("group", "path")
+    groups = [half.filter(label=label).select(member).n_unique() for half in halves for label in (0, 1)]
+    return halves if min(groups) >= LEAST_GROUPS else (held_out, held_out)
 
 
 def rows_of(table: pl.DataFrame) -> Rows:

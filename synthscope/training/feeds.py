@@ -15,20 +15,27 @@ from synthscope.detectors.base import Detector
 from synthscope.errors import UsageError
 from synthscope.training.batches import Augmenter, HeldOutBatches, Images, Preprocessor, TrainBatches, loader
 from synthscope.training.config import TrainConfig
-from synthscope.training.data import Rows, rows_of
+from synthscope.training.data import Rows, divide, rows_of
 from synthscope.training.distributed import World
 from synthscope.training.masks import Targets, preprocess_with_target
 
 
+class HeldOut(NamedTuple):
+    """Images that are judged, not trained on; ``images`` yields ``Batch``."""
+
+    images: DataLoader[Any]
+    labels: np.ndarray  # by row
+    annotated: Tensor | None  # float32 by row, 1 = its masks are known; None where masks don't matter
+
+
 class Feeds(NamedTuple):
-    """Loaders yield ``Batch``; ``batches`` says which epoch, and where in it to start."""
+    """``train`` yields ``Batch``; ``batches`` says which epoch, and where in it to start."""
 
     train: DataLoader[Any]
     batches: TrainBatches
-    held_out: DataLoader[Any]
-    held_out_labels: np.ndarray  # by row
-    annotated: Tensor | None = None  # float32 by row, 1 = its masks are known; None where masks don't matter
-    held_out_annotated: Tensor | None = None
+    annotated: Tensor | None  # as in HeldOut
+    choosing: HeldOut  # the epoch
+    calibrating: HeldOut  # the same object where there are too few held-out images for two parts
 
 
 def feeds(config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], detector: Detector, *, world: World) -> Feeds:
@@ -41,15 +48,14 @@ def feeds(config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], detecto
         raise UsageError(
             "Expected an input of fixed size to make batches, got none. Set detector.input.crop, or a square resize."
         )
-    rows, held_out = (rows_of(part) for part in parts)
+    rows = rows_of(parts[0])
     targets, preprocess = None, detector.preprocess
     if config.uses_masks:
         source = config.aligned.source if config.aligned else "artifact"
         targets = Targets(source=source, categories=config.task != "authenticity")
         preprocess = partial(preprocess_with_target, detector)
     augmenter = Augmenter(config.augment, rows.keys, preprocess=preprocess, crop=crop, seed=config.seed)
-    room = config.data.cache_megabytes * 2**20 // world.size
-    share = len(rows.keys) / (len(rows.keys) + len(held_out.keys))
+    room = config.data.cache_megabytes * 2**20 // world.size / sum(part.height for part in parts)  # an image
     batches = TrainBatches(
         len(rows.keys),
         config.batch_size,
@@ -59,17 +65,24 @@ def feeds(config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], detecto
         rank=world.rank,
         size=world.size,
     )
-    size = max(config.batch_size // (config.accumulate * world.size), 1)
-    held_out_batches = HeldOutBatches(len(held_out.keys), size, rank=world.rank, size=world.size)
-    images = Images(rows, augmenter, budget=int(room * share), targets=targets)
-    held_out_images = Images(held_out, Preprocessor(preprocess), budget=int(room * (1 - share)), targets=targets)
+    images = Images(rows, augmenter, budget=int(room * len(rows.keys)), targets=targets)
     pin, workers = world.device.type == "cuda", config.data.workers
+    size = max(config.batch_size // (config.accumulate * world.size), 1)
+
+    def held_out(table: pl.DataFrame) -> HeldOut:
+        part = rows_of(table)
+        images = Images(part, Preprocessor(preprocess), budget=int(room * table.height), targets=targets)
+        batches = HeldOutBatches(table.height, size, rank=world.rank, size=world.size)
+        return HeldOut(loader(images, batches, workers=workers, pin=pin), np.array(part.labels), _annotated(part))
+
+    halves = divide(parts[1], seed=config.data.seed)
+    choosing = held_out(halves[0])
     return Feeds(
         loader(images, batches, workers=workers, pin=pin),
         batches,
-        loader(held_out_images, held_out_batches, workers=workers, pin=pin),
-        np.array(held_out.labels),
-        *(_annotated(part) for part in (rows, held_out)),
+        _annotated(rows),
+        choosing,
+        choosing if halves[1] is halves[0] else held_out(halves[1]),
     )
 
 

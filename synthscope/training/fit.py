@@ -1,6 +1,6 @@
 """Train one detector: a readable loop that goes on after a kill, and runs under torchrun.
 
-Selection looks only at images held out of the training split, never at a test split.
+Selection looks only at images held out of the training split, never at a test split; calibration at others of them.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ import torch
 
 from synthscope import runtime
 from synthscope.detectors.artifact_vit import ArtifactVit
-from synthscope.detectors.base import Calibration, Detector, TrainedOn
+from synthscope.detectors.base import Detector, TrainedOn
 from synthscope.detectors.card import model_card
 from synthscope.detectors.hub import create_detector, save_detector
 from synthscope.detectors.sight import mean_seen_share
 from synthscope.errors import SynthscopeError
-from synthscope.metrics.calibration import fit_temperature
 from synthscope.runtime import Progress, seed_for, whole_file
 from synthscope.schema import view_name
 from synthscope.training.batches import Batch
 from synthscope.training.config import TrainConfig
-from synthscope.training.data import choose, manifest_digest
+from synthscope.training.data import LEAST_GROUPS, choose, manifest_digest
 from synthscope.training.distributed import World, autocast_dtype, processes
-from synthscope.training.feeds import feeds
+from synthscope.training.feeds import HeldOut, feeds
 from synthscope.training.folder import claim, fingerprint
-from synthscope.training.held_out import held_out_figures, held_out_logits, held_out_masks
+from synthscope.training.held_out import calibrate, held_out_figures, held_out_logits, held_out_masks
+from synthscope.training.losses import balanced_weights
 from synthscope.training.masks import annotate
 from synthscope.training.mix import mix_batch
 from synthscope.training.objective import Objective, prepare
@@ -41,6 +41,7 @@ from synthscope.training.schedule import learning_rate
 from synthscope.training.state import State
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
+SKEWED = 1.5  # ratio of the classes from which on a run says that there are class weights
 
 
 def train(config: TrainConfig, manifest: pl.DataFrame, out: str | Path, *, resume: bool = True) -> Path:
@@ -98,10 +99,14 @@ class Run:
         detector.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         scaler = torch.amp.GradScaler(world.device.type, enabled=self.dtype == torch.float16)
         self.state = State(config, detector, scaler)
-        self.model = world.wrap(Objective(detector, config, self.dtype))
+        self.trained_on = self._trained_on()
+        balanced = config.loss.class_weights == "balanced"
+        weights = balanced_weights(self.trained_on.n_real, self.trained_on.n_ai) if balanced else (1.0, 1.0)
+        self.model = world.wrap(Objective(detector, config, self.dtype, weights))
 
     def fit(self) -> None:
         """Epochs until the end, or until the held-out figure says stop."""
+        self._mention_skew()
         state, config = self.state, self.config
         endless = config.schedule.name == "plateau_drop" or config.stop_after is not None
         total = None if endless else round(self._length() * self.feeds.batches.images)
@@ -192,8 +197,9 @@ class Run:
         seconds = time.monotonic() - self._started
         done = sum(self.feeds.batches.batch_images(step) for step in range(self._first, state.step))
         sums = self.world.gather((state.loss_sum, state.seen))
-        figures = held_out_figures(self.feeds.held_out_labels, self._score(state.judged, self.dtype))
-        figures |= self._score_masks(state.judged, self.dtype)
+        choosing = self.feeds.choosing
+        figures = held_out_figures(choosing.labels, self._score(state.judged, choosing, self.dtype))
+        figures |= self._score_masks(state.judged, choosing, self.dtype)
         line = {
             "epoch": state.epoch + 1,
             "loss": sum(loss for loss, _ in sums) / max(sum(seen for _, seen in sums), 1),
@@ -215,32 +221,32 @@ class Run:
                 file=sys.stderr,
             )
 
-    def _score(self, detector: Detector, dtype: torch.dtype | None) -> np.ndarray:
-        labels, images = self.feeds.held_out_labels, self.feeds.held_out
-        return held_out_logits(detector, images, count=len(labels), world=self.world, dtype=dtype)
+    def _score(self, detector: Detector, part: HeldOut, dtype: torch.dtype | None) -> np.ndarray:
+        return held_out_logits(detector, part.images, count=len(part.labels), world=self.world, dtype=dtype)
 
-    def _score_masks(self, detector: Detector, dtype: torch.dtype | None) -> dict[str, float]:
-        known = self.feeds.held_out_annotated
-        if known is None or not isinstance(detector, ArtifactVit) or self.config.task == "authenticity":
+    def _score_masks(self, detector: Detector, part: HeldOut, dtype: torch.dtype | None) -> dict[str, float]:
+        if part.annotated is None or not isinstance(detector, ArtifactVit) or self.config.task == "authenticity":
             return {}
-        ai = known.numpy() * self.feeds.held_out_labels > 0
-        return held_out_masks(detector, self.feeds.held_out, chosen=ai, world=self.world, dtype=dtype)
+        ai = part.annotated.numpy() * part.labels > 0
+        return held_out_masks(detector, part.images, chosen=ai, world=self.world, dtype=dtype)
 
     def _save_checkpoint(self) -> None:
         if self.world.rank == 0:
             self.state.save(self.checkpoint, self.fingerprint)
 
     def finish(self) -> None:
-        """Write the detector with the best weights, calibrated in float32 on the held-out images."""
-        detector = self.state.detector
+        """Write the detector with the best weights; its calibration, in float32, says where its threshold is."""
+        detector, part = self.state.detector, self.feeds.calibrating
         detector.load_state_dict(self.state.best.weights)
-        logits = self._score(detector, None)
-        figures = held_out_figures(self.feeds.held_out_labels, logits) | self._score_masks(detector, None)
-        known = np.isfinite(logits)
-        temperature, bias = fit_temperature(self.feeds.held_out_labels[known], logits[known])
+        logits = self._score(detector, part, None)
+        chose = part is self.feeds.choosing and len(self.state.log) > 1  # one epoch is no choice
+        calibration = calibrate(part.labels, logits, prior=self.config.calibration.prior, chose_epoch=chose)
+        figures = held_out_figures(part.labels, logits / calibration.temperature + calibration.bias)
+        figures |= self._score_masks(detector, part, None)
         update = {
-            "calibration": Calibration(temperature=temperature, bias=bias),
-            "trained_on": self._trained_on(),
+            "calibration": calibration,
+            "threshold": calibration.threshold,
+            "trained_on": self.trained_on,
             "licence": self.config.licence,
         }
         detector.config = detector.config.model_copy(update=update)
@@ -248,6 +254,23 @@ class Run:
             seen = mean_seen_share(self.parts[1], detector.config.input)
             save_detector(detector, self.folder, card=model_card(detector.config, figures, seen_share=seen))
             self.checkpoint.unlink(missing_ok=True)
+            if chose:
+                print(
+                    f"calibrated on the {calibration.n_real} real and {calibration.n_ai} AI images that chose the "
+                    f"epoch, which flatters p_ai: a half of them alone would have fewer than {LEAST_GROUPS} "
+                    f"independent images of a class. Raise data.holdout, or train on more images.",
+                    file=sys.stderr,
+                )
+
+    def _mention_skew(self) -> None:
+        n_real, n_ai, config = self.trained_on.n_real, self.trained_on.n_ai, self.config
+        skewed = max(n_real, n_ai) > SKEWED * min(n_real, n_ai) and config.task != "artifacts"
+        if skewed and config.loss.class_weights == "none" and self.world.rank == 0:
+            print(
+                f"{n_real} real and {n_ai} AI images to train on: --set loss.class_weights=balanced gives both classes "
+                f"the same weight.",
+                file=sys.stderr,
+            )
 
     def _trained_on(self) -> TrainedOn:
         rows = self.parts[0]

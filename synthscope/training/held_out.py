@@ -1,4 +1,4 @@
-"""Figures on the held-out images: every one scored once, over all processes, with nothing random."""
+"""Held-out images: every one scored once, over all processes, with nothing random; figures and the calibration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from synthscope.detectors.artifact_vit import ArtifactVit, category_masks
-from synthscope.detectors.base import Detector
+from synthscope.detectors.base import Calibration, Detector
+from synthscope.metrics.calibration import fit_temperature
 from synthscope.training.distributed import World
 from synthscope.training.masks import category_targets
 
@@ -63,6 +64,8 @@ def held_out_masks(
 def held_out_figures(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
     """Loss, balanced accuracy and accuracy of each class at threshold 0; nan logits are left out.
 
+    Of calibrated logits (``logit / temperature + bias``) they are those of ``p_ai`` and of the verdict.
+
     >>> held_out_figures(np.array([1, 1, 0]), np.array([2.0, -2.0, -2.0]))["balanced_accuracy"]
     0.75
     """
@@ -71,3 +74,21 @@ def held_out_figures(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]
     loss = np.logaddexp(0, np.where(labels == 1, -logits, logits)).mean()
     figures = {"loss": loss, "balanced_accuracy": (ai + real) / 2, "accuracy_real": real, "accuracy_ai": ai}
     return {key: float(value) for key, value in figures.items()}
+
+
+def calibrate(labels: np.ndarray, logits: np.ndarray, *, prior: float, chose_epoch: bool) -> Calibration:
+    """The calibration of a detector from its logits of held-out images; nan logits are left out.
+
+    Args:
+        labels: ``(n,)``, 1 = AI.
+        logits: ``(n,)``.
+        prior: Share of AI images where it is to hold.
+        chose_epoch: Whether these images chose the epoch, too.
+    """
+    known = np.isfinite(logits)
+    temperature, bias = fit_temperature(labels[known], logits[known], prior=prior)
+    n_ai = int(labels[known].sum())
+    return Calibration(
+        temperature=temperature, bias=bias, prior=prior, n_real=int(known.sum()) - n_ai, n_ai=n_ai,
+        chose_epoch=chose_epoch,
+    )  # fmt: skip

@@ -17,6 +17,7 @@ from synthscope.errors import UsageError
 from synthscope.explainers.attention import attention_taps
 from synthscope.training.alignment import alignment_loss, class_attention, patch_fractions
 from synthscope.training.config import TrainConfig
+from synthscope.training.losses import Weights
 from synthscope.training.masks import REGION, artifact_loss, category_targets
 
 
@@ -68,9 +69,11 @@ class Objective(nn.Module):
     without annotations count as 0 in the latter two: so its size changes nothing.
     """
 
-    def __init__(self, detector: Detector, config: TrainConfig, dtype: torch.dtype | None) -> None:
+    def __init__(
+        self, detector: Detector, config: TrainConfig, dtype: torch.dtype | None, weights: Weights = (1.0, 1.0)
+    ) -> None:
         super().__init__()
-        self.detector, self.config = detector, config
+        self.detector, self.config, self.weights = detector, config, weights  # weights: of the classes
         # the small gradients inside the rollout vanish in fp16, and no scaler reaches them
         self.dtype = None if config.aligned and dtype is torch.float16 else dtype
 
@@ -86,7 +89,7 @@ class Objective(nn.Module):
             return self._masked(images[:, :3], targets, images[:, 3], annotated)
         with self._autocast(images):
             logits = self.detector(images)
-        return self.config.loss(logits.float().view(self.config.augment.views, -1), targets)
+        return self.config.loss(logits.float().view(self.config.augment.views, -1), targets, self.weights)
 
     def _masked(self, images: Tensor, targets: Tensor, planes: Tensor, annotated: Tensor) -> Tensor:
         detector, config, align = self.detector, self.config, self.config.aligned
@@ -96,7 +99,7 @@ class Objective(nn.Module):
             logits, maps = detector.logits_and_maps(images)
         loss = torch.zeros((), device=images.device)
         if config.task != "artifacts":
-            loss = loss + config.loss(logits.float()[None], targets)
+            loss = loss + config.loss(logits.float()[None], targets, self.weights)
         if maps is not None:
             masks = artifact_loss(maps.float(), category_targets(planes), detector.options.masks)
             loss = loss + config.artifact_weight * (masks * annotated).mean()

@@ -74,8 +74,8 @@ def test_what_is_not_a_manifest_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.parquet").write_bytes(b"PAR1xxPAR1")
     cases = {
         "wrong.parquet": "no 'label' among .* Did you mean labels.* parquet:",
-        "two.parquet": "labels 0 and 1 .*, got 2",
-        "null.parquet": "labels 0 and 1 .*, got None",
+        "two.parquet": "label 0 or 1 in row 1 .*, got 2",
+        "null.parquet": "label 0 or 1 in row 1 .*, got None",
         "text.parquet": "Int32 in column 'width'",
         "broken.parquet": "Expected a Parquet file at .*broken",
         "absent.parquet": "Expected a manifest at .*absent.parquet, got nothing",

@@ -106,6 +106,26 @@ def test_temperature_equals_unpenalised_logistic_regression(scale: float) -> Non
     assert bias == pytest.approx(model.intercept_.item(), abs=2e-3)
 
 
+@pytest.mark.parametrize("prior", [0.5, 0.05])
+def test_temperature_at_a_prior_equals_weighted_logistic_regression(prior: float) -> None:
+    rng = np.random.default_rng(3)
+    y = (np.arange(60) < 12).astype(int)
+    z = rng.normal(2.0 * y - 0.7, 1.2)
+    n = {1: 12, 0: 48}
+    worth = 1 / (prior**2 / n[1] + (1 - prior) ** 2 / n[0])  # Kish's effective sample size
+    rows, labels, weights = [], [], []
+    for logit, label in zip(z, y, strict=True):  # a smoothed target: the image with both labels
+        share = {1: prior, 0: 1 - prior}[label]
+        wrong = 1 / (share * worth + 2)  # Platt 1999
+        rows += [[logit]] * 2
+        labels += [label, 1 - label]
+        weights += [share / n[label] * (1 - wrong), share / n[label] * wrong]
+    model = LogisticRegression(C=np.inf, tol=1e-12, max_iter=10_000).fit(rows, labels, sample_weight=weights)
+    temperature, bias = calibration.fit_temperature(y, z, prior=prior)
+    assert 1 / temperature == pytest.approx(model.coef_.item(), rel=1e-4)
+    assert bias == pytest.approx(model.intercept_.item(), rel=1e-3)
+
+
 def test_wilson_equals_scipy() -> None:
     for k, n in ((0, 5), (3, 10), (997, 1000), (12, 12)):
         expected = scipy.stats.binomtest(k, n).proportion_ci(method="wilson")

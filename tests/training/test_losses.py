@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthscope import runtime
-from synthscope.training.losses import Loss, bce, jsd
+from synthscope.training.losses import Loss, balanced_weights, bce, jsd
 
 LOGITS = st.lists(st.floats(-12, 12), min_size=6, max_size=6)
 
@@ -51,3 +51,26 @@ def test_equal_views_leave_the_cross_entropy_and_far_logits_stay_finite() -> Non
     torch.testing.assert_close(loss, bce(logits[0], targets, smoothing=0.1))
     assert loss.isfinite()
     assert Loss()(logits[:1], targets).item() == pytest.approx(98)
+
+
+@given(LOGITS, st.lists(st.booleans(), min_size=6, max_size=6), st.floats(0.1, 9), st.floats(0.1, 9))
+def test_class_weights_are_those_of_cross_entropy(z: list[float], y: list[bool], real: float, ai: float) -> None:
+    logits, targets = torch.tensor(z, dtype=torch.float64), torch.tensor(y)
+    weights = torch.tensor([real, ai], dtype=torch.float64)
+    expected = torch.nn.functional.cross_entropy(two_class(logits), targets.long(), weights, reduction="none").mean()
+    torch.testing.assert_close(bce(logits, targets.double(), weights=(real, ai)), expected)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.floats(0, 0.5), st.sampled_from(["bce", "jsd"]))
+def test_balanced_classes_pull_equally(n_real: int, n_ai: int, smoothing: float, name: str) -> None:
+    targets = torch.tensor([0.0] * n_real + [1.0] * n_ai, dtype=torch.float64)
+    logit = torch.zeros(1, dtype=torch.float64, requires_grad=True)  # of images that cannot be told apart
+    weights = balanced_weights(n_real, n_ai)
+    loss = Loss(name=name, smoothing=smoothing)(logit.expand(1, len(targets)), targets, weights)
+    loss.backward()
+    assert logit.grad.item() == pytest.approx(0, abs=1e-12)
+    assert loss.item() == pytest.approx(math.log(2))  # the mean weight is 1
+    mixed = 0.7 * targets + 0.3 * targets.flip(0)  # and mixup keeps the balance
+    logit.grad = None
+    Loss(smoothing=smoothing)(logit.expand(1, len(targets)), mixed, weights).backward()
+    assert logit.grad.item() == pytest.approx(0, abs=1e-12)

@@ -74,8 +74,16 @@ def _one_of(wanted: tuple[str, ...], columns: list[str], table: Path) -> str:
 
 def _label(value: Any, column: str, place: str) -> int:
     text = "" if value is None else str(value).strip().lower()
-    if column == "typ" and text:
+    if column == "typ" and text and not _is_number(text):
         return 0 if text == "real" else 1
     if text not in _LABELS:
-        raise SynthscopeError(f"Expected a label such as 0, 1, real or ai in {place}, got {value!r}. Correct the row.")
+        raise UsageError(f"Expected a label such as 0, 1, real or ai in {place}, got {value!r}. Correct the row.")
     return _LABELS[text]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
