@@ -155,6 +155,12 @@ def test_ssp_scores_its_patch_with_the_opposite_sign(files: list[str], tmp_path:
     )
 
 
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Sides at which two programs' centres differ by a pixel, sides at which they don't, and a small image."""
+    return write_images(tmp_path_factory.mktemp("photographs"), [(343, 255), (341, 253), (300, 400), (201, 263)])
+
+
 @pytest.fixture
 def small_clip(monkeypatch: pytest.MonkeyPatch) -> clip.Tower:
     """ViT-L/14 has 304 million parameters; the same tower, 32 wide and 2 deep."""
@@ -193,7 +199,7 @@ def test_universal_fake_detect_from_its_head_or_from_a_whole_checkpoint(
         import_checkpoint(whole, as_="univfd", out=out)
 
 
-def test_drct_on_clip(small_clip: clip.Tower, files: list[str], tmp_path: Path) -> None:
+def test_drct_on_clip(small_clip: clip.Tower, photographs: list[str], tmp_path: Path) -> None:
     embed, fc = nn.Linear(24, 1024), nn.Linear(1024, 2)
     randomize(embed, 4)
     randomize(fc, 5, head=0.2)
@@ -202,11 +208,11 @@ def test_drct_on_clip(small_clip: clip.Tower, files: list[str], tmp_path: Path) 
     state |= {f"fc.{k}": v for k, v in fc.state_dict().items()}
     torch.save(state, tmp_path / "published.pth")
     folder = import_checkpoint(tmp_path / "published.pth", as_="drct_clip", out=tmp_path / "detector")
-    same_scores(load_detector(folder), clip.drct(nn.Sequential(small_clip, embed), fc), files)
+    same_scores(load_detector(folder), clip.drct(nn.Sequential(small_clip, embed), fc), photographs)
 
 
 def test_drct_on_a_small_convnext_with_either_output_as_ai(
-    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photographs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(DrctConvNext, "model", "test_convnext")
     backbone, fc = runtime.import_timm().create_model("test_convnext", num_classes=1024), nn.Linear(1024, 2)
@@ -215,7 +221,7 @@ def test_drct_on_a_small_convnext_with_either_output_as_ai(
     state = {f"model.{k}": v for k, v in backbone.state_dict().items()}
     torch.save(state | {f"fc.{k}": v for k, v in fc.state_dict().items()}, tmp_path / "published.pth")
     folder = import_checkpoint(tmp_path / "published.pth", as_="drct_convnext", out=tmp_path / "detector")
-    same_scores(load_detector(folder), clip.drct(backbone.eval(), fc), files)
+    same_scores(load_detector(folder), clip.drct(backbone.eval(), fc), photographs)
     folder = import_checkpoint(tmp_path / "published.pth", as_="drct_convnext", out=tmp_path / "other", ai_index=0)
     head = load_detector(folder).get_submodule("net.fc")
     assert torch.equal(head.weight, fc.weight[:1] - fc.weight[1:]) and torch.equal(head.bias, fc.bias[:1] - fc.bias[1:])
