@@ -182,6 +182,7 @@ def open_ai(tower: nn.Module, prefix: str) -> dict[str, torch.Tensor]:
     return visual | {prefix + key: value for key, value in clip.text_tower(16).items()}
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # but OpenAI's file is what it writes
 def test_universal_fake_detect_from_its_head_or_from_a_whole_checkpoint(
     small_clip: clip.Tower, files: list[str], tmp_path: Path
 ) -> None:
@@ -197,11 +198,14 @@ def test_universal_fake_detect_from_its_head_or_from_a_whole_checkpoint(
     same_scores(load_detector(import_checkpoint(head, as_="univfd", out=out, backbone=backbone)), program, files)
     assert str(tmp_path) not in (out / "config.json").read_text()
     same_scores(load_detector(import_checkpoint(whole, as_="univfd", out=out)), program, files)
+    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "ViT-L-14.pt")
+    with pytest.raises(SynthscopeError, match="TorchScript program.*hf-hub:timm/vit_large_patch14_clip_224.openai"):
+        import_checkpoint(head, as_="univfd", out=out, backbone=tmp_path / "ViT-L-14.pt")
     with pytest.raises(UsageError, match="is not a head alone"):
         import_checkpoint(whole, as_="univfd", out=out, backbone=backbone)
     state = read_checkpoint(whole)[0] | {"model.visual.foreign": torch.zeros(1)}
     torch.save(state, whole)
-    with pytest.raises(SynthscopeError, match=r"1 \(model.foreign\) unexpected"):
+    with pytest.raises(SynthscopeError, match=r"got model\.foreign unexpected"):
         import_checkpoint(whole, as_="univfd", out=out)
 
 
@@ -260,11 +264,27 @@ def refused(content: object, tmp_path: Path, sentence: str, *, as_: str = "tiny_
 def test_partial_matches_are_refused_by_name(tiny: dict[str, torch.Tensor], tmp_path: Path) -> None:
     less = {key: value for key, value in tiny.items() if key != "bn1.bias"}
     unknown = "No published detector has these keys"
-    refused(less, tmp_path, rf"Expected the 21 keys .* 1 \(bn1.bias\) missing and none unexpected. {unknown}")
+    refused(less, tmp_path, rf"Expected the 21 keys .* got bn1\.bias missing\. {unknown}")
     mixed = {f"module.{key}" if key.startswith("fc") else key: value for key, value in tiny.items()}
-    refused(mixed, tmp_path, r"2 \(fc.bias, fc.weight\) missing and 2 \(module.fc.bias, module.fc.weight\) unexpected")
+    refused(mixed, tmp_path, r"got fc\.bias and 1 more missing and module\.fc\.bias and 1 more unexpected")
     refused(tiny | {"fc.weight": torch.zeros(1, 9)}, tmp_path, r"shape \(1, 9\) instead of \(1, 8\) for fc.weight")
-    refused(tiny | {"fc.bias": torch.tensor([torch.nan])}, tmp_path, "finite numbers for fc.bias")
+    refused(tiny | {"fc.bias": torch.tensor([torch.nan])}, tmp_path, r"not finite in fc\.bias\. Download")
+    variance = tiny | {"bn1.running_var": -tiny["bn1.running_var"]}
+    refused(variance, tmp_path, r"got a negative variance in bn1\.running_var\. Download")
+
+
+def test_files_of_old_torch_have_no_counters(tiny: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    old = {key: value for key, value in tiny.items() if not key.endswith("num_batches_tracked")}
+    assert len(old) == len(tiny) - 3
+    torch.save(old, tmp_path / "old.pth")
+    detector = load_detector(import_checkpoint(tmp_path / "old.pth", as_="tiny_ladeda_wildrf", out=tmp_path / "d"))
+    state = detector.get_submodule("net").state_dict()
+    assert all(torch.equal(state[key], value) for key, value in old.items())
+    assert [int(state[key]) for key in state.keys() - old.keys()] == [0, 0, 0]
+    assert "tiny_ladeda_wildrf" in names_that_fit(old)
+    refused({key: value for key, value in old.items() if key != "fc.bias"}, tmp_path, r"got fc\.bias missing\.")
+    some = old | {"bn1.num_batches_tracked": torch.tensor(3)}
+    refused(some, tmp_path, r"num_batches_tracked and 1 more missing\.")
 
 
 def test_keys_of_another_detector_are_recognised(tiny: dict[str, torch.Tensor], tmp_path: Path) -> None:
