@@ -102,8 +102,8 @@ def _refuse_other_archives(data: bytes, path: Path) -> None:
     names = [entry.filename for entry in entries]
     if any(name.endswith("/constants.pkl") for name in names):
         raise SynthscopeError(
-            f"Expected plain weights in {path}, got a TorchScript program. Name plain weights; instead of OpenAI's "
-            f"ViT-L-14.pt they are hf-hub:timm/vit_large_patch14_clip_224.openai."
+            f"Expected plain weights in {path}, got a TorchScript program. Instead of OpenAI's ViT-L-14.pt name "
+            f"hf-hub:timm/vit_large_patch14_clip_224.openai. {RESAVE}"
         )
     if not any(name.endswith("/data.pkl") for name in names):
         raise SynthscopeError(f"Expected a checkpoint in {path}, got an archive of other files. Unpack it first.")
