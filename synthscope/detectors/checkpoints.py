@@ -25,6 +25,7 @@ State = dict[str, Tensor]
 
 MAX_BYTES = 8 * 2**30  # CLIP ViT-L/14 with both towers and an optimiser is 5 GiB
 WRAPPERS = "model", "state_dict", "netC", "model_state_dict"  # in this order
+AS_FOLDER = 0x10  # MS-DOS's mark: torch reads nothing of such a member, and takes what lies in memory for its numbers
 PICKLES = b"\x80", b"("  # protocol 2 and later; protocol 0 starts with a mark
 RESAVE = (
     "Where you trust its source, load it once with the code that wrote it and save the plain weights: "
@@ -96,8 +97,9 @@ def _refuse_other_files(data: bytes, path: Path) -> None:
 def _refuse_other_archives(data: bytes, path: Path) -> None:
     try:
         archive = zipfile.ZipFile(BytesIO(data))
-    except zipfile.BadZipFile:
-        raise _broken(path, "an archive without its end") from None
+    except Exception as error:  # damaged archives raise nearly anything
+        reason = "an archive without its end" if isinstance(error, zipfile.BadZipFile) else str(error)
+        raise _broken(path, reason) from error
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
     if any(name.endswith("/constants.pkl") for name in names):
@@ -109,12 +111,18 @@ def _refuse_other_archives(data: bytes, path: Path) -> None:
         raise SynthscopeError(f"Expected a checkpoint in {path}, got an archive of other files. Unpack it first.")
     if sum(entry.file_size for entry in entries) > len(data):  # torch.save never compresses
         raise SynthscopeError(f"Expected an uncompressed checkpoint in {path}, got a compressed archive. {RESAVE}")
+    _refuse_altered(archive, path)
+
+
+def _refuse_altered(archive: zipfile.ZipFile, path: Path) -> None:
     try:
         altered = archive.testzip()
-    except Exception as error:  # damaged archives raise nearly anything
+    except Exception as error:
         raise _broken(path, str(error)) from error
     if altered:
         raise _broken(path, f"the checksum of {altered} is that of other bytes")
+    if folder := next((entry.filename for entry in archive.infolist() if entry.external_attr & AS_FOLDER), None):
+        raise _broken(path, f"{folder} is marked as a folder")
 
 
 def _safetensors(data: bytes, path: Path) -> State:

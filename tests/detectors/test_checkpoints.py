@@ -104,6 +104,9 @@ def test_altered_weights_are_refused(tiny: dict[str, torch.Tensor], tmp_path: Pa
     place = whole.index(tiny["fc.weight"].numpy().tobytes())
     assert torch.load(io.BytesIO(altered(whole, place, 1)), weights_only=True)["fc.weight"].sum() != 0  # torch loads it
     refused(altered(whole, place, 1), tmp_path, "damaged .*checksum of archive/data/.*Download it again")
+    attributes = whole.rindex(b"archive/data/3") - 8  # in the table at the end, 46 bytes before the name and 38 on
+    refused(altered(whole, attributes, 0x10), tmp_path, "damaged .*archive/data/3 is marked as a folder")
+    refused(altered(whole, whole.rindex(b"archive/data/3"), 0x80), tmp_path, "damaged")
 
 
 @settings(max_examples=150, deadline=None)
