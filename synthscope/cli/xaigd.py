@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ Data = Annotated[list[Path], typer.Option("--data", help="X-AIGD Parquet file or
 Split = Annotated[str | None, typer.Option("--split", help="Of a folder: read SPLIT-*.parquet alone.")]
 Overall = Annotated[Path, typer.Option("--output-overall", help="CSV over all generators.")]
 PerGenerator = Annotated[Path | None, typer.Option("--output-per-generator", help="CSV by generator.")]
+Unknown = Annotated[str, typer.Option(help="Predictions for images outside of the data: error | ignore.")]
 
 
 @xaigd_metrics.command("pixel")
@@ -31,6 +33,7 @@ def pixel_command(
     resize_short_side: Annotated[int | None, typer.Option(help="Resize their short side, keep the shape.")] = None,
     center_crop: Annotated[tuple[int, int] | None, typer.Option(metavar="W H", help="Crop, after resizing.")] = None,
     prediction_threshold: Annotated[int, typer.Option(help="A pixel above this grey value is predicted.")] = 127,
+    unknown: Unknown = "error",
     split: Split = None,
     workers: Workers = None,
 ) -> None:
@@ -42,7 +45,7 @@ def pixel_command(
     frame = Frame(resize_size, resize_short_side, center_crop)
     scores = score_pixels(
         read_images(data, split=split), prediction_root, task=task, frame=frame,
-        prediction_threshold=prediction_threshold, workers=workers,
+        prediction_threshold=prediction_threshold, unknown=unknown, workers=workers,
     )  # fmt: skip
     _write(scores, output_overall, output_per_generator)
 
@@ -54,6 +57,7 @@ def instance_command(
     output_overall: Overall,
     output_per_generator: PerGenerator = None,
     overlap_threshold: Annotated[float, typer.Option(help="Part of a box that one artifact must exceed.")] = 0.5,
+    unknown: Unknown = "error",
     split: Split = None,
     workers: Workers = None,
 ) -> None:
@@ -61,8 +65,10 @@ def instance_command(
     from synthscope.scoring.xaigd.official import score_instances
     from synthscope.scoring.xaigd.records import read_images
 
-    images = read_images(data, split=split)
-    scores = score_instances(images, prediction_csv, overlap_threshold=overlap_threshold, workers=workers)
+    scores = score_instances(
+        read_images(data, split=split), prediction_csv, overlap_threshold=overlap_threshold, unknown=unknown,
+        workers=workers,
+    )  # fmt: skip
     _write(scores, output_overall, output_per_generator)
 
 
@@ -75,4 +81,6 @@ def _write(scores: ParityScores, overall: Path, per_generator: Path | None) -> N
     write_rows(scores.overall, overall)
     if per_generator:
         write_rows(scores.per_generator, per_generator)
+    if scores.ignored:
+        print(f"ignored, for images outside of the data: {scores.ignored} predictions", file=sys.stderr)
     print(plain_text(pl.DataFrame(scores.overall).with_columns(pl.selectors.float().round(4))))

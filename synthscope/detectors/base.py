@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from synthscope.config import Config, validate
 from synthscope.data.images import MAX_MEGAPIXELS
-from synthscope.detectors.input import InputConfig, short_side
+from synthscope.detectors.input import Corner, InputConfig, crop_start, short_side
 from synthscope.errors import UnreadableImageError, UsageError
 from synthscope.metrics.calibration import half_logit
 
@@ -138,7 +138,7 @@ class Detector(nn.Module, ABC):
 def preprocess(rgb: np.ndarray, config: InputConfig) -> Tensor:
     """:meth:`Detector.preprocess` as a plain function of the configuration."""
     image = uncropped(rgb, config)
-    return (image if config.crop is None else _centre_crop(image, config.crop)).contiguous()
+    return (image if config.crop is None else _centre_crop(image, config.crop, config.corner)).contiguous()
 
 
 def uncropped(rgb: np.ndarray, config: InputConfig) -> Tensor:
@@ -187,13 +187,7 @@ def resize(image: Tensor, height: int, width: int, interpolation: str) -> Tensor
     )[0]
 
 
-def _centre_crop(image: Tensor, size: int) -> Tensor:
-    """Centre crop with torchvision's rounding; zero padding where the image is smaller."""
+def _centre_crop(image: Tensor, size: int, corner: Corner) -> Tensor:
     height, width = image.shape[-2:]
-    if height < size or width < size:
-        left, top = max(size - width, 0) // 2, max(size - height, 0) // 2
-        right, bottom = (max(size - width, 0) + 1) // 2, (max(size - height, 0) + 1) // 2
-        image = nn.functional.pad(image, (left, right, top, bottom))
-        height, width = image.shape[-2:]
-    top, left = round((height - size) / 2), round((width - size) / 2)
-    return image[:, top : top + size, left : left + size]
+    top, left = (crop_start(side, size, corner) for side in (height, width))
+    return nn.functional.pad(image, (-left, size - width + left, -top, size - height + top))  # negative = cut off

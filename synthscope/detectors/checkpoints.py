@@ -8,6 +8,7 @@ import pickle
 import re
 import warnings
 import zipfile
+from collections import OrderedDict
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +25,7 @@ State = dict[str, Tensor]
 
 MAX_BYTES = 8 * 2**30  # CLIP ViT-L/14 with both towers and an optimiser is 5 GiB
 WRAPPERS = "model", "state_dict", "netC", "model_state_dict"  # in this order
+AS_FOLDER = 0x10  # MS-DOS's mark: torch reads nothing of such a member, and takes what lies in memory for its numbers
 PICKLES = b"\x80", b"("  # protocol 2 and later; protocol 0 starts with a mark
 RESAVE = (
     "Where you trust its source, load it once with the code that wrote it and save the plain weights: "
@@ -35,13 +37,16 @@ def read_checkpoint(file: str | Path) -> tuple[State, str]:
     """The weights of a ``.pth``, ``.pt``, ``.bin``, ``.ckpt`` or ``.safetensors`` file, on the CPU, and its SHA-256.
 
     The container is told by content, not by name. Weights are taken out of ``model``, ``state_dict``, ``netC`` or
-    ``model_state_dict``; a ``module.`` before *all* keys (DataParallel) is cut off once.
+    ``model_state_dict``; a ``module.`` before *all* keys (DataParallel) is cut off once. What torch zips carries a
+    checksum of every member, which is compared here, since torch itself does not.
 
     Raises:
-        UsageError: No such file.
+        UsageError: No such file, or a folder.
         SynthscopeError: Not a checkpoint of plain tensors; the sentence says what it is and what to do.
     """
     path = Path(file)
+    if path.is_dir():
+        raise UsageError(f"Expected a checkpoint file, got {path}, a folder. Name the file in it.")
     if not path.is_file():
         raise UsageError(f"Expected a checkpoint file, got {path}, which does not exist. Check the path.")
     if path.stat().st_size > MAX_BYTES:
@@ -91,16 +96,33 @@ def _refuse_other_files(data: bytes, path: Path) -> None:
 
 def _refuse_other_archives(data: bytes, path: Path) -> None:
     try:
-        entries = zipfile.ZipFile(BytesIO(data)).infolist()
-    except zipfile.BadZipFile:
-        raise _broken(path, "an archive without its end") from None
+        archive = zipfile.ZipFile(BytesIO(data))
+    except Exception as error:  # damaged archives raise nearly anything
+        reason = "an archive without its end" if isinstance(error, zipfile.BadZipFile) else str(error)
+        raise _broken(path, reason) from error
+    entries = archive.infolist()
     names = [entry.filename for entry in entries]
     if any(name.endswith("/constants.pkl") for name in names):
-        raise SynthscopeError(f"Expected plain weights in {path}, got a TorchScript program. {RESAVE}")
+        raise SynthscopeError(
+            f"Expected plain weights in {path}, got a TorchScript program. Instead of OpenAI's ViT-L-14.pt name "
+            f"hf-hub:timm/vit_large_patch14_clip_224.openai. {RESAVE}"
+        )
     if not any(name.endswith("/data.pkl") for name in names):
         raise SynthscopeError(f"Expected a checkpoint in {path}, got an archive of other files. Unpack it first.")
     if sum(entry.file_size for entry in entries) > len(data):  # torch.save never compresses
         raise SynthscopeError(f"Expected an uncompressed checkpoint in {path}, got a compressed archive. {RESAVE}")
+    _refuse_altered(archive, path)
+
+
+def _refuse_altered(archive: zipfile.ZipFile, path: Path) -> None:
+    try:
+        altered = archive.testzip()
+    except Exception as error:
+        raise _broken(path, str(error)) from error
+    if altered:
+        raise _broken(path, f"the checksum of {altered} is that of other bytes")
+    if folder := next((entry.filename for entry in archive.infolist() if entry.external_attr & AS_FOLDER), None):
+        raise _broken(path, f"{folder} is marked as a folder")
 
 
 def _safetensors(data: bytes, path: Path) -> State:
@@ -116,8 +138,9 @@ def _torch(data: bytes, path: Path) -> Any:
             f"Expected a checkpoint (torch or safetensors) in {path}, got a file that starts with {data[:8]!r}. "
             f"Download the weights file itself."
         )
-    # A Namespace holds attributes and runs nothing; the training scripts of timm and DeiT store their options so.
-    harmless = torch.serialization.safe_globals([argparse.Namespace])
+    # Options that training scripts save beside the weights: a Namespace (timm, DeiT) holds attributes and runs nothing,
+    # a node of yacs (Swin) is a dictionary with attributes and becomes an OrderedDict; yacs itself is never imported.
+    harmless = torch.serialization.safe_globals([argparse.Namespace, (OrderedDict, "yacs.config.CfgNode")])
     try:
         with harmless, warnings.catch_warnings(action="ignore"):
             return torch.load(BytesIO(data), map_location="cpu", weights_only=True)

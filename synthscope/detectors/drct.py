@@ -13,7 +13,7 @@ from synthscope.detectors.clip import FEATURES, ClipProbe
 from synthscope.detectors.input import InputConfig
 
 EMBEDDING = 1024
-INPUT = InputConfig(resize=None, crop=224, small="pad")  # ImageNet's mean and deviation, for CLIP as well
+INPUT = InputConfig(resize=None, crop=224, corner="floor", small="pad")  # ImageNet's mean and deviation, for CLIP too
 PAPER = (
     "Chen et al., DRCT: Diffusion Reconstruction Contrastive Training towards Universal Detection of Diffusion "
     "Generated Images, ICML 2024"

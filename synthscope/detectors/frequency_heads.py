@@ -128,17 +128,22 @@ def band_passed(images: Tensor, dct: Tensor, masks: Tensor) -> Tensor:
 def window_statistics(images: Tensor, dct: Tensor, masks: Tensor, heads: Heads) -> Tensor:
     """Amplitudes of windows, summed with the weights of ``masks`` ``(M, 10, 10)``: ``(B, M, h, w)``.
 
-    Rows are transformed before columns for all windows at once: twice a small matrix product. One product with the 100
-    basis images would be the same up to rounding, which in flat windows is all that the published logarithm sees.
+    ``paper`` transforms the rows, then the columns of all windows at once: twice a small matrix product.
+
+    ``published`` multiplies window by window, in float32 and in the order of the re-implementation. Where coefficients
+    cancel, in flat areas above all, its logarithm reads the rounding of these products, anything from -15 to -5. One
+    build of torch on one kind of processor rounds alike, and logits agree. Another BLAS or a GPU rounds otherwise, and
+    what the machine of the published training saw there cannot be had again: up to 9 in the logit of a flat image.
     """
     with torch.autocast(images.device.type, enabled=False):
         red, green, blue = images.float().unbind(1)
         grey = (0.299 * red + 0.587 * green + 0.114 * blue + 1) * (122.5 if heads == "published" else 127.5)
         windows = functional.unfold(grey[:, None], WINDOW, stride=STRIDE, padding=PADDING)  # (B, 100, windows)
-        rows = (dct @ windows.unflatten(1, (WINDOW, -1)).flatten(2)).unflatten(2, (WINDOW, -1))
-        amplitudes = (dct @ rows).abs().flatten(1, 2)
         if heads == "published":
-            statistics = masks.flatten(1) @ (amplitudes + FLOOR[heads]).log10()
+            spectra = dct @ windows.mT.unflatten(2, (WINDOW, WINDOW)) @ dct.mT
+            statistics = masks.flatten(1) @ (spectra.abs() + FLOOR[heads]).log10().flatten(2).mT
         else:
+            rows = (dct @ windows.unflatten(1, (WINDOW, -1)).flatten(2)).unflatten(2, (WINDOW, -1))
+            amplitudes = (dct @ rows).abs().flatten(1, 2)
             statistics = (masks.abs().flatten(1) @ amplitudes + FLOOR[heads]).log10()
         return statistics.unflatten(2, (images.shape[2] // 2, images.shape[3] // 2))

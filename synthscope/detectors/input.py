@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from synthscope.config import Config
 from synthscope.errors import UsageError
@@ -22,6 +22,7 @@ Spread = Annotated[float, Field(gt=0)]
 # bilinear and bicubic are torch's, antialiased and fast, within one grey level of Pillow's; published checkpoints were
 # trained and judged on Pillow's pixels or on OpenCV's (not antialiased), so theirs are given exactly.
 Interpolation = Literal["bilinear", "bicubic", "pillow_bilinear", "pillow_bicubic", "opencv_bilinear"]
+Corner = Literal["round", "floor"]  # torchvision rounds half a pixel to even, albumentations down
 
 
 class InputConfig(Config):
@@ -31,6 +32,7 @@ class InputConfig(Config):
     resize_mode: Literal["short", "square"] = "short"  # short side to `resize`, or both sides to it
     interpolation: Interpolation = "bilinear"
     crop: Side | None = 224  # centre crop; None = whole image
+    corner: Corner = "round"  # where the crop begins if the rest is odd
     small: Literal["upscale", "pad", "tile"] = "upscale"  # below the crop: enlarge the short side, add zeros, or repeat
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[Spread, Spread, Spread] = IMAGENET_STD
@@ -39,6 +41,11 @@ class InputConfig(Config):
         side = "short side" if self.resize_mode == "short" else "both sides"
         resized = f"{side} {self.resize} {self.interpolation}" if self.resize else "native size"
         return f"{resized}, {f'crop {self.crop}, smaller images: {self.small}' if self.crop else 'whole image'}"
+
+    @model_serializer(mode="wrap")
+    def _as_before_there_was_a_corner(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # so that the hashes in folders and prediction stores of before stay those of the same input
+        return {key: value for key, value in serialize(self).items() if (key, value) != ("corner", "round")}
 
     @property
     def side(self) -> int | None:
@@ -85,14 +92,20 @@ def input_frame(height: int, width: int, config: InputConfig) -> Frame:
     if min(height, width) < config.crop and config.small == "upscale":
         height, width = short_side(height, width, config.crop)
     tiled = config.small == "tile"
-    top, left = (_crop_start(side, config.crop, tiled=tiled) for side in (height, width))
+    whole = [side * -(-config.crop // side) if tiled else side for side in (height, width)]
+    top, left = (crop_start(side, config.crop, config.corner) for side in whole)
     return Frame(height, width, top, left, tiled=tiled)
 
 
-def _crop_start(side: int, crop: int, *, tiled: bool) -> int:
-    if tiled:
-        side *= -(-crop // side)
-    return -((crop - side) // 2) if side < crop else round((side - crop) / 2)
+def crop_start(side: int, crop: int, corner: Corner) -> int:
+    """First pixel of a centre crop along one axis; negative = so many zeros come before the image.
+
+    >>> crop_start(227, 224, "round"), crop_start(227, 224, "floor"), crop_start(221, 224, "floor")
+    (2, 1, -1)
+    """
+    if side < crop:
+        return -((crop - side) // 2)
+    return (side - crop) // 2 if corner == "floor" else round((side - crop) / 2)
 
 
 class Placed(NamedTuple):

@@ -17,7 +17,7 @@ from synthscope.detectors.checkpoints import read_checkpoint
 from synthscope.detectors.downloads import weights_file
 from synthscope.detectors.input import InputConfig
 from synthscope.detectors.timm_models import pretrained_cfg, timm_model
-from synthscope.detectors.weights import WEIGHTS, unusable
+from synthscope.detectors.weights import WEIGHTS, unusable, with_counters
 from synthscope.errors import SynthscopeError, UsageError
 
 
@@ -69,8 +69,9 @@ class Probe(Detector):
         if self.options.weights == "random":
             return
         file = weights_file(self.options.weights)
-        state = self.backbone_state(read_checkpoint(file)[0])
-        if problem := unusable(state, self.backbone.state_dict()):
+        wanted = self.backbone.state_dict()
+        state = with_counters(self.backbone_state(read_checkpoint(file)[0]), wanted)
+        if problem := unusable(state, wanted):
             raise SynthscopeError(
                 f"Expected exactly the weights of {self.backbone_name()} in {file}, got {problem}. "
                 f"Choose the file that belongs to it; input.crop must be the size that the weights were made for."

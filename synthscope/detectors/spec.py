@@ -19,7 +19,9 @@ from synthscope.detectors.input import InputConfig
 
 Band = Literal["all", "low", "mid", "high"]
 LowBox = Literal["centred", "published"]
-FLAT = 0.05  # nat between the percentiles: rounding stays below 0.03, two lone pixels reach 1.6, photographs 2 and more
+FLAT = (
+    0.05  # nat between the percentiles: of a flat channel next to 0, of two lone pixels 1.6, of photographs 2 or more
+)
 # Edges of boxes in a 224 x 224 spectrum, from its zero frequency at 112; the first two leave bands of equal area. The
 # published low box is 57:177, off the centre by 5; 47:177 is what makes bands of equal area and is centred.
 LOW, MIDDLE, PUBLISHED_LOW = (-65, 65), (-91, 91), (-55, 65)
@@ -60,12 +62,16 @@ class Spec(Backbone):
         if self.options.channels == "bgr":
             pixels = pixels.flip(1)
         if self.options.feature == "pixels":
-            return 2 * pixels - 1
+            return (2 * pixels - 1).float()
         spectrum = log_spectrum(pixels)
         if self.options.band == "all":
             return spectrum
         keep = band_mask(*spectrum.shape[-2:], band=self.options.band, low_box=self.options.low_box)
         return spectrum * keep.to(spectrum.device)
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """As the base class does, in float64, where the published code computes: small magnitudes feel the rounding."""
+        return (images.double() - self.mean) / self.std
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B,)``, positive = AI."""
@@ -75,10 +81,11 @@ class Spec(Backbone):
 def log_spectrum(images: Tensor) -> Tensor:
     """Log magnitudes between their percentiles, per image and channel (Zhang et al., WIFS 2019; published mode 0).
 
-    A channel without a spread of magnitudes, such as a flat one, gives zeros; the published code gives nan or noise.
+    Computed in float64, as the published code does. A channel without a spread of magnitudes, such as a flat one, gives
+    zeros; the published code gives nan or noise.
 
     Args:
-        images: ``(B, C, h, w)`` in 0..1.
+        images: ``(B, C, h, w)`` in 0..1; float64 where they are quotients, so that those are exact.
 
     Returns:
         float32 ``(B, C, h, w)`` in -1..1, zero frequency at ``[0, 0]``.
@@ -88,7 +95,7 @@ def log_spectrum(images: Tensor) -> Tensor:
     """
     width = images.shape[-1]
     with torch.autocast(images.device.type, enabled=False):
-        half = torch.log(torch.fft.rfft2(images.float().contiguous()).abs() + 1e-3)
+        half = torch.log(torch.fft.rfft2(images.double().contiguous()).abs() + 1e-3)
         mirrored = slice(1, (width + 1) // 2)  # columns that stand for a second one
         alone = torch.cat([half[..., :1], half[..., mirrored.stop :]], -1).flatten(-2)
         low, high = outer_percentiles(alone, half[..., mirrored].flatten(-2), percent=5)
@@ -97,7 +104,7 @@ def log_spectrum(images: Tensor) -> Tensor:
         half = ((half - low[..., None, None]) / torch.where(some, spread, 1) - 0.5) * 2
         half = torch.where(some, half.clamp(-1, 1), 0)
         rest = half[..., mirrored].flip(-2, -1).roll(1, -2)  # L[-u, -v] = L[u, v]
-        return torch.cat([half, rest], -1)
+        return torch.cat([half, rest], -1).float()
 
 
 def outer_percentiles(once: Tensor, twice: Tensor, *, percent: float) -> tuple[Tensor, Tensor]:

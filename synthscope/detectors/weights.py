@@ -15,6 +15,7 @@ from synthscope.detectors.base import Detector
 from synthscope.errors import SynthscopeError
 
 WEIGHTS = "model.safetensors"  # in a detector's folder, or in a Hugging Face repository
+COUNTER = "num_batches_tracked"  # of a batch norm
 
 
 def pack_weights(detector: Detector) -> bytes:
@@ -56,14 +57,26 @@ def _check_fit(state: dict[str, Tensor], wanted: dict[str, Tensor], file: Path) 
                 f"Expected shape {tuple(wanted[key].shape)} for {key} in {file}, got {tuple(value.shape)}. "
                 f"Use the weights that belong to this config.json."
             )
-    if broken := not_finite(state):
-        raise SynthscopeError(f"Expected finite numbers for {broken} in {file}, got nan or inf. Train again.")
+    if problem := impossible(state):
+        raise SynthscopeError(f"Expected weights of a network in {file}, got {problem}. Train again.")
+
+
+def with_counters(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``state``, with the counters of batches in ``wanted`` at 0 where it has none at all, as before torch 0.4.1.
+
+    >>> wanted = {"bn.weight": torch.ones(2), "bn.num_batches_tracked": torch.tensor(7)}
+    >>> with_counters({"bn.weight": torch.ones(2)}, wanted)["bn.num_batches_tracked"]
+    tensor(0)
+    """
+    if any(key.endswith(COUNTER) for key in state):
+        return dict(state)
+    return {**state, **{key: torch.zeros_like(value) for key, value in wanted.items() if key.endswith(COUNTER)}}
 
 
 def unmatched(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
-    """Which keys of ``wanted`` are missing and which others there are, as words after "got"; None if all match."""
-    missing, unexpected = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
-    return f"{_few(missing)} missing and {_few(unexpected)} unexpected" if missing or unexpected else None
+    """A key of ``wanted`` that is missing, another that is there, as words after "got"; None if all match."""
+    kinds = {"missing": wanted.keys() - state.keys(), "unexpected": state.keys() - wanted.keys()}
+    return " and ".join(f"{_first(sorted(keys))} {kind}" for kind, keys in kinds.items() if keys) or None
 
 
 def misfit(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
@@ -79,16 +92,19 @@ def misfit(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | N
 
 
 def unusable(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
-    """What keeps ``state`` from being loaded: a :func:`misfit`, or numbers that are not finite; None if nothing."""
-    if (problem := misfit(state, wanted)) is None and (key := not_finite(state)):
-        return f"numbers that are not finite in {key}"
-    return problem
+    """What keeps ``state`` from being loaded: a :func:`misfit`, or :func:`impossible` numbers; None if nothing."""
+    return misfit(state, wanted) or impossible(state)
 
 
-def not_finite(state: Mapping[str, Tensor]) -> str | None:
-    """The first key whose values are not all finite."""
-    return next((key for key, value in state.items() if not torch.isfinite(value).all()), None)
+def impossible(state: Mapping[str, Tensor]) -> str | None:
+    """Numbers that no network holds, and the first key that does, as words after "got"; None if there are none."""
+    for key, value in state.items():
+        if not torch.isfinite(value).all():
+            return f"numbers that are not finite in {key}"
+        if key.endswith("running_var") and (value < 0).any():
+            return f"a negative variance in {key}"
+    return None
 
 
-def _few(keys: list[str]) -> str:
-    return f"{len(keys)} ({', '.join(keys[:3])}{', …' if len(keys) > 3 else ''})" if keys else "none"
+def _first(keys: list[str]) -> str:
+    return f"{keys[0]} and {len(keys) - 1} more" if len(keys) > 1 else keys[0]

@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from synthscope.detectors.base import Detector, uncropped
+from synthscope.detectors.input import crop_start
 from synthscope.errors import UsageError, suggest
 from synthscope.explainers.base import keeps_geometry
 
@@ -63,7 +64,7 @@ class Crops(NamedTuple):
             starts = [(top, left) for top in _tiles(height, side) for left in _tiles(width, side)]
         else:
             corners = [(top, left) for top in (0, height - side) for left in (0, width - side)]
-            starts = [*corners, (round((height - side) / 2), round((width - side) / 2))]
+            starts = [*corners, (crop_start(height, side, input.corner), crop_start(width, side, input.corner))]
         return [image[:, top : top + side, left : left + side].contiguous() for top, left in dict.fromkeys(starts)]
 
     def pooled(self, logits: Sequence[float]) -> float:

@@ -132,5 +132,5 @@ def test_imagenet_weights_fill_all_but_the_embedding_and_the_head(tiny: None, mo
 
 @pytest.mark.parametrize("name", ["drct_convnext", "drct_clip"])
 def test_clip_too_is_normalised_with_imagenets_statistics(name: str) -> None:
-    wanted = InputConfig(resize=None, crop=224, small="pad", mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    wanted = InputConfig(resize=None, crop=224, corner="floor", small="pad", mean=IMAGENET_MEAN, std=IMAGENET_STD)
     assert DETECTORS[name].input_for(name) == wanted

@@ -94,13 +94,13 @@ def test_missing_unexpected_and_misshapen_keys_are_named(folder: Path) -> None:
     edit(folder, weights_sha256=None)
     renamed = {key.replace("head.bias", "head.biass"): value for key, value in state.items()}
     save_file(renamed, folder / "model.safetensors")
-    with pytest.raises(SynthscopeError, match=r"1 \(head\.bias\) missing and 1 \(head\.biass\) unexpected"):
+    with pytest.raises(SynthscopeError, match=r"head\.bias missing and head\.biass unexpected"):
         load_detector(folder)
     save_file(state | {"head.bias": torch.zeros(2)}, folder / "model.safetensors")
     with pytest.raises(SynthscopeError, match=r"Expected shape \(1,\) for head\.bias in .*got \(2,\)"):
         load_detector(folder)
     save_file(state | {"head.bias": torch.full((1,), float("nan"))}, folder / "model.safetensors")
-    with pytest.raises(SynthscopeError, match=r"finite numbers for head\.bias"):
+    with pytest.raises(SynthscopeError, match=r"numbers that are not finite in head\.bias"):
         load_detector(folder)
 
 

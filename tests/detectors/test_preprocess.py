@@ -32,6 +32,17 @@ def test_centre_crop_is_torchvisions_with_its_padding_and_rounding(height: int, 
     assert torch.equal(ours, center_crop(torch.from_numpy(rgb).permute(2, 0, 1), [crop, crop]))
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40))
+def test_a_corner_rounded_down_is_where_albumentations_begins(height: int, width: int, crop: int) -> None:
+    rgb = noise(height, width)
+    rows, columns = (max(crop - side, 0) for side in (height, width))
+    padded = np.pad(rgb, ((rows // 2, -(-rows // 2)), (columns // 2, -(-columns // 2)), (0, 0)))
+    y, x = (padded.shape[0] - crop) // 2, (padded.shape[1] - crop) // 2
+    ours = preprocess(rgb, InputConfig(resize=None, crop=crop, corner="floor", small="pad"))
+    assert np.array_equal(ours.permute(1, 2, 0).numpy(), padded[y : y + crop, x : x + crop])
+
+
 @pytest.mark.parametrize("size", [(375, 500), (500, 375), (128, 128), (60, 90)])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_resize_and_crop_stay_within_a_grey_level_of_pillow(size: tuple[int, int], interpolation: str) -> None:
@@ -82,7 +93,14 @@ def test_read_only_pixels_are_not_warned_about(recwarn: pytest.WarningsRecorder)
 
 @pytest.mark.parametrize(
     "change",
-    [{"resize": 255}, {"crop": 223}, {"small": "pad"}, {"interpolation": "bicubic"}, {"mean": (0.5, 0.5, 0.5)}],
+    [
+        {"resize": 255},
+        {"crop": 223},
+        {"corner": "floor"},
+        {"small": "pad"},
+        {"interpolation": "bicubic"},
+        {"mean": (0.5, 0.5, 0.5)},
+    ],
 )
 def test_every_field_changes_the_digest(change: dict[str, object]) -> None:
     assert InputConfig().model_copy(update=change).digest() != InputConfig().digest()

@@ -173,6 +173,15 @@ def test_files_that_do_not_fit_exactly_are_refused(weights: Path, backbone: torc
         filled(str(tmp_path / "absent.safetensors"), **HALF)
 
 
+def test_counters_of_batches_may_be_absent(backbone: torch.nn.Module, tmp_path: Path) -> None:
+    state = {k: v for k, v in backbone.state_dict().items() if not k.endswith("num_batches_tracked")}
+    assert len(state) < len(backbone.state_dict())
+    save_file(state, tmp_path / "old.safetensors")
+    loaded = filled(str(tmp_path / "old.safetensors"), **HALF).backbone.state_dict()
+    assert {key for key in state if key not in loaded} == {"fc.weight", "fc.bias"}
+    assert all(torch.equal(value, state.get(key, torch.tensor(0))) for key, value in loaded.items())
+
+
 def test_foreign_normalisation_and_models_are_named(weights: Path) -> None:
     with pytest.raises(UsageError, match=r"input\.mean \[0\.5, 0\.5, 0\.5\].*got \[0\.485"):
         filled(str(weights))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import torch
 
-from synthscope.detectors.weights import misfit, unusable
+from synthscope.detectors.weights import misfit, unusable, with_counters
 
 WANTED = {"fc.weight": torch.zeros(1, 8), "fc.bias": torch.zeros(1)}
 
 
 def test_what_does_not_fit_is_told_in_words() -> None:
     assert misfit(WANTED, WANTED) is None
-    assert misfit(WANTED | {"extra": torch.zeros(1)}, WANTED) == "none missing and 1 (extra) unexpected"
-    assert misfit({"fc.bias": torch.zeros(1)}, WANTED) == "1 (fc.weight) missing and none unexpected"
+    assert misfit(WANTED | {"extra": torch.zeros(1)}, WANTED) == "extra unexpected"
+    assert misfit({"fc.bias": torch.zeros(1)}, WANTED) == "fc.weight missing"
+    other = {f"head.{n}": torch.zeros(1) for n in range(4)}
+    assert misfit(other, WANTED) == "fc.bias and 1 more missing and head.0 and 3 more unexpected"
     wide = WANTED | {"fc.weight": torch.zeros(1, 9)}
     assert misfit(wide, WANTED) == "shape (1, 9) instead of (1, 8) for fc.weight"
     integers = WANTED | {"fc.bias": torch.zeros(1, dtype=torch.int64)}
@@ -25,3 +27,21 @@ def test_numbers_that_are_not_finite_cannot_be_used() -> None:
     assert misfit(broken, WANTED) is None and unusable(WANTED, WANTED) is None
     assert unusable(broken, WANTED) == "numbers that are not finite in fc.bias"
     assert unusable({}, WANTED) == misfit({}, WANTED)
+
+
+def test_a_variance_below_zero_cannot_be_used() -> None:
+    wanted = {"bn.running_mean": torch.zeros(3), "bn.running_var": torch.ones(3)}
+    below = torch.tensor([-1.0, 0.0, 1.0])
+    assert unusable(wanted | {"bn.running_mean": below}, wanted) is None
+    assert unusable(wanted | {"bn.running_var": below.clamp(min=0)}, wanted) is None
+    assert unusable(wanted | {"bn.running_var": below}, wanted) == "a negative variance in bn.running_var"
+
+
+def test_counters_may_be_absent_together_only() -> None:
+    counters = {f"bn{n}.num_batches_tracked": torch.tensor(n) for n in (1, 2)}
+    wanted = WANTED | counters
+    assert with_counters(wanted, wanted) == wanted
+    filled = with_counters(WANTED, wanted)
+    assert misfit(filled, wanted) is None and all(filled[key] == 0 for key in counters)
+    one = WANTED | {"bn1.num_batches_tracked": torch.tensor(1)}
+    assert misfit(with_counters(one, wanted), wanted) == "bn2.num_batches_tracked missing"

@@ -78,9 +78,9 @@ def test_old_files_store_matrices_and_no_counts(reference: nn.Module) -> None:
 
 def test_foreign_weights_are_refused_by_name() -> None:
     state = Xception().state_dict()
-    with pytest.raises(SynthscopeError, match=r"Xception in some\.pth, got 1 \(block3\.skip\.weight\) missing"):
+    with pytest.raises(SynthscopeError, match=r"Xception in some\.pth, got block3\.skip\.weight missing"):
         Xception().load_imagenet({k: v for k, v in state.items() if k != "block3.skip.weight"}, origin="some.pth")
-    with pytest.raises(SynthscopeError, match=r"1 \(extra\) unexpected"):
+    with pytest.raises(SynthscopeError, match="got extra unexpected"):
         Xception().load_imagenet({**state, "extra": torch.zeros(1)}, origin="some.pth")
     with pytest.raises(SynthscopeError, match=r"conv1\.weight.* missing"):
         Xception(12).load_imagenet({"fc.weight": torch.zeros(1)}, origin="some.pth")

@@ -67,7 +67,7 @@ def write_parquet(rows: list[dict[str, Any]], path: Path) -> Path:
 
 
 def write_masks(rows: list[dict[str, Any]], root: Path, task: str, frame: dict[str, Any], seed: int = 1) -> Path:
-    """Masks in every form a folder may hold: several, none, zero, colour, alpha, 16 bits, palette, hidden, ``.PNG``."""
+    """Masks in every form: several, none, zero, colour, alpha, 16 bits, palette, JPEG, hidden, ``.PNG``."""
     rng = np.random.default_rng(seed)
     for row in rows:
         options = {"size": None, "short_side": None, "crop": None} | frame
@@ -89,7 +89,8 @@ def write_masks(rows: list[dict[str, Any]], root: Path, task: str, frame: dict[s
                 7: [Image.fromarray(rgb[..., :3]).quantize(9)],
             }.get(int(kind), [] if kind == 1 else [Image.fromarray(grey)])
             for n, picture in enumerate(pictures):
-                picture.save(folder / (f".{n}.png" if kind == 9 else f"{n}.png"))
+                name, format = (f".{n}.png", "png") if kind == 9 else (f"{n}.png", "jpeg" if kind == 8 else "png")
+                picture.save(folder / name, format)
             Image.fromarray(grey).save(folder / "upper.PNG", format="png")
     return root
 
@@ -189,6 +190,16 @@ def test_the_high_byte_of_16_bits_counts_and_alpha_does_not(tmp_path: Path) -> N
     assert read_mask([tmp_path / "clear.png"], (2, 1), threshold=127).tolist() == [[255, 0]]
 
 
+@pytest.mark.parametrize("format", ["jpeg", "bmp", "tiff", "webp"])
+def test_the_content_of_a_mask_tells_its_format(format: str, tmp_path: Path) -> None:
+    grey = np.zeros((16, 24), np.uint8)
+    grey[4:12, 8:20] = 255
+    Image.fromarray(grey).convert("RGB").save(tmp_path / "a.png", format)
+    np.testing.assert_array_equal(read_mask([tmp_path / "a.png"], (24, 16), threshold=127), grey)
+    with pytest.raises(SynthscopeError, match="Expected a mask of 16x24, got 24x16 in .*a.png"):
+        read_mask([tmp_path / "a.png"], (16, 24), threshold=127)
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Path:
     """One image of 8x8 with the triangle, and the mask that covers everything."""
@@ -219,9 +230,8 @@ def test_prediction_folders_that_belong_to_nothing(world: Path) -> None:
     assert "generator/uid/*.png" in pixel_error(world)
     (masks / "g/u.png").rename(masks / "notes.txt")
     (masks / ".cache").mkdir()
-    assert find_masks(masks, read_images([world / "d.parquet"]), task="category-agnostic") == {
-        ("g", "u"): [masks / "g/u/0.png"]
-    }
+    found = find_masks(masks, read_images([world / "d.parquet"]), task="category-agnostic")
+    assert found == ({("g", "u"): [masks / "g/u/0.png"]}, 0)
     shutil.rmtree(masks / "g/u")
     (masks / "g/u").write_text("")
     assert "got the file" in pixel_error(world)
@@ -237,19 +247,59 @@ def test_masks_that_cannot_be_scored(world: Path) -> None:
     whole = file.read_bytes()
     for broken in (whole[:40], whole[:-12], b"", b"\xff\xd8\xff" + whole):
         file.write_bytes(broken)
-        assert f"whole PNG file, got {file}" in pixel_error(world)
+        assert f"Expected a whole image in {file}" in pixel_error(world)
     huge = whole[:16] + (2**31 - 1).to_bytes(4) * 2 + whole[24:]
     file.write_bytes(huge)
     assert "got 2147483647x2147483647" in pixel_error(world)
     file.unlink()
     file.mkdir()
-    assert f"Expected a PNG file, got {file}" in pixel_error(world)
+    assert f"Expected an image file, got {file}" in pixel_error(world)
+
+
+@pytest.mark.parametrize("task", ["category-agnostic", "fine-grained"])
+def test_masks_of_other_images_can_be_passed_over(task: str, tmp_path: Path) -> None:
+    """The official scripts look up what they need, so the restated ones are given the same folder."""
+    rows = make_rows()
+    root = write_masks(rows, tmp_path / "masks", task, {})
+    category = CATEGORIES[0] if task == "fine-grained" else ""
+    others = [root / "one-raw" / category / "u9", root / "one-raw/none/u0", root / "four-raw" / category / "u0"]
+    for number, folder in enumerate(others):
+        folder.mkdir(parents=True)
+        for n in range(number):
+            Image.new("L", (9, 9), 255).save(folder / f"{n}.png")
+    Image.new("L", (9, 9), 255).save(root / "one-raw/stray.png")
+    data = write_parquet(rows, tmp_path / "d.parquet")
+    scores = score_pixels(read_images([data]), root, task=task, unknown="ignore")
+    assert (scores.overall, scores.per_generator) == official.pixel_tables(rows, root, task)
+    assert scores.ignored == 0 + 1 + 2 + 1
+    with pytest.raises(SynthscopeError, match="--unknown ignore"):
+        score_pixels(read_images([data]), root, task=task)
+
+
+def test_boxes_of_other_images_can_be_passed_over(tmp_path: Path) -> None:
+    """Invalid boxes of images in the data count, artifacts or none; of others not even invalid ones do."""
+    rows = make_rows()
+    boxes = make_boxes(rows)
+    boxes += "".join(f"one-raw,u9,{CATEGORIES[0]},{x},0,3,3\n" for x in (1, -1)) + f"x,u1,{CATEGORIES[2]},0,0,9,9\n"
+    (tmp_path / "boxes.csv").write_text(boxes)
+    images = read_images([write_parquet(rows, tmp_path / "d.parquet")])
+    scores = score_instances(images, tmp_path / "boxes.csv", unknown="ignore")
+    assert (scores.overall, scores.per_generator) == official.instance_tables(rows, boxes)
+    assert scores.ignored == 3
+    with pytest.raises(SynthscopeError, match="uid 'u9' .*--unknown ignore"):
+        score_instances(images, tmp_path / "boxes.csv")
+    for wrong in (f"x,u1,{CATEGORIES[2]},0,0,9,wide\n", "x,u1,low-level-colour,0,0,9,9\n"):
+        (tmp_path / "boxes.csv").write_text(boxes + wrong)
+        with pytest.raises(SynthscopeError, match="row "):
+            score_instances(images, tmp_path / "boxes.csv", unknown="ignore")
 
 
 def test_options_out_of_range(world: Path) -> None:
     images = read_images([world / "d.parquet"])
     with pytest.raises(UsageError, match="Did you mean fine-grained"):
         score_pixels(images, world / "masks", task="fine_grained")
+    with pytest.raises(UsageError, match="error or ignore for unknown images, got 'ignored'. Did you mean ignore"):
+        score_pixels(images, world / "masks", task="fine-grained", unknown="ignored")
     for threshold in (-1, 256):
         with pytest.raises(UsageError, match="0 to 255"):
             score_pixels(images, world / "masks", task="fine-grained", prediction_threshold=threshold)
@@ -371,4 +421,11 @@ def test_the_commands(world: Path) -> None:
     assert result.exit_code == 0, result.output
     assert overall.read_text().splitlines()[1] == f"all,{CATEGORIES[0]},1.0,1.0,1.0,1,0,0,1,0,0"
     assert len(each.read_text().splitlines()) == 8
+    with (world / "boxes.csv").open("a") as lines:
+        lines.write(f"g,v,{CATEGORIES[0]},1,1,3,3\n")
+    again = ["instance", *data, "--prediction-csv", str(world / "boxes.csv")]
+    assert "--unknown ignore" in str(CliRunner().invoke(xaigd_metrics, again).exception)
+    result = CliRunner().invoke(xaigd_metrics, [*again, "--unknown", "ignore"])
+    assert result.exit_code == 0 and "ignored, for images outside of the data: 1 predictions" in result.stderr
+    assert overall.read_text().splitlines()[1] == f"all,{CATEGORIES[0]},1.0,1.0,1.0,1,0,0,1,0,0"
     assert sorted(file.name for file in overall.parent.iterdir()) == ["each.csv", "overall.csv"]

@@ -1,6 +1,6 @@
 """Published checkpoints as detector folders: every key and shape checked, two outputs made one logit, provenance kept.
 
-A file that does not fit exactly is refused; nothing is ever loaded in part.
+A file that does not fit exactly is refused; nothing is ever loaded in part. Only the counters of batches may be absent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from synthscope.detectors.checkpoints import State, read_checkpoint
 from synthscope.detectors.hub import create_detector, save_detector
 from synthscope.detectors.published.convert import other_constant
 from synthscope.detectors.published.table import PUBLISHED, Published, published, published_table
-from synthscope.detectors.weights import misfit, not_finite
+from synthscope.detectors.weights import impossible, misfit, with_counters
 from synthscope.errors import SynthscopeError, UsageError
 
 __all__ = ["PUBLISHED", "import_checkpoint", "names_that_fit", "published_table"]
@@ -51,7 +51,7 @@ def import_checkpoint(
 
     Raises:
         UsageError: Unknown name, option or field; no such file; something needed is not given, or the reverse.
-        SynthscopeError: Not a checkpoint of plain tensors, or one that does not fit exactly.
+        SynthscopeError: Not a checkpoint of plain tensors, one that does not fit exactly, or impossible numbers in it.
     """
     entry = published(as_)
     ai_output = entry.ai_output(ai_index)
@@ -68,10 +68,11 @@ def import_checkpoint(
         input={**entry.input, **(input or {})},
     )
     net = detector.get_submodule("net")
+    state = with_counters(state, net.state_dict())
     if problem := _misfit(state, entry, net):
         raise _misfit_error(problem, as_, Path(file), keys=len(net.state_dict()), others=names_that_fit(original))
-    if key := not_finite(state):
-        raise SynthscopeError(f"Expected finite numbers for {key} in {file}, got nan or inf. Download the file again.")
+    if problem := impossible(state):
+        raise SynthscopeError(f"Expected weights of a network in {file}, got {problem}. Download the file again.")
     if key := other_constant(state, net):
         raise SynthscopeError(
             f"Expected the published constants of {as_} in {file}, got other values for {key}, so a variant of the "
@@ -97,7 +98,9 @@ def names_that_fit(state: State) -> list[str]:
     for name, entry in PUBLISHED.items():
         with torch.device("meta"):
             detector = create_detector(entry.architecture, options=entry.options, input=entry.input)
-        if _misfit(entry.rename(state), entry, detector.get_submodule("net")) is None:
+            net = detector.get_submodule("net")
+            renamed = with_counters(entry.rename(state), net.state_dict())
+        if _misfit(renamed, entry, net) is None:
             names.append(name)
     return names
 

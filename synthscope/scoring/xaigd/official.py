@@ -1,7 +1,8 @@
 """The official X-AIGD evaluators on folders of masks and on CSVs of boxes, in one pass over the images.
 
 Numbers, column names, row order and number format are those of the data set's own scripts; what those scripts score
-as 0 without a word (a folder that is not there, predictions for images that are not in the data) stops here.
+as 0 or pass over without a word (a folder that is not there, predictions for images that are not in the data) stops
+here. ``unknown="ignore"`` passes over the latter, and counts them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from synthscope.scoring.xaigd.predictions import find_masks, prediction_key, rea
 from synthscope.scoring.xaigd.records import AnnotatedImage
 
 TASKS = ("category-agnostic", "fine-grained")
+UNKNOWN = ("error", "ignore")
 
 Row = dict[str, str | int | float]
 
@@ -31,6 +33,7 @@ class ParityScores:
 
     overall: list[Row]
     per_generator: list[Row]
+    ignored: int  # predictions (mask files or boxes) for images outside of the data
 
 
 def score_pixels(
@@ -40,18 +43,19 @@ def score_pixels(
     task: str,
     frame: Frame | None = None,
     prediction_threshold: int = 127,
+    unknown: str = "error",
     workers: int | None = None,
 ) -> ParityScores:
     """IoU, PixP, PixR and PixF1 of predicted masks, over all pixels of all images.
 
-    Masks are the PNG files in ``root/generator/uid/`` (``category-agnostic``) or ``root/generator/category/uid/``
+    Masks are the files ``*.png`` in ``root/generator/uid/`` (``category-agnostic``) or ``root/generator/category/uid/``
     (``fine-grained``), of the size that ``frame`` gives; several in a folder are united. A pixel is predicted where
     its grey value, as ``cv2.imread`` reads it, is above ``prediction_threshold``.
 
     Raises:
-        UsageError: Unknown task, or a threshold outside 0 to 255.
-        SynthscopeError: No such folder, a folder or file that belongs to no image, a mask of another size or one that
-            cannot be read; the sentence names it.
+        UsageError: Unknown task or ``unknown``, or a threshold outside 0 to 255.
+        SynthscopeError: No such folder, a folder or file that belongs to no image (unless ``unknown`` is "ignore"), a
+            mask of another size or one that cannot be read; the sentence names it.
     """
     if task not in TASKS:
         raise UsageError(f"Expected a task, got {task!r}. {suggest(task, TASKS)}")
@@ -59,7 +63,7 @@ def score_pixels(
         raise UsageError(f"Expected a prediction threshold of 0 to 255, got {prediction_threshold}. Change it.")
     frame = frame or Frame()
     categories: tuple[str | None, ...] = LABELS if task == "fine-grained" else (None,)
-    masks = find_masks(prediction_root, images, task=task)
+    masks, ignored = find_masks(prediction_root, images, task=task, ignore_unknown=_ignores(unknown))
 
     def count(image: AnnotatedImage) -> list[Counts]:
         counts = []
@@ -85,6 +89,7 @@ def score_pixels(
             "evaluated_images": total.images,
             "zero_prediction_images": total.zero_predictions,
         },
+        ignored,
     )
 
 
@@ -93,6 +98,7 @@ def score_instances(
     prediction_csv: str | Path,
     *,
     overlap_threshold: float = 0.5,
+    unknown: str = "error",
     workers: int | None = None,
 ) -> ParityScores:
     """Precision, recall and F1 of predicted boxes by category.
@@ -102,13 +108,13 @@ def score_instances(
     x_min, y_min, x_max, y_max``, in pixels.
 
     Raises:
-        UsageError: A threshold outside 0 to 1.
-        SynthscopeError: A missing file or column, an unknown category or image, or a corner that is not a number; the
-            sentence names file and row.
+        UsageError: A threshold outside 0 to 1, or another word as ``unknown``.
+        SynthscopeError: A missing file or column, an unknown category, an unknown image (unless ``unknown`` is
+            "ignore"), or a corner that is not a number; the sentence names file and row.
     """
     if not 0 <= overlap_threshold <= 1:
         raise UsageError(f"Expected an overlap threshold of 0 to 1, got {overlap_threshold}. Change it.")
-    boxes = read_boxes(prediction_csv, images)
+    boxes, ignored = read_boxes(prediction_csv, images, ignore_unknown=_ignores(unknown))
 
     def count(image: AnnotatedImage) -> list[Counts]:
         return [
@@ -138,6 +144,7 @@ def score_instances(
             "zero_prediction_images": total.zero_predictions,
             "invalid_prediction_boxes": total.invalid_boxes,
         },
+        ignored,
     )
 
 
@@ -147,6 +154,12 @@ def write_rows(rows: Sequence[Row], path: str | Path) -> None:
         writer = csv.DictWriter(lines, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _ignores(unknown: str) -> bool:
+    if unknown not in UNKNOWN:
+        raise UsageError(f"Expected error or ignore for unknown images, got {unknown!r}. {suggest(unknown, UNKNOWN)}")
+    return unknown == "ignore"
 
 
 def _totals(
@@ -161,9 +174,10 @@ def _totals(
     return totals
 
 
-def _tables(totals: dict[str, list[Counts]], row: Callable[[str, int, Counts], Row]) -> ParityScores:
+def _tables(totals: dict[str, list[Counts]], row: Callable[[str, int, Counts], Row], ignored: int) -> ParityScores:
     together = [sum(column, Counts()) for column in zip(*totals.values(), strict=True)]
     return ParityScores(
         overall=[row("all", i, total) for i, total in enumerate(together)],
         per_generator=[row(name, i, total) for name in sorted(totals) for i, total in enumerate(totals[name])],
+        ignored=ignored,
     )

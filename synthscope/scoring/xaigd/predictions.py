@@ -1,4 +1,4 @@
-"""Predictions to be scored by the X-AIGD metrics: folders of PNG masks, and a CSV of boxes."""
+"""Predictions to be scored by the X-AIGD metrics: folders of masks called ``*.png``, and a CSV of boxes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,23 @@ from synthscope.scoring.xaigd.records import AnnotatedImage
 BOX_COLUMNS = ("generator", "uid", "category", "x_min", "y_min", "x_max", "y_max")
 
 Box = tuple[float, float, float, float]
+Key = tuple[str, ...]
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def prediction_key(image: AnnotatedImage, category: str | None) -> tuple[str, ...]:
+def prediction_key(image: AnnotatedImage, category: str | None) -> Key:
     """Where the prediction is: (generator, uid), or (generator, category, uid)."""
     return (image.generator, category, image.uid) if category else (image.generator, image.uid)
 
 
-def find_masks(root: str | Path, images: Sequence[AnnotatedImage], *, task: str) -> dict[tuple[str, ...], list[Path]]:
-    """PNG files by (generator, uid) or (generator, category, uid); hidden files count, ``.PNG`` does not."""
+def find_masks(
+    root: str | Path, images: Sequence[AnnotatedImage], *, task: str, ignore_unknown: bool = False
+) -> tuple[dict[Key, list[Path]], int]:
+    """PNG files by (generator, uid) or (generator, category, uid), and how many others were ignored.
+
+    Hidden files count, ``.PNG`` does not. A folder or file that belongs to no image is an error unless
+    ``ignore_unknown``.
+    """
     root = Path(root)
     if not root.is_dir():
         raise SynthscopeError(f"Expected a folder of predictions, got {root}, which is none. Check --prediction-root.")
@@ -34,9 +41,10 @@ def find_masks(root: str | Path, images: Sequence[AnnotatedImage], *, task: str)
     if slash := [part for key in wanted for part in key if "/" in part]:
         raise SynthscopeError(f"Expected names that can be folders, got {slash[0]!r} in the data. Rename the image.")
     branches = {key[:depth] for key in wanted for depth in range(1, len(key))}
-    found: dict[tuple[str, ...], list[Path]] = {}
+    found: dict[Key, list[Path]] = {}
+    unknown: list[Path] = []
 
-    def walk(folder: Path, above: tuple[str, ...]) -> None:
+    def walk(folder: Path, above: Key) -> None:
         for entry in sorted(folder.iterdir()):
             key = (*above, entry.name)
             if key in branches or key in wanted:
@@ -47,16 +55,25 @@ def find_masks(root: str | Path, images: Sequence[AnnotatedImage], *, task: str)
                 else:
                     found[key] = sorted(file for file in entry.iterdir() if file.name.endswith(".png"))
             elif entry.suffix == ".png" or (entry.is_dir() and not entry.name.startswith(".")):
-                _refuse(entry, above, task)
+                if not ignore_unknown:
+                    _refuse(entry, above, task)
+                unknown.append(entry)
 
     walk(root, ())
-    return found
+    return found, sum(1 if entry.is_file() else len(list(entry.rglob("*.png"))) for entry in unknown)
 
 
-def read_boxes(file: str | Path, images: Sequence[AnnotatedImage]) -> dict[tuple[str, ...], list[Box]]:
-    """Boxes by (generator, category, uid), as they stand: whether one lies in its image is decided when counting."""
+def read_boxes(
+    file: str | Path, images: Sequence[AnnotatedImage], *, ignore_unknown: bool = False
+) -> tuple[dict[Key, list[Box]], int]:
+    """Boxes by (generator, category, uid), and how many of other images were ignored.
+
+    Boxes are taken as they stand: whether one lies in its image is decided when counting. One of an image that is not
+    in the data is an error unless ``ignore_unknown``.
+    """
     known = {image.key for image in images}
-    boxes: dict[tuple[str, ...], list[Box]] = {}
+    boxes: dict[Key, list[Box]] = {}
+    ignored = 0
     try:
         with Path(file).open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines)
@@ -68,21 +85,26 @@ def read_boxes(file: str | Path, images: Sequence[AnnotatedImage]) -> dict[tuple
                 if category not in LABELS:
                     advice = suggest(str(category), LABELS)
                     raise SynthscopeError(f"Expected an X-AIGD category, got {category!r} in {where}. {advice}")
-                if (generator, uid) not in known:
+                box = _box(row, where)
+                if (generator, uid) in known:
+                    boxes.setdefault((generator, category, uid), []).append(box)
+                elif ignore_unknown:
+                    ignored += 1
+                else:
                     raise SynthscopeError(
-                        f"Expected an image of the data, got generator {generator!r}, uid {uid!r} in {where}. "
-                        "Remove the row, or name the data it belongs to."
+                        f"Expected an image of the data, got generator {generator!r}, uid {uid!r} in {where}. Remove "
+                        f"the row, name the data it belongs to, or leave such rows out with --unknown ignore."
                     )
-                boxes.setdefault((generator, category, uid), []).append(_box(row, where))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SynthscopeError(f"Expected a CSV of boxes, got {file}: {error}. Check --prediction-csv.") from error
-    return boxes
+    return boxes, ignored
 
 
 def read_mask(files: Sequence[Path], size: tuple[int, int], *, threshold: int) -> np.ndarray | None:
-    """Union of PNG masks as uint8 (H, W): 255 where a grey value is above ``threshold``; ``None`` without a file.
+    """Union of masks as uint8 (H, W): 255 where a grey value is above ``threshold``; ``None`` without a file.
 
-    Grey values are those of ``cv2.imread``: alpha is ignored, of 16 bits the upper 8 count.
+    Files and grey values are read as ``cv2.imread`` does: whatever the name says, the content tells the format; alpha
+    is ignored, of 16 bits the upper 8 count.
 
     Raises:
         SynthscopeError: A file that cannot be decoded, or is not of ``size`` (width, height).
@@ -100,25 +122,26 @@ def _read_grey(file: Path, size: tuple[int, int]) -> np.ndarray:
         with file.open("rb") as data:
             head = data.read(24)
     except OSError as error:
-        raise SynthscopeError(f"Expected a PNG file, got {file}: {error.strerror}. Check the file.") from error
-    shape = int.from_bytes(head[20:24]), int.from_bytes(head[16:20])
+        raise SynthscopeError(f"Expected an image file, got {file}: {error.strerror}. Check the file.") from error
     grey: np.ndarray | None = None
-    if head.startswith(_PNG) and shape[0] * shape[1] == width * height:  # no other size is worth its memory
-        grey = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
-        shape = shape if grey is None else (grey.shape[0], grey.shape[1])
-    if head.startswith(_PNG) and shape != (height, width):
+    shape: tuple[int, ...] = int.from_bytes(head[20:24]), int.from_bytes(head[16:20])
+    is_png = head.startswith(_PNG)
+    if not is_png or shape[0] * shape[1] == width * height:  # no other size is worth its memory
+        grey = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)  # of other formats at most 2**30 pixels, OpenCV's own limit
+        shape = shape if grey is None else grey.shape
+    if (is_png or grey is not None) and shape != (height, width):
         raise SynthscopeError(
             f"Expected a mask of {width}x{height}, got {shape[1]}x{shape[0]} in {file}. Save it at that size, or name "
             "the resizing and the crop of the model."
         )
     if grey is None:
-        raise SynthscopeError(f"Expected a whole PNG file, got {file}, which cannot be decoded. Save the mask again.")
+        raise SynthscopeError(f"Expected a whole image in {file}, got one that cannot be decoded. Save the mask again.")
     return grey
 
 
 def _refuse(entry: Path, above: tuple[str, ...], task: str) -> None:
     layout = "generator/category/uid/*.png" if task == "fine-grained" else "generator/uid/*.png"
-    advice = "Remove it, or name the data that it belongs to."
+    advice = "Remove it, name the data that it belongs to, or leave it out with --unknown ignore."
     if entry.name in LABELS:
         advice = "For masks by category use --task fine-grained."
     elif task == "fine-grained" and len(above) == 1:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torchvision import transforms
 
@@ -78,7 +80,17 @@ def universal_fake_detect(tower: nn.Module, fc: nn.Module) -> Program:
     return lambda path: sigmoid(fc(tower(prepare(rgb(path))[None])))
 
 
+def padded_centre(image: Image.Image) -> Image.Image:
+    """PadIfNeeded with zeros and CenterCrop of albumentations at 224: both corners round down."""
+    pixels = np.asarray(image)
+    height, width = pixels.shape[:2]
+    rows, columns = max(224 - height, 0), max(224 - width, 0)
+    pixels = np.pad(pixels, ((rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2), (0, 0)))
+    y, x = (pixels.shape[0] - 224) // 2, (pixels.shape[1] - 224) // 2
+    return Image.fromarray(pixels[y : y + 224, x : x + 224])
+
+
 def drct(backbone: nn.Module, fc: nn.Module) -> Program:
     """``backbone`` gives the 1024 features; output 0 is real."""
-    prepare = transforms.Compose([transforms.CenterCrop(224), transforms.ToTensor(), IMAGENET])
+    prepare = transforms.Compose([padded_centre, transforms.ToTensor(), IMAGENET])
     return lambda path: 1 - softmax(fc(backbone(prepare(rgb(path))[None])), 0)

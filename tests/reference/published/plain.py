@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,10 +70,13 @@ def softmax(logits: Tensor, index: int) -> float:
     return float(torch.softmax(logits.double(), 1)[0, index])
 
 
-def write_images(folder: Path) -> list[str]:
-    """PNG files: wide, tall with odd sides, and smaller than every crop."""
+SIZES = (300, 400), (341, 261), (120, 150)  # wide, tall with odd sides, and smaller than every crop
+
+
+def write_images(folder: Path, sizes: Sequence[tuple[int, int]] = SIZES) -> list[str]:
+    """PNG files of (height, width) pixels."""
     paths = []
-    for i, (height, width) in enumerate([(300, 400), (341, 261), (120, 150)]):
+    for i, (height, width) in enumerate(sizes):
         noise = np.random.default_rng(i)
         y, x = np.mgrid[:height, :width][..., None] / 40
         smooth = 127 + 60 * np.sin(x * (1 + i / 4) + np.arange(3)) * np.cos(y + i)
