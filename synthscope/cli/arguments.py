@@ -47,11 +47,12 @@ def load(source: str, where: str | None, view: str | None, *, by: str = "subset"
     table = filter_manifest(table, where) if where else table
     if view is None:
         return table
-    from synthscope.data.align.views import describe_treatments, seen_through
+    from synthscope.data.align.views import seen_through
+    from synthscope.tables.treatments import treatment_text
 
     seen, treatments = seen_through(table, view, by=by)
     if treatments.height:
-        print(describe_treatments(treatments), file=sys.stderr)
+        print(treatment_text(treatments), file=sys.stderr)
     return seen
 
 

@@ -9,6 +9,7 @@ import polars as pl
 from synthscope.data.audit import warning
 from synthscope.tables.benchmark import audit_table, difference_table, tables_of
 from synthscope.tables.seeds import seed_tables
+from synthscope.tables.treatments import treatment_text
 from synthscope.tables.wording import views_of
 
 
@@ -23,6 +24,8 @@ def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
         compared = differences["metric"][0]
         tables += [difference_table(differences, metric=compared, view=view) for view in views_of(differences)]
     print("\n\n".join(table.to_text() for table in tables))
+    if (run / "treatments.parquet").is_file():
+        print(f"\n{treatment_text(pl.read_parquet(run / 'treatments.parquet'))}")
     if (run / "audit.parquet").is_file():
         audit = pl.read_parquet(run / "audit.parquet")
         print(f"\n{audit_table(audit).to_text()}")

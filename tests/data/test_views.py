@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from synthscope.data.align.views import describe_treatments, seen_through, view_id
+from synthscope.data.align.views import seen_through, view_id
 from synthscope.data.audit import HISTORY, OVERALL, audit
 from synthscope.data.degrade.recipe import parse_recipe, read_viewed
 from synthscope.data.images import read_rgb
 from synthscope.data.jpeg_header import read_compression
 from synthscope.errors import SynthscopeError, UsageError
+from synthscope.tables.treatments import treatment_rows, treatment_text
 from tests.data.histories import picture, stored, tree
 
 TABLES = [[3 + (i % 7) for i in range(64)], [5 + (i % 3) for i in range(64)]]
@@ -72,7 +73,9 @@ def test_each_test_set_has_the_smaller_of_its_sizes(tmp_path: Path) -> None:
         assert {seen(row).shape for row in part.to_dicts()} == {(side, side, 3)}
         told = treatments.filter(pl.col("subset") == name, ~pl.col("kept"))
         assert told.select("label", "treatment", "n").rows() == [(0, "smaller than the crop of its test set", 1)]
-    assert "left out: smaller than the crop of its test set" in describe_treatments(treatments)
+    shown = treatment_rows(treatments, "aligned")
+    assert shown.rows() == [("Wukong", 10, 1, 3, 0, 176), ("BigGAN", 10, 1, 3, 0, 80)]
+    assert "Left out: 2 real (smaller than the crop of its test set)." in treatment_text(treatments)
     together, _ = seen_through(images, "aligned", by="split")
     assert {seen(row).shape for row in together.to_dicts()} == {(80, 80, 3)} and together.height == 16
 

@@ -17,7 +17,7 @@ from synthscope.data.align.select import align
 from synthscope.data.align.sets import LEFT_OUT
 from synthscope.data.degrade.recipe import parse_recipe
 from synthscope.data.degrade.steps import DEGRADATIONS
-from synthscope.data.manifest import in_columns, with_view
+from synthscope.data.manifest import with_view
 from synthscope.errors import SynthscopeError, UsageError, suggest
 
 RAW = "none"
@@ -127,16 +127,6 @@ def seen_through(
             f"({found or 'no images'}). Add images of the same formats and sizes, or look at the view laundered."
         )
     return seen, treatments
-
-
-def describe_treatments(treatments: pl.DataFrame) -> str:
-    """:data:`TREATMENTS` as aligned text, one line a subset, class and treatment."""
-    rows: list[tuple[object, ...]] = [("subset", "split", "class", "images", "treatment")]
-    for row in treatments.to_dicts():
-        text = row["treatment"] if row["kept"] else f"left out: {row['treatment']}"
-        side = f", crop {row['side']}" if row["kept"] and row["side"] else ""
-        rows.append((row["subset"] or "-", row["split"] or "-", _CLASS[row["label"]], row["n"], text + side))
-    return in_columns([(*row[:3], row[4], row[3]) for row in rows], left=4)
 
 
 def tell_treatments(treatments: pl.DataFrame) -> None:

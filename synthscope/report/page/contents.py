@@ -33,7 +33,8 @@ from synthscope.report.rows import chosen, comparable
 from synthscope.schema import conform
 from synthscope.scoring.heatmaps.summary import HEATMAP_SCORES
 from synthscope.tables.published.beside import beside
-from synthscope.tables.wording import short_names, view_names, views_of
+from synthscope.tables.treatments import treatment_notes, treatment_rows
+from synthscope.tables.wording import short_names, view_names, view_notes, views_of
 
 TABS = ("accuracy", "balanced_accuracy", "auroc", "average_precision")
 MAX_LISTED, MAX_GALLERIES = 200, 4
@@ -55,7 +56,11 @@ def scored_contents(run: Run, folder: Path, seeds: pl.DataFrame) -> dict[str, An
     return {
         "answer": (answer_over_seeds(seeds) or answer(scores)) + missing(run.failures),
         "warnings": [text for _, rows in run.audit.group_by("view", maintain_order=True) if (text := warning(rows))],
-        "recipes": [(word, view) for view, word in words.items() if view != "none"],
+        "view_notes": [note for view in views for note in view_notes(scores.filter(view=view))],
+        "treatments": [
+            (view, treatment_rows(run.treatments, view).rows(named=True), treatment_notes(run.treatments, view)[1:])
+            for view in run.treatments["view"].unique(maintain_order=True)
+        ],
         "views": grids.views(scores, metric),
         "tabs": [(metric_name(name), [grids.matrix(scores, name, view) for view in views]) for name in shown],
         "every_metric": [grids.all_metrics(scores, view) for view in views],

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from synthscope.config import validate
+from synthscope.data.align.views import TREATMENTS
 from synthscope.data.audit import AUDIT
 from synthscope.detectors.input import InputConfig
 from synthscope.detectors.sight import mean_seen_share
@@ -34,6 +35,7 @@ class Run:
     unreadable: pl.DataFrame  # path, error
     audit: pl.DataFrame
     differences: pl.DataFrame
+    treatments: pl.DataFrame  # what protocols did to the test images
     settings: list[tuple[str, str]]  # of run.json, as dotted keys
     failures: list[dict[str, Any]]  # of failures.json: name, step, subset, view, error
     sizes: pl.DataFrame  # path, height, width of the images as stored, as far as they are known
@@ -65,6 +67,7 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
         predictions=clean.filter(condition="none"),
         unreadable=unreadable,
         audit=conform(audit, AUDIT, f"the audit of {folder}").with_columns(pl.col("view").fill_null("none")),
+        treatments=_read(folder / "treatments.parquet", TREATMENTS),
         differences=_read(folder / "differences.parquet", SCORES).with_columns(pl.col("view").fill_null("none")),
         settings=list(_flat(settings)),
         failures=_settings(folder / "failures.json") or [],
