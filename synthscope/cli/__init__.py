@@ -22,6 +22,7 @@ from synthscope.cli.score import score_command
 from synthscope.cli.train import train_command
 from synthscope.cli.xaigd import xaigd_metrics
 from synthscope.errors import SynthscopeError, UsageError
+from synthscope.runtime.files import reason
 
 app = typer.Typer(
     help="Benchmark, train and explain detectors of AI-generated images.",
@@ -50,9 +51,17 @@ def main() -> None:
     except SynthscopeError as error:
         print(f"synthscope: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageError) else 1)
+    except OSError as error:
+        print(f"synthscope: {_sentence(error)}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("synthscope: stopped; run the same command again to go on.", file=sys.stderr)
         sys.exit(130)
+
+
+def _sentence(error: OSError) -> str:
+    """Of what the system says about a file that nothing else has asked for in a sentence of its own."""
+    return f"Expected to use {error.filename or 'a file'}, got: {reason(error).lower()}. Check it and its permissions."
 
 
 @app.callback(invoke_without_command=True)

@@ -16,8 +16,8 @@ from synthscope.data.images import FACTS, measure
 from synthscope.data.index import index
 from synthscope.data.layouts.walk import NOT_AN_IMAGE
 from synthscope.errors import SynthscopeError, UsageError, suggest
-from synthscope.runtime import seed_for, track, whole_file
-from synthscope.schema import MANIFEST, conform
+from synthscope.runtime import seed_for, track
+from synthscope.schema import MANIFEST, conform, read_table, write_parquet
 
 
 def load_manifest(source: str | Path) -> pl.DataFrame:
@@ -33,11 +33,7 @@ def load_manifest(source: str | Path) -> pl.DataFrame:
     path = stored_table(source, "a manifest", kind="layout", such_as="genimage")
     if path is None:
         return index(str(source))
-    try:
-        table = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise SynthscopeError(f"Expected a Parquet file at {path}, got: {error}. Write it anew.") from error
-    return _checked(table, path)
+    return _checked(read_table(path), path)
 
 
 def stored_table(source: str | Path, what: str, *, kind: str, such_as: str) -> Path | None:
@@ -62,8 +58,7 @@ def stored_table(source: str | Path, what: str, *, kind: str, such_as: str) -> P
 
 def save_manifest(table: pl.DataFrame, path: str | Path) -> None:
     """Write a manifest (Parquet, exactly the columns of ``schema.MANIFEST``), whole or not at all."""
-    with whole_file(path) as temporary:
-        conform(table, MANIFEST, str(path)).write_parquet(temporary)
+    write_parquet(conform(table, MANIFEST, str(path)), path)
 
 
 def filter_manifest(table: pl.DataFrame, expression: str) -> pl.DataFrame:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
-from synthscope.errors import SynthscopeError
-from synthscope.runtime import whole_file
+from synthscope.runtime.files import reason, writing
+from synthscope.runtime.locks import MARK
 from synthscope.schema import write_table
 
 
@@ -47,22 +48,16 @@ def read_parts(
     for path in sorted(folder.glob("part-*.parquet")):
         try:
             check(path)
-            parts.append(narrow(pl.scan_parquet(path, schema=schema)).collect())
-        except (pl.exceptions.PolarsError, OSError) as error:
-            reason = str(error).splitlines()[0]
-            print(f"Expected a part of {of}, got {path} ({reason}). It is computed again.", file=sys.stderr)
+            parts.append(narrow(pl.scan_parquet(path, schema=schema, glob=False)).collect())
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+            print(f"Expected a part of {of}, got {path} ({reason(error)}). It is computed again.", file=sys.stderr)
             path.rename(path.with_suffix(".broken"))
     return pl.concat(parts)
 
 
 def require_writable(folder: Path) -> None:
     """Create ``folder``. Raises ``SynthscopeError`` where nothing can be written."""
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(folder / ".writable"):
+        with tempfile.TemporaryFile(prefix=f".{MARK}", dir=folder):
             pass
-        (folder / ".writable").unlink()
-    except OSError as error:
-        raise SynthscopeError(
-            f"Expected a folder to write to, got {folder}: {error.strerror}. Choose another one."
-        ) from error

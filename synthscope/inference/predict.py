@@ -6,7 +6,6 @@ only what is new, and several machines can share the rows of one manifest.
 
 from __future__ import annotations
 
-import json
 import platform
 import sys
 import time
@@ -22,7 +21,8 @@ from synthscope.data.degrade.recipe import encoder_versions, parse_recipe
 from synthscope.errors import UsageError
 from synthscope.inference.parts import read_parts, require_writable, write_part
 from synthscope.inference.store import PART, assemble, finished
-from synthscope.runtime import Progress, seed_for, tune_allocator, whole_file
+from synthscope.runtime import Progress, seed_for, tune_allocator
+from synthscope.runtime.files import write_json
 from synthscope.schema import MANIFEST, conform, write_table
 
 if TYPE_CHECKING:
@@ -231,5 +231,4 @@ def _write_settings(path: Path, plan: Plan, units: pl.DataFrame, scorings: int, 
         "seconds": round(seconds, 3),
         "versions": {"python": platform.python_version(), **packages, **encoder_versions()},
     }
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(settings, indent=2) + "\n")
+    write_json(path, settings)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.metrics.calibration import probabilities
-from synthscope.schema import PREDICTIONS, conform
+from synthscope.schema import PREDICTIONS, conform, read_table
 
 MEAN = "mean"
 TEST_SETS = "subset", "generator", "split"  # columns that can name the test sets
@@ -58,7 +58,7 @@ def read_predictions(source: pl.DataFrame | str | Path, *, threshold: float | No
         file = Path(source) / "predictions.parquet" if Path(source).is_dir() else Path(source)
         if not file.is_file():
             raise SynthscopeError(f"Expected predictions, got no file {file}. Run `synthscope predict` first.")
-        source = pl.read_parquet(file)
+        source = read_table(file, advice="Run `synthscope predict` again.")
     table = conform(source, PREDICTIONS, "the predictions").with_columns(
         pl.coalesce("path", "sha256").alias("image"),
         pl.col("view", "condition").fill_null("none"),

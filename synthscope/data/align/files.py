@@ -15,6 +15,7 @@ from synthscope.data.images import FACTS, measure, read_file, read_rgb
 from synthscope.data.layouts.folders import MERGED
 from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.runtime import track, whole_file
+from synthscope.runtime.files import read_text, write_text
 from synthscope.schema import MANIFEST
 
 RECORD = "alignment.json"
@@ -85,12 +86,11 @@ def _claim(root: Path, table: pl.DataFrame) -> None:
     lines = table.select("target", "path", "view").sort("target").write_csv()
     record = {"images": table.height, "sha256": hashlib.sha256(lines.encode()).hexdigest()}
     file = root / RECORD
-    if file.is_file() and file.read_text() == json.dumps(record):
+    if file.is_file() and read_text(file) == json.dumps(record):
         return
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise SynthscopeError(f"Expected an empty folder at {root}, got other files in it. Choose another folder.")
-    with whole_file(file) as temporary:
-        temporary.write_text(json.dumps(record))
+    write_text(file, json.dumps(record))
 
 
 def _write(path: str, target: Path, view: Recipe) -> tuple[int | str | None, ...]:
@@ -103,8 +103,6 @@ def _write(path: str, target: Path, view: Recipe) -> tuple[int | str | None, ...
                 temporary.write_bytes(data)
     except UnreadableImageError:
         return measure(path, decode=True)
-    except OSError as error:
-        raise SynthscopeError(f"Expected to write {target}, got: {error.strerror}. Make room and repeat.") from error
     return measure(str(target))
 
 

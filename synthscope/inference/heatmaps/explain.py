@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,8 @@ from synthscope.explainers.base import keeps_geometry
 from synthscope.inference.heatmaps.plan import Shown, Unit, plan_units, show
 from synthscope.inference.heatmaps.store import INDEX, KEY, read_index, write_part
 from synthscope.inference.parts import require_writable
-from synthscope.runtime import Progress, tune_allocator, whole_file
+from synthscope.runtime import Progress, tune_allocator
+from synthscope.runtime.files import write_json
 from synthscope.schema import MANIFEST, conform, write_table
 
 CHUNK = 16  # images that are read, explained and written together
@@ -151,5 +151,4 @@ def _write_settings(path: Path, units: list[Unit]) -> None:
         "sign": {str(unit.explainer): "signed" if unit.explainer.signed else "non-negative" for unit in units},
         "versions": {name: version(name) for name in ("synthscope", "torch", "timm")} | encoder_versions(),
     }
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(settings, indent=2) + "\n")
+    write_json(path, settings)

@@ -22,6 +22,7 @@ from synthscope.report.page.mistakes import galleries
 from synthscope.report.page.run import Run, detector_facts, explain_settings, has_heatmaps, image_facts, test_column
 from synthscope.report.page.sections import sections
 from synthscope.report.rows import chosen, comparable
+from synthscope.schema import read_table
 from synthscope.tables.published.beside import beside
 from synthscope.tables.wording import view_names, views_of
 
@@ -70,7 +71,7 @@ def unscored_contents(run: Path) -> dict[str, Any]:
     """What the page of a run without scores prints beside its heatmaps or truth test."""
     errors = pl.DataFrame(schema=dict.fromkeys(["path", "error"], pl.String))
     if (run / "explanations.parquet").is_file():
-        errors = pl.read_parquet(run / "explanations.parquet", columns=["path", "error"])
+        errors = read_table(run / "explanations.parquet", columns=["path", "error"])
     errors = errors.drop_nulls("error").unique("path")
     unreadable = errors.sort("path").head(MAX_LISTED).rows()
     return {"settings": explain_settings(run), "unreadable": unreadable, "n_unreadable": errors.height}

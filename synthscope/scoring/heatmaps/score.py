@@ -18,7 +18,7 @@ from synthscope.detectors.input import Placed
 from synthscope.errors import SynthscopeError
 from synthscope.inference.heatmaps.store import read_heatmap
 from synthscope.runtime import Progress
-from synthscope.schema import write_table
+from synthscope.schema import read_table, write_table
 from synthscope.scoring.heatmaps.stability import STABILITY, stability
 from synthscope.scoring.heatmaps.summary import UNIT, VALUES, summarise_values
 from synthscope.scoring.heatmaps.values import (
@@ -76,7 +76,7 @@ def heatmap_values(
     check_measures(measures)
     if not (run / "explanations.parquet").is_file():
         raise SynthscopeError(f"Expected explanations.parquet in {run}, got none. Run synthscope explain first.")
-    table = pl.read_parquet(run / "explanations.parquet").unique(["path", *UNIT], maintain_order=True)
+    table = read_table(run / "explanations.parquet").unique(["path", *UNIT], maintain_order=True)
     table = table.filter(pl.col("error").is_null() & pl.col("input").is_not_null() & pl.col("part").is_not_null())
     conditions = table["condition"].unique().to_list()
     check_conditions(conditions)
