@@ -6,13 +6,14 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import polars as pl
 
 from synthscope.runtime.files import reason, writing
-from synthscope.runtime.locks import MARK
+from synthscope.runtime.locks import MARK, lock
 from synthscope.schema import write_table
 
 
@@ -55,9 +56,27 @@ def read_parts(
     return pl.concat(parts)
 
 
-def require_writable(folder: Path) -> None:
-    """Create ``folder``. Raises ``SynthscopeError`` where nothing can be written."""
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(prefix=f".{MARK}", dir=folder):
-            pass
+@contextmanager
+def one_run(folder: Path, part: str | None = None) -> Iterator[None]:
+    """Create ``folder`` and have it alone: a second run waits, with a line on stderr, until the first has ended.
+
+    Args:
+        folder: Of the parts.
+        part: Runs of different parts, such as shards, go side by side; a run without one waits for all of them.
+
+    Raises:
+        SynthscopeError: Nothing can be written there.
+    """
+    names = [".lock"] if part is None else [".lock", f".lock-{part}"]
+    with ExitStack() as held:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(prefix=f".{MARK}", dir=folder):
+                pass
+            files = [held.enter_context((folder / name).open("a")) for name in names]
+        for name, file in zip(names, files, strict=True):
+            shared = name != names[-1]
+            if lock(file.fileno(), shared=shared) is False:
+                print(f"waiting for another run in {folder}", file=sys.stderr, flush=True)
+                lock(file.fileno(), shared=shared, wait=True)
+        yield

@@ -19,7 +19,7 @@ import polars as pl
 
 from synthscope.data.degrade.recipe import encoder_versions, parse_recipe
 from synthscope.errors import UsageError
-from synthscope.inference.parts import read_parts, require_writable, write_part
+from synthscope.inference.parts import one_run, read_parts, write_part
 from synthscope.inference.store import PART, assemble, finished
 from synthscope.runtime import Progress, seed_for, tune_allocator
 from synthscope.runtime.files import write_json
@@ -87,21 +87,21 @@ def predict(
         seed=seed,
     )
     folder = out / "parts"
-    require_writable(folder)
     tune_allocator()
-    start = time.monotonic()
-    hashes, scorings = _score(images, mine, plan, units, folder)
-    seconds = time.monotonic() - start
-    images = images.with_columns(sha256=pl.Series(hashes, dtype=pl.String))
-    table = assemble(images, units, read_parts(folder, PART, of="a prediction run"))
-    complete = bool(table["answered"].all())
-    if not complete:
-        table = table.filter(pl.Series(mine).gather(pl.int_range(table.height, eager=True) // units.height))
-    table = table.drop("answered")
-    if complete:
-        write_table(table, out / "predictions.parquet")
-    _report(table, scorings, seconds)
-    _write_settings(out / ("run.json" if shard is None else f"run-{i}-of-{n}.json"), plan, units, scorings, seconds)
+    with one_run(folder, None if shard is None else f"{i}-of-{n}"):
+        start = time.monotonic()
+        hashes, scorings = _score(images, mine, plan, units, folder)
+        seconds = time.monotonic() - start
+        images = images.with_columns(sha256=pl.Series(hashes, dtype=pl.String))
+        table = assemble(images, units, read_parts(folder, PART, of="a prediction run"))
+        complete = bool(table["answered"].all())
+        if not complete:
+            table = table.filter(pl.Series(mine).gather(pl.int_range(table.height, eager=True) // units.height))
+        table = table.drop("answered")
+        if complete:
+            write_table(table, out / "predictions.parquet")
+        _report(table, scorings, seconds)
+        _write_settings(out / ("run.json" if shard is None else f"run-{i}-of-{n}.json"), plan, units, scorings, seconds)
     return table
 
 
