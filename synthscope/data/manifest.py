@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +18,7 @@ from synthscope.data.index import index
 from synthscope.data.layouts.walk import NOT_AN_IMAGE
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.runtime import seed_for, track
+from synthscope.runtime.threads import in_threads
 from synthscope.schema import MANIFEST, conform, read_table, write_parquet
 
 
@@ -119,10 +121,7 @@ def verify(table: pl.DataFrame, *, workers: int | None = None) -> pl.DataFrame:
     Args:
         workers: Threads (decoding releases the interpreter); None = one a core.
     """
-    from joblib import Parallel, cpu_count, delayed
-
-    pool = Parallel(n_jobs=workers or cpu_count(), backend="threading", return_as="generator")
-    results = pool(delayed(measure)(path, decode=True) for path in table["path"].to_list())
+    results = in_threads(partial(measure, decode=True), table["path"].to_list(), workers)
     facts = pl.DataFrame(
         list(track(results, "verifying", total=table.height)),
         schema={name: MANIFEST[name] for name in FACTS},

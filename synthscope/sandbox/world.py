@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -99,9 +100,9 @@ def build_sandbox(
     studio = Studio(fit_generators(seed, size) if fingerprint else None, rate)
     with whole_folder(folder) as partial:
         writer = Writer(partial)
-        made = make_all(studio, [place.picture for place in placed], workers)
-        for place, picture in zip(placed, track(made, "sandbox", len(placed)), strict=True):
-            writer.add(place, picture)
+        with closing(make_all(studio, [place.picture for place in placed], workers)) as made:
+            for place, picture in zip(placed, track(made, "sandbox", len(placed)), strict=True):
+                writer.add(place, picture)
         counts = writer.finish()
         (partial / "sandbox.json").write_text(json.dumps({"settings": settings, "counts": counts}, indent=2) + "\n")
     return SandboxReport(folder, **counts)

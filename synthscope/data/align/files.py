@@ -16,6 +16,7 @@ from synthscope.data.layouts.folders import MERGED
 from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.runtime import track, whole_file
 from synthscope.runtime.files import read_text, write_text
+from synthscope.runtime.threads import in_threads
 from synthscope.schema import MANIFEST
 
 RECORD = "alignment.json"
@@ -39,18 +40,13 @@ def write_aligned(table: pl.DataFrame, folder: str | Path, *, workers: int | Non
     Raises:
         SynthscopeError: The folder holds something else, two images would get one name, or a subset is no folder name.
     """
-    from joblib import Parallel, cpu_count, delayed
-
     root = Path(folder).expanduser().absolute()
     recipes = {view: parse_recipe(view) for view in table["view"].unique()}
     targets = [_target(*row) for row in table.select("path", "label", "subset", "split", "view").iter_rows()]
     _claim(root, table.with_columns(target=pl.Series(targets, dtype=pl.String)))
-    pool = Parallel(n_jobs=workers or cpu_count(), backend="threading", return_as="generator")
-    jobs = (
-        delayed(_write)(path, root / target, recipes[view])
-        for path, target, view in zip(table["path"], targets, table["view"], strict=True)
-    )
-    facts = list(track(pool(jobs), "writing", total=table.height))
+    jobs = zip(table["path"], targets, table["view"], strict=True)
+    done = in_threads(lambda job: _write(job[0], root / job[1], recipes[job[2]]), jobs, workers)
+    facts = list(track(done, "writing", total=table.height))
     measured = pl.DataFrame(facts, schema={name: MANIFEST[name] for name in FACTS}, orient="row")
     rest = {view: str(_without_jpeg(recipe)) for view, recipe in recipes.items()}
     places = pl.Series([str(root / target) for target in targets], dtype=pl.String)

@@ -6,7 +6,6 @@ No detector runs again, so a measure can be corrected or added later.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from synthscope.annotations.targets import read_with_size, targets
 from synthscope.detectors.input import Placed
 from synthscope.errors import SynthscopeError
 from synthscope.inference.heatmaps.store import read_heatmap
-from synthscope.runtime import Progress
+from synthscope.runtime import track
+from synthscope.runtime.threads import in_threads
 from synthscope.schema import read_table, write_table
 from synthscope.scoring.heatmaps.stability import STABILITY, stability
 from synthscope.scoring.heatmaps.summary import UNIT, VALUES, summarise_values
@@ -92,10 +92,9 @@ def heatmap_values(
             "by path or sha256, or add --degrade."
         )
     values: list[dict[str, Any]] = []
-    with Progress("score heatmaps", len(images)) as progress, ThreadPoolExecutor(workers) as pool:
-        for found in pool.map(lambda pair: _image_values(run / "heatmaps", pair[0], pair[1], measures), images):
-            values += found
-            progress.advance()
+    work = in_threads(lambda pair: _image_values(run / "heatmaps", *pair, measures), images, workers)
+    for found in track(work, "score heatmaps", len(images)):
+        values += found
     return pl.DataFrame(values, schema=VALUES)
 
 
