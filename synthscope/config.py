@@ -9,7 +9,8 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from synthscope.errors import UsageError, suggest
+from synthscope.errors import SynthscopeError, UsageError, suggest
+from synthscope.runtime.files import read_text, reason
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what numpy, torch and the tables can hold
 
@@ -38,8 +39,8 @@ def load_recipe(kind: type[C], recipe: str | Path, *, package: str, overrides: l
     text, origin = _read(recipe, package)
     try:
         tree = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise UsageError(f"Expected YAML in {origin}, got: {error}. Mend the file.") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: such as a 13th month
+        raise UsageError(f"Expected YAML in {origin}, got: {reason(error)}. Mend the file.") from error
     if not isinstance(tree, dict):
         raise UsageError(f"Expected keys and values in {origin}, got {type(tree).__name__}. Mend the file.")
     for override in overrides or []:
@@ -67,7 +68,10 @@ def _read(recipe: str | Path, package: str) -> tuple[str, str]:
     if path.suffix in {".yaml", ".yml"}:
         if not path.is_file():
             raise UsageError(f"Expected a recipe file, got {path}, which does not exist. Check the path.")
-        return path.read_text(), str(path)
+        try:
+            return read_text(path, what="YAML in", advice="Save it in UTF-8."), str(path)
+        except SynthscopeError as error:
+            raise UsageError(str(error)) from error
     shipped = files(package) / "recipes" / f"{recipe}.yaml"
     if not shipped.is_file():
         advice = suggest(str(recipe), recipe_names(package))

@@ -5,12 +5,13 @@ Labels are 1 = AI-generated, 0 = real. Fractions, never percent. A missing value
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
 from synthscope.errors import SynthscopeError, UsageError
-from synthscope.runtime import whole_file
+from synthscope.runtime.files import reason, whole_file
 
 MANIFEST = pl.Schema(
     {
@@ -111,5 +112,45 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> None:
     suffix = Path(path).suffix
     if suffix not in {".csv", ".parquet"}:
         raise UsageError(f"Expected a .csv or .parquet file, got {path}. Change the ending.")
+    if suffix == ".parquet":
+        return write_parquet(frame, path)
     with whole_file(path) as temporary:
-        frame.write_csv(temporary) if suffix == ".csv" else frame.write_parquet(temporary)
+        frame.write_csv(temporary)
+
+
+def write_parquet(frame: pl.DataFrame, path: str | Path) -> None:
+    """Write a data frame as Parquet, whole or not at all. Raises ``SynthscopeError`` where that cannot be."""
+    with whole_file(path) as temporary:
+        try:
+            frame.write_parquet(temporary)
+        except pl.exceptions.PolarsError as error:  # of a full disk
+            raise OSError(reason(error)) from error
+
+
+def read_table(
+    path: str | Path,
+    *,
+    columns: Sequence[str] | None = None,
+    where: pl.Expr | None = None,
+    schema: pl.Schema | None = None,
+    advice: str = "Write it anew, or delete it.",
+) -> pl.DataFrame:
+    """A Parquet file, or some of its ``columns`` and the rows ``where`` something holds.
+
+    Args:
+        path: Of the file.
+        columns: Names of the columns to read.
+        where: Rows to read.
+        schema: What the table is to be; see :func:`conform`.
+        advice: The end of the sentence about a file that cannot be read.
+
+    Raises:
+        SynthscopeError: Absent, damaged, no Parquet file, or one without these columns; names the file.
+    """
+    try:
+        rows = pl.scan_parquet(path, glob=False)
+        rows = rows if where is None else rows.filter(where)
+        table = (rows if columns is None else rows.select(columns)).collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise SynthscopeError(f"Expected a Parquet file at {path}, got: {reason(error)}. {advice}") from error
+    return table if schema is None else conform(table, schema, str(path))

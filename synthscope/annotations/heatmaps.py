@@ -40,7 +40,9 @@ def load_heatmap(path: str) -> Heatmap:
         return read_rgb(path).mean(axis=2, dtype=np.float32) / np.float32(255)
     try:
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+        if not isinstance(stored, np.ndarray):
+            raise ValueError("an archive of arrays")
+    except (OSError, ValueError, EOFError) as error:
         raise SynthscopeError(f"Expected a NumPy array in {path}, got: {error}. Write it anew.") from error
     return _unit_map(stored, path)
 

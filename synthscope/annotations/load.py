@@ -11,7 +11,7 @@ from synthscope.annotations.records import ANNOTATIONS, to_table
 from synthscope.data.layouts.source import read_rows
 from synthscope.data.manifest import stored_table
 from synthscope.errors import SynthscopeError, suggest
-from synthscope.schema import conform
+from synthscope.schema import read_table
 
 
 def load_annotations(source: str | Path) -> pl.DataFrame:
@@ -31,16 +31,13 @@ def load_annotations(source: str | Path) -> pl.DataFrame:
     path = stored_table(source, "annotations", kind="format", such_as="xaigd")
     if path is None:
         return to_table(read_rows(str(source), READERS), source)
-    try:
-        columns = list(pl.read_parquet_schema(path))
-        if "labels" in columns and "region" not in columns:
-            return to_table(read_rows(f"xaigd:{path}", READERS), path)
-        for column in ("path", "region", "gt_kind"):
-            if column not in columns:
-                raise SynthscopeError(
-                    f"Expected the columns of an annotation table in {path}, got no {column!r} among "
-                    f"{', '.join(columns)}. {suggest(column, columns)}"
-                )
-        return conform(pl.read_parquet(path, columns=[c for c in ANNOTATIONS if c in columns]), ANNOTATIONS, str(path))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise SynthscopeError(f"Expected a Parquet file at {path}, got: {error}. Write it anew.") from error
+    columns = read_table(path, where=pl.lit(False)).columns
+    if "labels" in columns and "region" not in columns:
+        return to_table(read_rows(f"xaigd:{path}", READERS), path)
+    for column in ("path", "region", "gt_kind"):
+        if column not in columns:
+            raise SynthscopeError(
+                f"Expected the columns of an annotation table in {path}, got no {column!r} among "
+                f"{', '.join(columns)}. {suggest(column, columns)}"
+            )
+    return read_table(path, columns=[name for name in ANNOTATIONS if name in columns], schema=ANNOTATIONS)

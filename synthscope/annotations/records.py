@@ -13,8 +13,8 @@ import polars as pl
 
 from synthscope.data.images import read_file, read_rgb
 from synthscope.errors import SynthscopeError, UnreadableImageError
-from synthscope.runtime import track, whole_file
-from synthscope.schema import conform
+from synthscope.runtime import track
+from synthscope.schema import conform, write_parquet
 
 Row = dict[str, Any]
 _POLYGONS: Any = pl.List(pl.List(pl.List(pl.Float64)))
@@ -61,8 +61,7 @@ def rows_by_image(table: pl.DataFrame) -> dict[str | None, pl.DataFrame]:
 
 def save_annotations(table: pl.DataFrame, path: str | Path) -> None:
     """Write annotations (Parquet, exactly the columns of ``ANNOTATIONS``), whole or not at all."""
-    with whole_file(path) as temporary:
-        conform(table, ANNOTATIONS, str(path)).write_parquet(temporary)
+    write_parquet(conform(table, ANNOTATIONS, str(path)), path)
 
 
 def to_table(rows: Iterable[Row], source: str | Path) -> pl.DataFrame:

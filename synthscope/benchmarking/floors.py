@@ -24,7 +24,7 @@ from synthscope.data.manifest import check_two_classes, sample
 from synthscope.detectors.spectrum_lr import SpectrumLr
 from synthscope.metrics.calibration import calibrated
 from synthscope.runtime import track
-from synthscope.schema import PREDICTIONS, conform, view_name, write_table
+from synthscope.schema import PREDICTIONS, conform, read_table, view_name, write_table
 from synthscope.training.config import TrainConfig
 from synthscope.training.data import choose, manifest_digest
 from synthscope.training.distributed import processes
@@ -107,7 +107,9 @@ def measured(images: pl.DataFrame, cache: Path) -> pl.DataFrame:
         return images
     marked = images.with_columns(stored=pl.col("bytes").fill_null(-1))
     schema = {name: marked.schema[name] for name in (*_KEY, *_MEASURED)}
-    known = pl.read_parquet(cache) if cache.is_file() else pl.DataFrame(schema=schema)
+    known = pl.DataFrame(schema=schema)
+    if cache.is_file():
+        known = read_table(cache, columns=list(schema))
     missing = (
         marked.filter(pl.col("error").is_null()).unique(_KEY, maintain_order=True).join(known, on=_KEY, how="anti")
     )

@@ -18,7 +18,7 @@ from synthscope.benchmarking.rows import Failure, attempt
 from synthscope.benchmarking.sources import ANNOTATIONS, OWN, built
 from synthscope.data.manifest import sample
 from synthscope.errors import SynthscopeError, UsageError
-from synthscope.schema import write_table
+from synthscope.schema import read_table, write_table
 from synthscope.scoring.seeds import over_seeds
 
 SCORES_OF = {
@@ -106,7 +106,7 @@ def annotated(images: pl.DataFrame, regions: pl.DataFrame) -> pl.DataFrame:
 
 def write_seeds(out: Path, *, against: str | None = None, order: Sequence[str] = ()) -> pl.DataFrame:
     """Average the score tables of a run folder over the training seeds into ``seeds.parquet``."""
-    tables = {name: pl.read_parquet(out / file) for name, file in SCORES_OF.items() if (out / file).is_file()}
+    tables = {name: read_table(out / file) for name, file in SCORES_OF.items() if (out / file).is_file()}
     for name in {"explanation", "masks"} & tables.keys():
         tables[name] = tables[name].filter(pl.col("generator") == "all")
     table = over_seeds(tables, against=against, order=order)

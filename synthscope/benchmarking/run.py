@@ -10,7 +10,6 @@ scored against annotated artifacts (``regions``). What fails is listed in ``fail
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,8 +21,8 @@ from synthscope.benchmarking.config import BenchmarkConfig
 from synthscope.benchmarking.sources import save_regions, source_of, split_images, with_other_tests
 from synthscope.data.degrade.recipe import expand
 from synthscope.errors import UsageError, suggest
-from synthscope.runtime import whole_file
-from synthscope.schema import MANIFEST, conform, write_table
+from synthscope.runtime.files import read_json, write_json
+from synthscope.schema import MANIFEST, conform, read_table, write_table
 from synthscope.tables.wording import floor_of
 
 if TYPE_CHECKING:
@@ -89,18 +88,18 @@ def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = 
 def read_failures(run: str | Path) -> list[dict[str, str | None]]:
     """What failed in a run: ``name``, ``step``, ``subset``, ``view`` and ``error`` of each, empty if nothing did."""
     file = Path(run) / FAILURES
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    return read_json(file, list) if file.is_file() else []
 
 
 def _audit(testing: pl.DataFrame, seen: dict[str, pl.DataFrame], out: Path) -> None:
     """Save the test images and what their attributes give away, unless that was done for these very images."""
-    from synthscope.data.audit import audit
+    from synthscope.data.audit import AUDIT, audit
     from synthscope.data.manifest import save_manifest
 
     images, audited = out / "manifest.parquet", out / "audit.parquet"
     if images.is_file() and audited.is_file():
-        same = pl.read_parquet(images).equals(conform(testing, MANIFEST, "the test images"))
-        if same and pl.read_parquet(audited)["view"].unique(maintain_order=True).to_list() == list(seen):
+        same = read_table(images).equals(conform(testing, MANIFEST, "the test images"))
+        if same and read_table(audited, schema=AUDIT)["view"].unique(maintain_order=True).to_list() == list(seen):
             return
     tables = [audit(rows).with_columns(view=pl.lit(view)) for view, rows in seen.items()]
     write_table(pl.concat(tables), audited)
@@ -181,7 +180,7 @@ def _stamp(config: BenchmarkConfig, predictions: pl.DataFrame, out: Path) -> str
 
 def _settings(out: Path) -> dict[str, Any]:
     file = out / "run.json"
-    return json.loads(file.read_text()) if file.is_file() else {}
+    return read_json(file, dict) if file.is_file() else {}
 
 
 def _add_settings(
@@ -194,13 +193,11 @@ def _add_settings(
     settings["recipe"] = config.model_dump(mode="json", exclude_none=True)
     settings["scored"] = scored
     settings["failures"] = [failure.row() for failure in failures]
-    with whole_file(out / "run.json") as temporary:
-        temporary.write_text(json.dumps(settings, indent=2) + "\n")
+    write_json(out / "run.json", settings)
 
 
 def _write_failures(failures: list[Failure], out: Path) -> None:
     if not failures:
         (out / FAILURES).unlink(missing_ok=True)
         return
-    with whole_file(out / FAILURES) as temporary:
-        temporary.write_text(json.dumps([failure.row() for failure in failures], indent=2) + "\n", encoding="utf-8")
+    write_json(out / FAILURES, [failure.row() for failure in failures])

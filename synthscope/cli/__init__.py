@@ -1,6 +1,7 @@
 """The command line, one file a verb or group of verbs. stdout is the result, stderr the progress.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files were unreadable or some parts failed (they are listed).
+Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files were unreadable or some parts failed (they are listed),
+130 and 143 stopped by Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from synthscope.cli.score import score_command
 from synthscope.cli.train import train_command
 from synthscope.cli.xaigd import xaigd_metrics
 from synthscope.errors import SynthscopeError, UsageError
+from synthscope.runtime.files import reason
+from synthscope.runtime.signals import stoppable
 
 app = typer.Typer(
     help="Benchmark, train and explain detectors of AI-generated images.",
@@ -46,13 +49,19 @@ app.command("report")(report_command)
 def main() -> None:
     """Entry point: errors a user can act on become one sentence and an exit code."""
     try:
-        app()
+        with stoppable():
+            app()
     except SynthscopeError as error:
         print(f"synthscope: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageError) else 1)
-    except KeyboardInterrupt:
-        print("synthscope: stopped; run the same command again to go on.", file=sys.stderr)
-        sys.exit(130)
+    except OSError as error:
+        print(f"synthscope: {_sentence(error)}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _sentence(error: OSError) -> str:
+    """Of what the system says about a file that nothing else has asked for in a sentence of its own."""
+    return f"Expected to use {error.filename or 'a file'}, got: {reason(error).lower()}. Check it and its permissions."
 
 
 @app.callback(invoke_without_command=True)

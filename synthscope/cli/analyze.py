@@ -224,11 +224,10 @@ def fidelity_command(
     seed: Seed = 0,
 ) -> None:
     """Are AI images with more artifacts, or of lower quality (NIQE), easier to detect? (X-AIGD, Fig. 3)."""
-    import polars as pl
-
     from synthscope.annotations import load_annotations
     from synthscope.data.manifest import filter_manifest
     from synthscope.report.figures.fidelity import save_fidelity_figure
+    from synthscope.schema import read_table
     from synthscope.studies.fidelity.study import write_fidelity
     from synthscope.studies.fidelity.table import fidelity_tables
 
@@ -236,7 +235,7 @@ def fidelity_command(
     table = write_fidelity(run, load_annotations(annotations), out=out, real=photographs, workers=workers, seed=seed)
     save_fidelity_figure(run, out)
     print("\n\n".join(part.to_text() for part in fidelity_tables(table)))
-    exit_with_unreadable(pl.read_parquet((out or run) / "fidelity_images.parquet"))
+    exit_with_unreadable(read_table((out or run) / "fidelity_images.parquet"))
 
 
 def _write(table: Any, stem: Path) -> None:

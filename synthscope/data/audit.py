@@ -19,6 +19,7 @@ from synthscope.data.manifest import sample
 from synthscope.data.probes import Verdict, folds, judge_files, judge_history
 from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.runtime import track
+from synthscope.runtime.threads import in_threads
 from synthscope.schema import view_name
 
 LIMIT = 0.60  # balanced accuracy above which results need the warning
@@ -153,12 +154,9 @@ def _history(part: pl.DataFrame, histories: pl.DataFrame, seed: int) -> Verdict:
 
 def measure_viewed(table: pl.DataFrame, seed: int) -> pl.DataFrame:
     """The rows with the attributes of their images after the view, stored as JPEG 4:2:0 of quality 96."""
-    from joblib import Parallel, cpu_count, delayed
-
     views = {view: parse_recipe(view) for view in table["view"].fill_null("none").unique()}
     images = table.select("path", pl.col("view").fill_null("none"))
-    pool = Parallel(n_jobs=cpu_count(), backend="threading", return_as="generator")
-    results = pool(delayed(_stored)(path, views[view], seed) for path, view in images.iter_rows())
+    results = in_threads(lambda row: _stored(row[0], views[row[1]], seed), images.iter_rows())
     sizes = list(track(results, "decoding for the audit", total=images.height))
     width, height, size = ([None if s is None else s[i] for s in sizes] for i in range(3))
     stored = table.with_columns(

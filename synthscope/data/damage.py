@@ -13,6 +13,7 @@ from synthscope.data.layouts import LAYOUTS
 from synthscope.data.layouts.source import parse_source
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import track, whole_file
+from synthscope.runtime.files import read_text
 
 KINDS = ("empty", "truncated", "undecodable", "other")
 
@@ -90,9 +91,9 @@ def _list(doomed: pl.DataFrame, listing: Path) -> None:
     head = ["path", "damage", "bytes", "error"]
     lines = doomed.select(head).rows()
     if listing.exists():
-        earlier = list(csv.reader(StringIO(listing.read_text())))
+        earlier = list(csv.reader(StringIO(read_text(listing))))
         if earlier[:1] != [head]:
             raise SynthscopeError(f"Expected a list of deleted files at {listing}, got another file. Move it away.")
         lines = [*map(tuple, earlier[1:]), *lines]
-    with whole_file(listing) as temporary, temporary.open("w", newline="") as file:
+    with whole_file(listing) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([head, *lines])

@@ -21,6 +21,7 @@ from synthscope.data.layouts.imagenet import group_by_class
 from synthscope.data.layouts.source import Row, read_rows
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import Progress, whole_file
+from synthscope.runtime.signals import ctrl_c_ignored
 from synthscope.schema import MANIFEST, conform
 
 Group = Literal["class"] | None
@@ -89,7 +90,7 @@ def _blocks(source: str, group: Group, workers: int | None) -> Iterator[pl.DataF
 
     rows, count = read_rows(source, LAYOUTS), 0
     cores = workers or cpu_count()
-    pool = Parallel(n_jobs=cores, batch_size=1)
+    pool = Parallel(n_jobs=cores, batch_size=1, return_as="generator")
     with Progress("indexing") as progress:
         while block := list(islice(rows, _BLOCK)):
             paths = [row["path"] for row in block]
@@ -97,7 +98,9 @@ def _blocks(source: str, group: Group, workers: int | None) -> Iterator[pl.DataF
                 facts = measure_headers(paths)
             else:
                 chunks = (paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK))
-                facts = [fact for chunk in pool(delayed(measure_headers)(c) for c in chunks) for fact in chunk]
+                with ctrl_c_ignored():  # in the processes that start now
+                    measured = pool(delayed(measure_headers)(chunk) for chunk in chunks)
+                facts = [fact for chunk in measured for fact in chunk]
             table = _table(block, facts, source)
             yield group_by_class(table) if group == "class" else table
             count += len(block)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -16,8 +17,9 @@ from synthscope.data.images import FACTS, measure
 from synthscope.data.index import index
 from synthscope.data.layouts.walk import NOT_AN_IMAGE
 from synthscope.errors import SynthscopeError, UsageError, suggest
-from synthscope.runtime import seed_for, track, whole_file
-from synthscope.schema import MANIFEST, conform
+from synthscope.runtime import seed_for, track
+from synthscope.runtime.threads import in_threads
+from synthscope.schema import MANIFEST, conform, read_table, write_parquet
 
 
 def load_manifest(source: str | Path) -> pl.DataFrame:
@@ -33,11 +35,7 @@ def load_manifest(source: str | Path) -> pl.DataFrame:
     path = stored_table(source, "a manifest", kind="layout", such_as="genimage")
     if path is None:
         return index(str(source))
-    try:
-        table = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise SynthscopeError(f"Expected a Parquet file at {path}, got: {error}. Write it anew.") from error
-    return _checked(table, path)
+    return _checked(read_table(path), path)
 
 
 def stored_table(source: str | Path, what: str, *, kind: str, such_as: str) -> Path | None:
@@ -62,8 +60,7 @@ def stored_table(source: str | Path, what: str, *, kind: str, such_as: str) -> P
 
 def save_manifest(table: pl.DataFrame, path: str | Path) -> None:
     """Write a manifest (Parquet, exactly the columns of ``schema.MANIFEST``), whole or not at all."""
-    with whole_file(path) as temporary:
-        conform(table, MANIFEST, str(path)).write_parquet(temporary)
+    write_parquet(conform(table, MANIFEST, str(path)), path)
 
 
 def filter_manifest(table: pl.DataFrame, expression: str) -> pl.DataFrame:
@@ -124,10 +121,7 @@ def verify(table: pl.DataFrame, *, workers: int | None = None) -> pl.DataFrame:
     Args:
         workers: Threads (decoding releases the interpreter); None = one a core.
     """
-    from joblib import Parallel, cpu_count, delayed
-
-    pool = Parallel(n_jobs=workers or cpu_count(), backend="threading", return_as="generator")
-    results = pool(delayed(measure)(path, decode=True) for path in table["path"].to_list())
+    results = in_threads(partial(measure, decode=True), table["path"].to_list(), workers)
     facts = pl.DataFrame(
         list(track(results, "verifying", total=table.height)),
         schema={name: MANIFEST[name] for name in FACTS},

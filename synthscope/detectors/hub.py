@@ -20,6 +20,7 @@ from synthscope.detectors.sight import sees
 from synthscope.detectors.weights import WEIGHTS, pack_weights, read_weights
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.runtime import whole_file
+from synthscope.runtime.files import read_json
 
 CONFIG, CARD = "config.json", "README.md"
 
@@ -124,13 +125,7 @@ def read_config(folder: str | Path) -> DetectorConfig:
     file = Path(folder) / CONFIG
     if not file.is_file():
         raise SynthscopeError(f"Expected {file}, got none. Name a folder that synthscope train wrote to the end.")
-    try:
-        tree = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise SynthscopeError(f"Expected JSON in {file}, got: {error}. Restore the file.") from error
-    if not isinstance(tree, dict):
-        raise SynthscopeError(f"Expected an object in {file}, got {type(tree).__name__}. Restore the file.")
-    return validate(DetectorConfig, tree, str(file))
+    return validate(DetectorConfig, read_json(file, dict, advice="Restore the file."), str(file))
 
 
 def weights_digest(detector: Detector | str | Path) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import secrets
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
-from synthscope.errors import SynthscopeError
-from synthscope.runtime import whole_file
+from synthscope.runtime.files import reason, writing
+from synthscope.runtime.locks import MARK, lock
 from synthscope.schema import write_table
 
 
@@ -50,22 +52,34 @@ def read_parts(
     for path in sorted(folder.glob("part-*.parquet")):
         try:
             check(path)
-            parts.append(narrow(pl.scan_parquet(path, schema=schema, missing_columns=missing)).collect())
-        except (pl.exceptions.PolarsError, OSError) as error:
-            reason = str(error).splitlines()[0]
-            print(f"Expected a part of {of}, got {path} ({reason}). It is computed again.", file=sys.stderr)
+            parts.append(narrow(pl.scan_parquet(path, schema=schema, missing_columns=missing, glob=False)).collect())
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+            print(f"Expected a part of {of}, got {path} ({reason(error)}). It is computed again.", file=sys.stderr)
             path.rename(path.with_suffix(".broken"))
     return pl.concat(parts)
 
 
-def require_writable(folder: Path) -> None:
-    """Create ``folder``. Raises ``SynthscopeError`` where nothing can be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(folder / ".writable"):
-            pass
-        (folder / ".writable").unlink()
-    except OSError as error:
-        raise SynthscopeError(
-            f"Expected a folder to write to, got {folder}: {error.strerror}. Choose another one."
-        ) from error
+@contextmanager
+def one_run(folder: Path, part: str | None = None) -> Iterator[None]:
+    """Create ``folder`` and have it alone: a second run waits, with a line on stderr, until the first has ended.
+
+    Args:
+        folder: Of the parts.
+        part: Runs of different parts, such as shards, go side by side; a run without one waits for all of them.
+
+    Raises:
+        SynthscopeError: Nothing can be written there.
+    """
+    names = [".lock"] if part is None else [".lock", f".lock-{part}"]
+    with ExitStack() as held:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(prefix=f".{MARK}", dir=folder):
+                pass
+            files = [held.enter_context((folder / name).open("a")) for name in names]
+        for name, file in zip(names, files, strict=True):
+            shared = name != names[-1]
+            if lock(file.fileno(), shared=shared) is False:
+                print(f"waiting for another run in {folder}", file=sys.stderr, flush=True)
+                lock(file.fileno(), shared=shared, wait=True)
+        yield

@@ -6,7 +6,6 @@ only what is new, and several machines can share the rows of one manifest.
 
 from __future__ import annotations
 
-import json
 import platform
 import sys
 import time
@@ -20,9 +19,10 @@ import polars as pl
 
 from synthscope.data.degrade.recipe import encoder_versions, parse_recipe
 from synthscope.errors import UsageError
-from synthscope.inference.parts import read_parts, require_writable, write_part
+from synthscope.inference.parts import one_run, read_parts, write_part
 from synthscope.inference.store import PART, assemble, finished
-from synthscope.runtime import Progress, seed_for, tune_allocator, whole_file
+from synthscope.runtime import Progress, seed_for, tune_allocator
+from synthscope.runtime.files import read_json, write_json
 from synthscope.schema import MANIFEST, conform, write_table
 
 if TYPE_CHECKING:
@@ -96,21 +96,21 @@ def predict(
         crops=Crops(crops, pool),
     )
     folder = out / "parts"
-    require_writable(folder)
     tune_allocator()
-    start = time.monotonic()
-    hashes, scorings = _score(images, mine, plan, units, folder)
-    seconds = time.monotonic() - start
-    images = images.with_columns(sha256=pl.Series(hashes, dtype=pl.String))
-    table = assemble(images, units, read_parts(folder, PART, of="a prediction run"))
-    complete = bool(table["answered"].all())
-    if not complete:
-        table = table.filter(pl.Series(mine).gather(pl.int_range(table.height, eager=True) // units.height))
-    table = table.drop("answered")
-    if complete:
-        write_table(table, out / "predictions.parquet")
-    _report(table, scorings, seconds)
-    _write_settings(out / ("run.json" if shard is None else f"run-{i}-of-{n}.json"), plan, units, scorings, seconds)
+    with one_run(folder, None if shard is None else f"{i}-of-{n}"):
+        start = time.monotonic()
+        hashes, scorings = _score(images, mine, plan, units, folder)
+        seconds = time.monotonic() - start
+        images = images.with_columns(sha256=pl.Series(hashes, dtype=pl.String))
+        table = assemble(images, units, read_parts(folder, PART, of="a prediction run"))
+        complete = bool(table["answered"].all())
+        if not complete:
+            table = table.filter(pl.Series(mine).gather(pl.int_range(table.height, eager=True) // units.height))
+        table = table.drop("answered")
+        if complete:
+            write_table(table, out / "predictions.parquet")
+        _report(table, scorings, seconds)
+        _write_settings(out / ("run.json" if shard is None else f"run-{i}-of-{n}.json"), plan, units, scorings, seconds)
     return table
 
 
@@ -224,7 +224,7 @@ def _write_settings(path: Path, plan: Plan, units: pl.DataFrame, scorings: int, 
     import torch
 
     packages = {name: version(name) for name in ("synthscope", "torch", "timm", "polars")}
-    earlier = json.loads(path.read_text(encoding="utf-8")).get("inputs", {}) if path.is_file() else {}
+    earlier = read_json(path, dict).get("inputs", {}) if path.is_file() else {}
     inputs = {
         f"{d.config.digest()}{plan.crops}": d.config.model_dump(mode="json", include={"input", "options"})
         | ({"crops": plan.crops._asdict()} if str(plan.crops) else {})
@@ -245,5 +245,4 @@ def _write_settings(path: Path, plan: Plan, units: pl.DataFrame, scorings: int, 
         "seconds": round(seconds, 3),
         "versions": {"python": platform.python_version(), **packages, **encoder_versions()},
     }
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(settings, indent=2) + "\n")
+    write_json(path, settings)

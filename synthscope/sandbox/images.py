@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -12,6 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from synthscope.runtime import seed_for
+from synthscope.runtime.signals import ctrl_c_ignored
 from synthscope.sandbox.artifacts import Artifact, draw_with_artifacts
 from synthscope.sandbox.camera import encode, photograph, to_bytes, to_display
 from synthscope.sandbox.generators import Decoder
@@ -77,14 +78,19 @@ class Studio:
 _studio: Studio  # of a worker process
 
 
-def make_all(studio: Studio, pictures: list[Picture], workers: int) -> Iterator[Made]:
+def make_all(studio: Studio, pictures: list[Picture], workers: int) -> Generator[Made, None, None]:
     """All pictures in order; the number of processes changes the time only."""
     if workers == 1:
         with threadpool_limits(1):
             yield from map(studio.make, pictures)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start, (studio,)) as pool:
-        yield from pool.map(_make, pictures, chunksize=8)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (studio,))
+    try:
+        with ctrl_c_ignored():  # in the processes that start now
+            made = pool.map(_make, pictures, chunksize=8)
+        yield from made
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _start(studio: Studio) -> None:

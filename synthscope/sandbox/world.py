@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
-import uuid
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.runtime import track
+from synthscope.runtime.files import read_json, whole_folder
 from synthscope.sandbox.generators import fit_generators
 from synthscope.sandbox.images import Studio, make_all
 from synthscope.sandbox.layouts import Formats, Plan
@@ -98,19 +98,13 @@ def build_sandbox(
     if layouts != "genimage":
         placed += [*plan.xaigd("train", max(train // 2, 1)), *plan.xaigd("test", max(val // 2, 1))]
     studio = Studio(fit_generators(seed, size) if fingerprint else None, rate)
-    partial = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}"
-    try:
+    with whole_folder(folder) as partial:
         writer = Writer(partial)
-        made = make_all(studio, [place.picture for place in placed], workers)
-        for place, picture in zip(placed, track(made, "sandbox", len(placed)), strict=True):
-            writer.add(place, picture)
+        with closing(make_all(studio, [place.picture for place in placed], workers)) as made:
+            for place, picture in zip(placed, track(made, "sandbox", len(placed)), strict=True):
+                writer.add(place, picture)
         counts = writer.finish()
         (partial / "sandbox.json").write_text(json.dumps({"settings": settings, "counts": counts}, indent=2) + "\n")
-        if folder.exists():
-            folder.rmdir()  # empty, as checked above
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return SandboxReport(folder, **counts)
 
 
@@ -133,9 +127,9 @@ def _check(settings: dict[str, Any], workers: int) -> None:
 def _existing(folder: Path, settings: dict[str, Any]) -> SandboxReport:
     """The report of a sandbox that is already there, if it is the wanted one."""
     try:
-        record = json.loads((folder / "sandbox.json").read_text())
-        found, counts = record["settings"], record["counts"]
-    except (OSError, ValueError, KeyError, TypeError):
+        record = read_json(folder / "sandbox.json", dict)
+        found, counts = dict(record["settings"]), dict(record["counts"])
+    except (SynthscopeError, ValueError, KeyError, TypeError):
         raise SynthscopeError(f"Expected an empty folder, got {folder} with other files. Choose another.") from None
     if found != settings:
         differing = ", ".join(key for key in settings if found.get(key) != settings[key])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.metrics.calibration import probabilities
 from synthscope.metrics.resampling import Units, units_of
-from synthscope.schema import PREDICTIONS, conform, view_name
+from synthscope.schema import PREDICTIONS, conform, read_table, view_name
 
 MEAN = "mean"
 TEST_SETS = "subset", "generator", "split"  # columns that can name the test sets
@@ -68,7 +68,7 @@ def read_predictions(source: pl.DataFrame | str | Path, *, threshold: float | No
         file = Path(source) / "predictions.parquet" if Path(source).is_dir() else Path(source)
         if not file.is_file():
             raise SynthscopeError(f"Expected predictions, got no file {file}. Run `synthscope predict` first.")
-        source = pl.read_parquet(file)
+        source = read_table(file, advice="Run `synthscope predict` again.")
     table = conform(source, PREDICTIONS, "the predictions").with_columns(
         pl.coalesce("path", "sha256").alias("image"),
         view_name(),

@@ -17,7 +17,7 @@ from synthscope.errors import SynthscopeError
 from synthscope.inference.masks.store import BINS, HISTOGRAMS, KEY, KINDS, read_counts
 from synthscope.metrics.intervals import percentile_interval
 from synthscope.runtime import seed_for
-from synthscope.schema import conform, write_table
+from synthscope.schema import conform, read_table, write_table
 from synthscope.scoring.heatmaps.summary import RESAMPLES
 
 Floats = NDArray[np.float64]
@@ -62,7 +62,7 @@ def write_mask_scores(run: Path, *, seed: int = 0) -> pl.DataFrame:
     """
     if not (run / "mask_counts.parquet").is_file():
         raise SynthscopeError(f"Expected mask_counts.parquet in {run}, got none. Count the masks first.")
-    counted = pl.read_parquet(run / "mask_counts.parquet")
+    counted = read_table(run / "mask_counts.parquet")
     rows: list[dict[str, Any]] = []
     for (detector,), units in counted.group_by(["detector"], maintain_order=True):
         pixels = read_counts(run / "mask_counts", [*KEY, "category", *HISTOGRAMS], detector=str(detector))

@@ -16,7 +16,7 @@ from scipy.spatial.distance import squareform
 
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.metrics.intervals import Z_95
-from synthscope.schema import SCORES, conform
+from synthscope.schema import SCORES, read_table
 from synthscope.scoring.columns import MEAN
 from synthscope.tables.benchmark import cross_generator_matrix
 from synthscope.tables.render import Cell, Table
@@ -62,10 +62,7 @@ def read_transfer(source: str | Path, *, metric: str = "accuracy", view: str | N
         raise SynthscopeError(f"Expected scores at {path}, got nothing. Run: synthscope score RUN")
     if path.suffix == ".csv":
         return _read_csv(path)
-    try:
-        scores = conform(pl.read_parquet(path), SCORES, str(path))
-    except pl.exceptions.PolarsError as error:
-        raise SynthscopeError(f"Expected a Parquet file at {path}, got: {error}. Score the run again.") from error
+    scores = read_table(path, schema=SCORES, advice="Score the run again.")
     scores = scores.with_columns(pl.col("view", "condition").fill_null("none"))
     own = pl.col("train_view").is_null() | (pl.col("train_view") == pl.col("view"))
     table = cross_generator_matrix(scores.filter(own, pl.col("test_set") != MEAN), metric=metric, view=view)

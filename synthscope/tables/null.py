@@ -9,7 +9,7 @@ import polars as pl
 
 from synthscope.data.audit import HISTORY, OVERALL
 from synthscope.errors import SynthscopeError
-from synthscope.schema import write_table
+from synthscope.schema import read_table, write_table
 from synthscope.scoring.columns import MEAN
 from synthscope.tables.render import Cell, Table
 from synthscope.tables.wording import view_names
@@ -42,7 +42,7 @@ def write_null(run: str | Path) -> pl.DataFrame:
     for name in ("audit.parquet", "scores.parquet"):
         if not (folder / name).is_file():
             raise SynthscopeError(f"Expected a finished benchmark in {folder}, got no {name}. Run it first.")
-    audit, scores = pl.read_parquet(folder / "audit.parquet"), pl.read_parquet(folder / "scores.parquet")
+    audit, scores = read_table(folder / "audit.parquet"), read_table(folder / "scores.parquet")
     probes = audit.filter(pl.col("subset") == OVERALL, pl.col("attributes").is_in(list(LOOKS)))
     probes = probes.with_columns(look=pl.col("attributes").replace(LOOKS))
     own = scores.filter(

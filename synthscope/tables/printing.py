@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import polars as pl
-
-from synthscope.data.audit import warning
+from synthscope.data.audit import AUDIT, warning
+from synthscope.schema import SCORES, read_table
+from synthscope.scoring.seeds import SEEDS
 from synthscope.tables.benchmark import audit_table, difference_table, tables_of
 from synthscope.tables.seeds import seed_tables
 from synthscope.tables.treatments import treatment_text
@@ -16,18 +16,18 @@ from synthscope.tables.wording import views_of
 def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
     """Print the tables of a run: means over seeds, or matrix and degradations of every view; differences; the audit."""
     run = Path(run)
-    seeds = pl.read_parquet(run / "seeds.parquet") if (run / "seeds.parquet").is_file() else None
+    seeds = read_table(run / "seeds.parquet", columns=list(SEEDS)) if (run / "seeds.parquet").is_file() else None
     tables = [] if seeds is None else seed_tables(seeds)
-    tables = tables or tables_of(pl.read_parquet(run / "scores.parquet"), metric=metric)
+    tables = tables or tables_of(read_table(run / "scores.parquet", schema=SCORES), metric=metric)
     if (run / "differences.parquet").is_file():
-        differences = pl.read_parquet(run / "differences.parquet")
+        differences = read_table(run / "differences.parquet", schema=SCORES)
         compared = differences["metric"][0]
         tables += [difference_table(differences, metric=compared, view=view) for view in views_of(differences)]
     print("\n\n".join(table.to_text() for table in tables))
     if (run / "treatments.parquet").is_file():
-        print(f"\n{treatment_text(pl.read_parquet(run / 'treatments.parquet'))}")
+        print(f"\n{treatment_text(read_table(run / 'treatments.parquet'))}")
     if (run / "audit.parquet").is_file():
-        audit = pl.read_parquet(run / "audit.parquet")
+        audit = read_table(run / "audit.parquet", schema=AUDIT)
         print(f"\n{audit_table(audit).to_text()}")
         if sentence := warning(audit):
             print(f"\n{sentence}")

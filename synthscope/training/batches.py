@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from synthscope.data.degrade.recipe import parse_recipe, read_viewed
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import seed_for, tune_allocator
+from synthscope.runtime.signals import leave_stopping_to_parent
 from synthscope.training.augment import augment
 from synthscope.training.config import Augmentation
 from synthscope.training.data import Rows
@@ -179,5 +180,6 @@ def collate(samples: list[Sample]) -> Batch:
 
 
 def _start_worker(worker: int) -> None:
+    leave_stopping_to_parent()
     cv2.setNumThreads(0)
     tune_allocator()

@@ -24,7 +24,8 @@ from synthscope.detectors.card import model_card
 from synthscope.detectors.hub import create_detector, save_detector
 from synthscope.detectors.sight import mean_seen_share
 from synthscope.errors import SynthscopeError
-from synthscope.runtime import Progress, seed_for, whole_file
+from synthscope.runtime import Progress, seed_for
+from synthscope.runtime.files import write_text
 from synthscope.schema import view_name
 from synthscope.training.batches import Batch
 from synthscope.training.config import TrainConfig
@@ -213,8 +214,7 @@ class Run:
         if self.config.schedule.name == "plateau_drop":
             state.plateau.update(chosen)
         if self.world.rank == 0:
-            with whole_file(self.folder / LOG) as temporary:
-                temporary.write_text("".join(json.dumps(entry) + "\n" for entry in state.log))
+            write_text(self.folder / LOG, "".join(json.dumps(entry) + "\n" for entry in state.log))
             print(
                 f"epoch {line['epoch']}: loss {line['loss']:.4f}, held-out balanced accuracy "
                 f"{figures['balanced_accuracy']:.4f}, learning rate {line['lr']:.2e}",

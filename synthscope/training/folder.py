@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from synthscope.detectors.hub import CONFIG, read_config
 from synthscope.errors import SynthscopeError
-from synthscope.runtime import whole_file
+from synthscope.runtime.files import read_json, write_json
 from synthscope.training.config import TrainConfig
 from synthscope.training.distributed import World
 
@@ -45,7 +44,7 @@ def claim(folder: Path, config: TrainConfig, manifest_sha256: str, *, world: Wor
         "config": config.model_dump(mode="json"),
     }
     if file.is_file():
-        theirs = json.loads(file.read_text())
+        theirs = _read(file)
         if theirs["fingerprint"] != mine["fingerprint"]:
             raise SynthscopeError(
                 f"Expected {folder} to be new or of this run, got a run that differs in {_difference(theirs, mine)}. "
@@ -55,9 +54,15 @@ def claim(folder: Path, config: TrainConfig, manifest_sha256: str, *, world: Wor
         raise SynthscopeError(f"Expected a new folder, got {folder}, which holds a detector. Choose another folder.")
     world.gather(None)  # all processes have looked before one writes
     if world.rank == 0:
-        with whole_file(file) as temporary:
-            temporary.write_text(json.dumps(mine, indent=2) + "\n")
+        write_json(file, mine)
     return complete
+
+
+def _read(file: Path) -> dict[str, Any]:
+    run: dict[str, Any] = read_json(file, dict, advice="Delete the folder to train anew.")
+    if not (isinstance(run.get("fingerprint"), str) and isinstance(run.get("config"), dict)):
+        raise SynthscopeError(f"Expected fingerprint and config in {file}, got otherwise. Delete the folder.")
+    return run
 
 
 def _difference(theirs: dict[str, Any], mine: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from synthscope.detectors.base import Detector
 from synthscope.errors import SynthscopeError
-from synthscope.runtime import whole_file
+from synthscope.runtime.files import reason, whole_file
 from synthscope.training.config import Optimizer, TrainConfig
 from synthscope.training.schedule import PlateauDrop
 
@@ -85,7 +85,10 @@ class State:
             "best": [self.best.score, self.best.epoch, self.best.weights],
         }
         with whole_file(file) as temporary:
-            torch.save(content, temporary)
+            try:
+                torch.save(content, temporary)
+            except RuntimeError as error:  # of a full disk
+                raise OSError(reason(error)) from error
 
     def load(self, file: Path, fingerprint: str) -> None:
         """Continue from a checkpoint. Raises ``SynthscopeError`` for one of another run or a damaged one."""

@@ -35,9 +35,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
     return tree(tmp_path_factory.mktemp("images"), files)
 
 
-def test_its_classes_are_the_same_pictures_stored_like_the_data_set(
-    images: pl.DataFrame, tmp_path: Path
-) -> None:
+def test_its_classes_are_the_same_pictures_stored_like_the_data_set(images: pl.DataFrame, tmp_path: Path) -> None:
     world = index(build_null_world(images, tmp_path))
     counts = world.group_by("split", "label", "format").len().sort("split", "label").rows()
     assert counts == [(split, *kind, 70) for split in ("train", "val") for kind in ((0, "JPEG"), (1, "PNG"))]

@@ -137,7 +137,7 @@ def test_altered_or_absent_files_are_refused(folder: Path) -> None:
     ("text", "sentence"),
     [
         ("{", "Expected JSON in"),
-        ("[]", "Expected an object in .*, got list"),
+        ("[]", "Expected an object as JSON in .*, got a list"),
         ('{"name": "a"}', "'architecture'"),
         ('{"name": "a", "architecture": "resnet5"}', "Did you mean resnet50"),
         ('{"name": "a", "architecture": "cnn_small", "treshold": 1}', "Did you mean threshold"),

@@ -394,7 +394,7 @@ def test_bad_requests_say_what_to_change(images: pl.DataFrame, tmp_path: Path) -
 
 def test_a_folder_that_cannot_be_written_is_refused(images: pl.DataFrame, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SynthscopeError, match="Expected a folder to write to"):
+    with pytest.raises(SynthscopeError, match="Expected to write"):
         predict(images, [Tiny()], out=tmp_path / "file" / "run")
 
 

@@ -18,6 +18,7 @@ import polars as pl
 from synthscope.detectors.hub import create_detector
 from synthscope.inference import parts
 from synthscope.inference import predict
+from synthscope.runtime import whole_file
 
 folder, out, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 predict.SECONDS_BETWEEN_PARTS = 0
@@ -26,7 +27,7 @@ written = 0
 def write_part(folder, rows):
     global written
     if moment == "while writing the second part" and written == 1:
-        with parts.whole_file(folder / "part-9.parquet") as temporary:
+        with whole_file(folder / "part-9.parquet") as temporary:
             temporary.write_bytes(b"PAR1 half a part")
             os.kill(os.getpid(), signal.SIGKILL)
     parts.write_part(folder, rows)

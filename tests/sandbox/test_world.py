@@ -171,7 +171,7 @@ def test_a_failed_build_leaves_nothing(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr("synthscope.sandbox.writer.Writer.finish", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(SynthscopeError, match="Expected to write .*disk full"):
         build_sandbox(tmp_path / "out", **SMALL | {"train": 1, "val": 1}, fingerprint=False, workers=1)
     assert list(tmp_path.iterdir()) == []
 

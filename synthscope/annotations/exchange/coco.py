@@ -21,12 +21,13 @@ from synthscope.annotations.exchange.shapes import (
     labelled,
     mask_of,
 )
-from synthscope.annotations.files import image_folder, located, parsing, read_json, write_json
+from synthscope.annotations.files import image_folder, located, parsing
 from synthscope.annotations.masks import category_number
 from synthscope.annotations.records import Row
 from synthscope.annotations.rle import encode_counts, encode_rle
 from synthscope.annotations.taxonomy import CATEGORIES
 from synthscope.errors import SynthscopeError
+from synthscope.runtime.files import read_json, write_json
 
 _OTHER_ID = len(CATEGORIES) + 1
 
@@ -45,7 +46,7 @@ def write(table: pl.DataFrame, out: Path) -> None:
             annotations.append(annotation | {"iscrowd": 0, **_geometry(row), EXTRA: details(row)})
     categories = [{"id": c.number, "name": c.label, "supercategory": c.level} for c in CATEGORIES]
     categories.append({"id": _OTHER_ID, "name": OTHER, "supercategory": OTHER})
-    write_json({"images": images, "annotations": annotations, "categories": categories}, out)
+    write_json(out, {"images": images, "annotations": annotations, "categories": categories}, indent=None)
 
 
 def read(root: Path, *, images: str = "") -> Iterator[Row]:
@@ -57,7 +58,7 @@ def read(root: Path, *, images: str = "") -> Iterator[Row]:
     """
     base = image_folder(images, root)
     with parsing(root, "COCO's images, annotations and categories"):
-        content = read_json(root)
+        content = read_json(root, advice="Check the path.")
         names = {category["id"]: category["name"] for category in content["categories"]}
         shapes: dict[Any, list[Row]] = defaultdict(list)
         for annotation in content["annotations"]:

@@ -20,11 +20,12 @@ from synthscope.annotations.exchange.shapes import (
     labelled,
     mask_of,
 )
-from synthscope.annotations.files import image_folder, located, parsing, read_text
+from synthscope.annotations.files import image_folder, located, parsing
 from synthscope.annotations.records import Row
 from synthscope.annotations.rle import encode_rle, from_runs, to_runs
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import whole_file
+from synthscope.runtime.files import read_text
 
 _CLEAN = "no artifact"  # label of a tag
 _NUMBERS = {"region": int, "confidence": float}
@@ -70,11 +71,11 @@ def read(root: Path, *, images: str = "") -> Iterator[Row]:
 
 def _parse(path: Path) -> ET.Element:
     try:
-        text = read_text(path)
+        text = read_text(path, what="an XML file at", advice="Export it again.")
         if "<!" in text.replace("<!--", ""):  # no document type, hence no entities that could swell
             raise SynthscopeError(f"Expected XML without a document type in {path}, got one. Remove it.")
         return ET.fromstring(text.encode())  # noqa: S314
-    except (OSError, UnicodeDecodeError, ET.ParseError) as error:
+    except ET.ParseError as error:
         raise SynthscopeError(f"Expected an XML file in UTF-8 at {path}, got: {error}. Export it again.") from error
 
 

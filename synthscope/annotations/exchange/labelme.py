@@ -20,10 +20,11 @@ from synthscope.annotations.exchange.shapes import (
     labelled,
     mask_of,
 )
-from synthscope.annotations.files import located, parsing, read_json, write_json
+from synthscope.annotations.files import located, parsing
 from synthscope.annotations.records import Row
 from synthscope.annotations.rle import encode_rle
 from synthscope.errors import SynthscopeError
+from synthscope.runtime.files import read_json, write_json
 
 
 def write(table: pl.DataFrame, out: Path) -> None:
@@ -35,14 +36,14 @@ def write(table: pl.DataFrame, out: Path) -> None:
         content |= {"imageHeight": image["height"], "imageWidth": image["width"]}
         content[EXTRA] = known(image) | {"clean": [details(row) for row in clean]}
         place = Path(os.path.normpath(image["path"])).relative_to(common)
-        write_json(content, out / place.with_name(f"{place.name}.json"), indent=1)
+        write_json(out / place.with_name(f"{place.name}.json"), content, indent=1)
 
 
 def read(root: Path) -> Iterator[Row]:
     """Rows of every ``.json`` file in or below ``root``, or of one; a file without ``shapes`` is not labelme's."""
     files = [root] if root.is_file() else sorted(root.rglob("*.json"))
     for file in files:
-        content = read_json(file)
+        content = read_json(file, advice="Check the path.")
         if not isinstance(content, dict) or "shapes" not in content:
             continue
         with parsing(file, "labelme's shapes and imagePath"):

@@ -20,9 +20,10 @@ from synthscope.annotations.exchange.shapes import (
     labelled,
     mask_of,
 )
-from synthscope.annotations.files import image_folder, located, parsing, read_json, write_json
+from synthscope.annotations.files import image_folder, located, parsing
 from synthscope.annotations.records import Row, size_of
 from synthscope.annotations.rle import encode_rle
+from synthscope.runtime.files import read_json, write_json
 
 _LOCAL = "/data/local-files/?d="
 _LABELS = {"polygon": "polygonlabels", "box": "rectanglelabels", "mask": "brushlabels"}
@@ -45,7 +46,7 @@ def write(table: pl.DataFrame, out: Path) -> None:
         size = {name: image[name] for name in ("width", "height") if image[name] is not None}
         data = {"image": _LOCAL + quote(image["path"].removeprefix("/")), EXTRA: known(image) | size}
         tasks.append({"data": data, "annotations": annotations})
-    write_json(tasks, out)
+    write_json(out, tasks, indent=None)
 
 
 def read(root: Path, *, images: str = "") -> Iterator[Row]:
@@ -57,7 +58,7 @@ def read(root: Path, *, images: str = "") -> Iterator[Row]:
             of the JSON file.
     """
     with parsing(root, "Label Studio's tasks"):
-        for task in read_json(root):
+        for task in read_json(root, advice="Check the path."):
             image = {"path": _path(task["data"]["image"], root, images)} | (task["data"].get(EXTRA) or {})
             annotations = [a for a in task["annotations"] if not a.get("was_cancelled")]
             shapes: list[Row] = []

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthscope.annotations.files import image_folder, located, parsing, read_json
+from synthscope.annotations.files import image_folder, located, parsing
 from synthscope.annotations.records import Row, image_rows
+from synthscope.runtime.files import read_json
 
 _FILE = "data_json/image/open_ended_vqa.json"
 
@@ -23,7 +24,7 @@ def read(root: Path, *, images: str = "") -> Iterator[Row]:
     file = root if root.is_file() else root / _FILE
     base = image_folder(images, root)
     with parsing(file, "LOKI's list of {image_path, problems}"):
-        for item in read_json(file):
+        for item in read_json(file, advice="Check the path."):
             problems = item.get("problems") or {}
             regions = []
             for problem in problems.get("regional") or []:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from synthscope.annotations.files import located, parsing, read_json
+from synthscope.annotations.files import located, parsing
 from synthscope.annotations.records import Row, image_rows
 from synthscope.errors import SynthscopeError
+from synthscope.runtime.files import read_json
 
 
 def read(root: Path, *, split: str = "") -> Iterator[Row]:
@@ -33,7 +34,7 @@ def read(root: Path, *, split: str = "") -> Iterator[Row]:
         images: dict[str, list[Row]] = {}
         uids: dict[str, str] = {}
         with parsing(file, "SynthScars' list of {uid: {img_file_name, refs}}"):
-            for entry in read_json(file):
+            for entry in read_json(file, advice="Check the path."):
                 for uid, item in entry.items():
                     name = item["img_file_name"]
                     uids.setdefault(name, str(uid))

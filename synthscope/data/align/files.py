@@ -15,6 +15,8 @@ from synthscope.data.images import FACTS, measure, read_file, read_rgb
 from synthscope.data.layouts.folders import MERGED
 from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.runtime import track, whole_file
+from synthscope.runtime.files import read_text, write_text
+from synthscope.runtime.threads import in_threads
 from synthscope.schema import MANIFEST
 
 RECORD = "alignment.json"
@@ -38,18 +40,13 @@ def write_aligned(table: pl.DataFrame, folder: str | Path, *, workers: int | Non
     Raises:
         SynthscopeError: The folder holds something else, two images would get one name, or a subset is no folder name.
     """
-    from joblib import Parallel, cpu_count, delayed
-
     root = Path(folder).expanduser().absolute()
     recipes = {view: parse_recipe(view) for view in table["view"].unique()}
     targets = [_target(*row) for row in table.select("path", "label", "subset", "split", "view").iter_rows()]
     _claim(root, table.with_columns(target=pl.Series(targets, dtype=pl.String)))
-    pool = Parallel(n_jobs=workers or cpu_count(), backend="threading", return_as="generator")
-    jobs = (
-        delayed(_write)(path, root / target, recipes[view])
-        for path, target, view in zip(table["path"], targets, table["view"], strict=True)
-    )
-    facts = list(track(pool(jobs), "writing", total=table.height))
+    jobs = zip(table["path"], targets, table["view"], strict=True)
+    done = in_threads(lambda job: _write(job[0], root / job[1], recipes[job[2]]), jobs, workers)
+    facts = list(track(done, "writing", total=table.height))
     measured = pl.DataFrame(facts, schema={name: MANIFEST[name] for name in FACTS}, orient="row")
     rest = {view: str(_without_jpeg(recipe)) for view, recipe in recipes.items()}
     places = pl.Series([str(root / target) for target in targets], dtype=pl.String)
@@ -86,12 +83,11 @@ def _claim(root: Path, table: pl.DataFrame) -> None:
     lines = table.select("target", "path", "view").sort("target").write_csv()
     record = {"images": table.height, "sha256": hashlib.sha256(lines.encode()).hexdigest()}
     file = root / RECORD
-    if file.is_file() and file.read_text() == json.dumps(record):
+    if file.is_file() and read_text(file) == json.dumps(record):
         return
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise SynthscopeError(f"Expected an empty folder at {root}, got other files in it. Choose another folder.")
-    with whole_file(file) as temporary:
-        temporary.write_text(json.dumps(record))
+    write_text(file, json.dumps(record))
 
 
 def _write(path: str, target: Path, view: Recipe) -> tuple[int | str | None, ...]:
@@ -104,8 +100,6 @@ def _write(path: str, target: Path, view: Recipe) -> tuple[int | str | None, ...
                 temporary.write_bytes(data)
     except UnreadableImageError:
         return measure(path, decode=True)
-    except OSError as error:
-        raise SynthscopeError(f"Expected to write {target}, got: {error.strerror}. Make room and repeat.") from error
     return measure(str(target))
 
 

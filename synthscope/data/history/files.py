@@ -8,6 +8,7 @@ from synthscope.data.degrade.recipe import Recipe, parse_recipe, read_viewed
 from synthscope.data.history.features import history_features, trace_names
 from synthscope.errors import UnreadableImageError
 from synthscope.runtime import track
+from synthscope.runtime.threads import in_threads
 
 
 def read_histories(table: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
@@ -21,12 +22,9 @@ def read_histories(table: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
         Columns ``path``, ``view`` and one Float64 for each of :func:`trace_names`; null where the image cannot be
         read, NaN where it is too small.
     """
-    from joblib import Parallel, cpu_count, delayed
-
     images = table.select("path", "view").unique(maintain_order=True)
     views = {view: parse_recipe(view) for view in images["view"].unique()}
-    pool = Parallel(n_jobs=cpu_count(), backend="threading", return_as="generator")
-    results = pool(delayed(_traces)(path, views[view], seed) for path, view in images.iter_rows())
+    results = in_threads(lambda row: _traces(row[0], views[row[1]], seed), images.iter_rows())
     rows = list(track(results, "decoding for the history", total=images.height))
     return images.hstack(pl.DataFrame(rows, schema=dict.fromkeys(trace_names(), pl.Float64), orient="row"))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -23,8 +22,9 @@ from synthscope.errors import SynthscopeError, UsageError
 from synthscope.explainers.base import keeps_geometry
 from synthscope.inference.heatmaps.plan import Shown, Unit, plan_units, show
 from synthscope.inference.heatmaps.store import INDEX, KEY, read_index, write_part
-from synthscope.inference.parts import require_writable
-from synthscope.runtime import Progress, tune_allocator, whole_file
+from synthscope.inference.parts import one_run
+from synthscope.runtime import Progress, tune_allocator
+from synthscope.runtime.files import write_json
 from synthscope.schema import MANIFEST, conform, write_table
 
 CHUNK = 16  # images that are read, explained and written together
@@ -71,23 +71,25 @@ def explain(
         raise UsageError("Expected images to explain, got an empty manifest. Check the source and the filter.")
     units = plan_units(detectors, explainers, ["none"] if conditions is None else conditions, seed)
     folder = out / "heatmaps"
-    require_writable(folder)
     tune_allocator()
-    done = set(read_index(folder).select(KEY).iter_rows())
-    hashes: list[str | None] = []
-    errors: list[str | None] = []
-    with Progress("explain", images.height) as progress, ThreadPoolExecutor(workers) as pool:
-        rows = iter(images["path", "sha256", "view", "error"].iter_rows())
-        while chunk := list(islice(rows, CHUNK)):
-            shown = list(pool.map(lambda row: show(row, units, done, seed), chunk))
-            _explain_chunk(shown, units, done, folder, batch_size)
-            hashes += [image.sha256 for image in shown]
-            errors += [image.error for image in shown]
-            progress.advance(len(chunk))
-    images = images.with_columns(sha256=pl.Series(hashes, dtype=pl.String), error=pl.Series(errors, dtype=pl.String))
-    table = _assemble(images, units, read_index(folder))
-    write_table(table, out / "explanations.parquet")
-    _write_settings(out / "explain.json", units)
+    with one_run(folder):
+        done = set(read_index(folder).select(KEY).iter_rows())
+        hashes: list[str | None] = []
+        errors: list[str | None] = []
+        with Progress("explain", images.height) as progress, ThreadPoolExecutor(workers) as pool:
+            rows = iter(images["path", "sha256", "view", "error"].iter_rows())
+            while chunk := list(islice(rows, CHUNK)):
+                shown = list(pool.map(lambda row: show(row, units, done, seed), chunk))
+                _explain_chunk(shown, units, done, folder, batch_size)
+                hashes += [image.sha256 for image in shown]
+                errors += [image.error for image in shown]
+                progress.advance(len(chunk))
+        images = images.with_columns(
+            sha256=pl.Series(hashes, dtype=pl.String), error=pl.Series(errors, dtype=pl.String)
+        )
+        table = _assemble(images, units, read_index(folder))
+        write_table(table, out / "explanations.parquet")
+        _write_settings(out / "explain.json", units)
     _tell_gaps(table)
     return table
 
@@ -163,5 +165,4 @@ def _write_settings(path: Path, units: list[Unit]) -> None:
         "sign": {str(unit.explainer): "signed" if unit.explainer.signed else "non-negative" for unit in units},
         "versions": {name: version(name) for name in ("synthscope", "torch", "timm")} | encoder_versions(),
     }
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(settings, indent=2) + "\n")
+    write_json(path, settings)

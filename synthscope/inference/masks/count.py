@@ -28,7 +28,7 @@ from synthscope.errors import SynthscopeError
 from synthscope.explainers.artifact_map import artifact_probabilities
 from synthscope.inference.masks.plan import Annotated, Head, heads_of, show
 from synthscope.inference.masks.store import BINS, COUNTED, COUNTS, KEY, KINDS, read_counts
-from synthscope.inference.parts import require_writable, write_part
+from synthscope.inference.parts import one_run, write_part
 from synthscope.runtime import Progress
 from synthscope.schema import MANIFEST, conform, write_table
 
@@ -69,27 +69,27 @@ def count_masks(
     """
     heads = heads_of(detectors, seed)
     folder = run / "mask_counts"
-    require_writable(folder)
-    table = _ai_images(images)
-    seen = _count_missing(table, heads, annotations, folder, batch_size, workers)
-    if all(image.error for image in seen):
-        raise SynthscopeError(
-            f"Expected annotated AI images, got {len(seen)} of {table.height}, and none that could be read. Check that "
-            f"the annotations name them by path or sha256."
+    with one_run(folder):
+        table = _ai_images(images)
+        seen = _count_missing(table, heads, annotations, folder, batch_size, workers)
+        if all(image.error for image in seen):
+            raise SynthscopeError(
+                f"Expected annotated AI images, got {len(seen)} of {table.height}, and none that could be read. Check "
+                f"that the annotations name them by path or sha256."
+            )
+        facts = [(i.path, i.view, i.sha256, i.annotation, i.kind, i.error) for i in seen]
+        schema = pl.Schema(dict.fromkeys(["path", "view", "sha256", "annotation", "gt_kind", "error"], pl.String))
+        known = pl.DataFrame(facts, schema, orient="row").join(
+            table.select("path", "view", "generator"), on=["path", "view"], how="left", maintain_order="left"
         )
-    facts = [(i.path, i.view, i.sha256, i.annotation, i.kind, i.error) for i in seen]
-    schema = pl.Schema(dict.fromkeys(["path", "view", "sha256", "annotation", "gt_kind", "error"], pl.String))
-    known = pl.DataFrame(facts, schema, orient="row").join(
-        table.select("path", "view", "generator"), on=["path", "view"], how="left", maintain_order="left"
-    )
-    counted = []
-    for head in heads:
-        units = known.with_columns(pl.lit(value).alias(name) for name, value in head.row.items())
-        counts = read_counts(folder, COUNTED, detector=head.row["detector"])
-        units = units.join(counts, on=KEY, how="left", maintain_order="left")
-        counted.append(units.select("path", "generator", "gt_kind", *COUNTED, "error"))
-    result = pl.concat(counted)
-    write_table(result, run / "mask_counts.parquet")
+        counted = []
+        for head in heads:
+            units = known.with_columns(pl.lit(value).alias(name) for name, value in head.row.items())
+            counts = read_counts(folder, COUNTED, detector=head.row["detector"])
+            units = units.join(counts, on=KEY, how="left", maintain_order="left")
+            counted.append(units.select("path", "generator", "gt_kind", *COUNTED, "error"))
+        result = pl.concat(counted)
+        write_table(result, run / "mask_counts.parquet")
     return result
 
 

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from synthscope.report.figures import style
 from synthscope.report.figures.style import COLOURS, INK, MUTED, capped, label, styled
+from synthscope.schema import PREDICTIONS, read_table
 from synthscope.studies.fidelity.study import GROUPS, generator_means, with_fidelity
 from synthscope.tables.wording import floor_of, short_names, view_names, views_of
 
@@ -22,9 +23,9 @@ AXES = {"par": "artifact ratio (PAR)", "niqe": "NIQE, higher is worse"}
 def save_fidelity_figure(run: str | Path, out: str | Path | None = None) -> list[Path]:
     """Draw what ``write_fidelity`` wrote into ``out`` (default ``run``): ``fidelity.png`` and ``.svg``, one a view."""
     run, out = Path(run), Path(run if out is None else out)
-    table = pl.read_parquet(out / "fidelity.parquet")
+    table = read_table(out / "fidelity.parquet")
     joined = with_fidelity(
-        pl.read_parquet(run / "predictions.parquet"), pl.read_parquet(out / "fidelity_images.parquet")
+        read_table(run / "predictions.parquet", schema=PREDICTIONS), read_table(out / "fidelity_images.parquet")
     )
     means, views = generator_means(joined), views_of(table)
     written = []

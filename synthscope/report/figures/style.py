@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from synthscope.runtime import whole_file
+from synthscope.runtime.files import whole_file, write_text
 
 T = TypeVar("T")
 INK, MUTED, GRID = "#1c2126", "#5f6b76", "#d5dade"
@@ -108,6 +108,5 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
     figure.set_layout_engine("none")  # the layout takes longer than the drawing; once is enough for both files
     with whole_file(png) as temporary:
         figure.savefig(temporary, format="png", dpi=200, facecolor="white", metadata={"Software": None})
-    with whole_file(svg) as temporary:
-        temporary.write_text(to_svg(figure), encoding="utf-8")
+    write_text(svg, to_svg(figure))
     return [png, svg]

@@ -20,6 +20,7 @@ from synthscope.inference.heatmaps.store import read_heatmap
 from synthscope.metrics.localization.maps import iou_at_area, relevance_mass
 from synthscope.report.heatmaps.overlays import RGB, Panel, Region
 from synthscope.runtime import seed_for
+from synthscope.schema import PREDICTIONS, read_table
 from synthscope.scoring.heatmaps.values import over_image
 from synthscope.tables.wording import views_of
 
@@ -53,7 +54,7 @@ class HeatmapRun:
     def __init__(self, run: Path) -> None:
         if not (run / "explanations.parquet").is_file():
             raise SynthscopeError(f"Expected explanations.parquet in {run}, got none. Run synthscope explain first.")
-        table = pl.read_parquet(run / "explanations.parquet")
+        table = read_table(run / "explanations.parquet")
         table = table.filter(pl.col("error").is_null() & pl.col("input").is_not_null() & pl.col("part").is_not_null())
         self.run, self.folder, self.views = run, run / "heatmaps", views_of(table)
         if table.is_empty() or not self.folder.is_dir():
@@ -101,9 +102,9 @@ class HeatmapRun:
         if not path.is_file():
             return {}
         clean = (pl.col("condition") == "none") & (pl.col("view").fill_null("none") == self.views[0])
-        rows = pl.scan_parquet(path).filter(clean & pl.col("logit").is_not_null())
+        rows = read_table(path, schema=PREDICTIONS, where=clean & pl.col("logit").is_not_null())
         rows = rows.with_columns(ai=pl.col("logit") > pl.col("threshold").fill_null(0.0))
-        table = rows.select("detector", "path", "ai", pl.col("p_ai").fill_null(float("nan"))).collect()
+        table = rows.select("detector", "path", "ai", pl.col("p_ai").fill_null(float("nan")))
         return {(detector, image): (ai, p) for detector, image, ai, p in table.iter_rows()}
 
     def pairs(self) -> list[Pair]:

@@ -30,7 +30,7 @@ from synthscope.report.page.run import (
 )
 from synthscope.report.page.sections import sections
 from synthscope.report.rows import chosen, comparable
-from synthscope.schema import conform
+from synthscope.schema import conform, read_table
 from synthscope.scoring.heatmaps.summary import HEATMAP_SCORES
 from synthscope.tables.published.beside import beside
 from synthscope.tables.treatments import treatment_notes, treatment_rows
@@ -87,7 +87,7 @@ def unscored_contents(run: Path) -> dict[str, Any]:
     """What the page of a run without scores prints beside its heatmaps or truth test."""
     errors = pl.DataFrame(schema=dict.fromkeys(["path", "error"], pl.String))
     if (run / "explanations.parquet").is_file():
-        errors = pl.read_parquet(run / "explanations.parquet", columns=["path", "error"])
+        errors = read_table(run / "explanations.parquet", columns=["path", "error"])
     errors = errors.drop_nulls("error").unique("path")
     unreadable = errors.sort("path").head(MAX_LISTED).rows()
     return {"settings": explain_settings(run), "unreadable": unreadable, "n_unreadable": errors.height}

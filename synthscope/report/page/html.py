@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from synthscope.report.names import distinct
 from synthscope.report.page.contents import heatmap_contents, scored_contents, tabs, unscored_contents
 from synthscope.report.page.run import read_experiments, read_run
-from synthscope.runtime import whole_file
+from synthscope.runtime.files import write_text
 from synthscope.schema import conform
 from synthscope.scoring.seeds import SEEDS
 from synthscope.tables.benchmark import audit_table, difference_table, tables_of
@@ -61,8 +61,7 @@ def write_report(
     if scored:
         write_tables(run)
     target = out or run / "report.html"
-    with whole_file(target) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(target, page)
     return target
 
 
@@ -82,8 +81,7 @@ def write_tables(run: Path) -> list[Path]:
     for table in tables:
         for suffix, text in (("md", table.to_markdown()), ("tex", table.to_latex()), ("csv", table.to_csv())):
             written.append(run / "tables" / f"{table.name}.{suffix}")
-            with whole_file(written[-1]) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+            write_text(written[-1], text)
     return written
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ from synthscope.detectors.sight import mean_seen_share
 from synthscope.errors import SynthscopeError
 from synthscope.metrics.detection import METRICS
 from synthscope.report.names import distinct
-from synthscope.schema import MANIFEST, PREDICTIONS, SCORES, conform, view_name
+from synthscope.runtime.files import read_json
+from synthscope.schema import MANIFEST, PREDICTIONS, SCORES, conform, read_table, view_name
 from synthscope.scoring.columns import MEAN, TEST_SETS
 from synthscope.tables.wording import floor_of, place, pretty, short_names, view_names
 
@@ -53,11 +53,10 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
         raise SynthscopeError(
             f"Expected scores in {folder / 'scores.parquet'}, got none. Run: synthscope score {folder}"
         )
-    path = folder / "predictions.parquet"
-    rows = pl.scan_parquet(path) if path.is_file() else pl.LazyFrame(schema=PREDICTIONS)
-    clean = rows.filter((pl.col("condition") == "none") | pl.col("error").is_not_null()).collect()
-    clean = conform(clean, PREDICTIONS, str(path)).with_columns(view_name(), recipe=pl.col("view").fill_null("none"))
-    manifest, settings = _read(folder / "manifest.parquet", MANIFEST), _settings(folder / "run.json") or {}
+    wanted = (pl.col("condition") == "none") | pl.col("error").is_not_null()
+    clean = _read(folder / "predictions.parquet", PREDICTIONS, where=wanted)
+    clean = clean.with_columns(view_name(), recipe=pl.col("view").fill_null("none"))
+    manifest, settings = _read(folder / "manifest.parquet", MANIFEST), _settings(folder / "run.json")
     errors = [table.select("path", "error") for table in (clean, manifest)]
     unreadable = pl.concat(errors).filter(pl.col("error").is_not_null()).unique("path", maintain_order=True)
     if audit is None:
@@ -70,7 +69,7 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
         treatments=_read(folder / "treatments.parquet", TREATMENTS),
         differences=_read(folder / "differences.parquet", SCORES).with_columns(pl.col("view").fill_null("none")),
         settings=list(_flat(settings)),
-        failures=_settings(folder / "failures.json") or [],
+        failures=_failures(folder / "failures.json"),
         sizes=manifest.select("path", "height", "width").unique("path"),
         inputs={
             preprocessing: validate(InputConfig, told["input"], f"inputs of {folder / 'run.json'}")
@@ -94,12 +93,12 @@ def has_heatmaps(folder: Path) -> bool:
     path = folder / "explanations.parquet"
     if not (path.is_file() and (folder / "heatmaps").is_dir()):
         return False
-    return pl.read_parquet(path, columns=["input", "part"]).drop_nulls().height > 0
+    return read_table(path, columns=["input", "part"]).drop_nulls().height > 0
 
 
 def explain_settings(folder: Path) -> list[tuple[str, str]]:
     """What ``synthscope explain`` wrote about its settings, but its units, as dotted keys."""
-    settings = _settings(folder / "explain.json") or {}
+    settings = _settings(folder / "explain.json")
     return list(_flat({name: value for name, value in settings.items() if name != "units"}, "explain"))
 
 
@@ -185,24 +184,20 @@ def _in_rows(scores: pl.DataFrame) -> pl.DataFrame:
     return scores.sort(floor, pl.col("train_view") != "none", order, maintain_order=True)
 
 
-def _read(path: Path, schema: pl.Schema | None = None) -> pl.DataFrame:
+def _read(path: Path, schema: pl.Schema | None = None, *, where: pl.Expr | None = None) -> pl.DataFrame:
     """A table, or an empty one where the file is absent."""
-    if not path.is_file():
-        return pl.DataFrame(schema=schema)
-    try:
-        table = pl.read_parquet(path)
-    except pl.exceptions.PolarsError as error:
-        raise SynthscopeError(f"Expected a Parquet table in {path}, got: {error}. Write the file again.") from error
-    return table if schema is None else conform(table, schema, str(path))
+    return read_table(path, schema=schema, where=where) if path.is_file() else pl.DataFrame(schema=schema)
 
 
-def _settings(path: Path) -> Any:
-    if not path.is_file():
-        return None
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise SynthscopeError(f"Expected JSON in {path}, got: {error}. Mend or remove the file.") from error
+def _settings(path: Path) -> dict[str, Any]:
+    return read_json(path, dict) if path.is_file() else {}
+
+
+def _failures(path: Path) -> list[dict[str, Any]]:
+    failures = read_json(path, list) if path.is_file() else []
+    if not all(isinstance(failure, dict) and {"name", "error"} <= failure.keys() for failure in failures):
+        raise SynthscopeError(f"Expected what failed, with name and error, in {path}, got otherwise. Remove the file.")
+    return failures
 
 
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, str]]:

@@ -6,7 +6,6 @@ No detector runs again, so a measure can be corrected or added later.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ from synthscope.annotations.targets import Target, read_with_size, seen_targets,
 from synthscope.detectors.input import Placed
 from synthscope.errors import SynthscopeError
 from synthscope.inference.heatmaps.store import read_heatmap
-from synthscope.runtime import Progress
-from synthscope.schema import write_table
+from synthscope.runtime import track
+from synthscope.runtime.threads import in_threads
+from synthscope.schema import read_table, write_table
 from synthscope.scoring.heatmaps.stability import STABILITY, stability
 from synthscope.scoring.heatmaps.summary import UNIT, VALUES, summarise_values
 from synthscope.scoring.heatmaps.values import (
@@ -78,7 +78,7 @@ def heatmap_values(
     check_measures(measures)
     if not (run / "explanations.parquet").is_file():
         raise SynthscopeError(f"Expected explanations.parquet in {run}, got none. Run synthscope explain first.")
-    table = pl.read_parquet(run / "explanations.parquet").unique(["path", *UNIT], maintain_order=True)
+    table = read_table(run / "explanations.parquet").unique(["path", *UNIT], maintain_order=True)
     table = table.filter(pl.col("error").is_null() & pl.col("input").is_not_null() & pl.col("part").is_not_null())
     conditions = table["condition"].unique().to_list()
     check_conditions(conditions)
@@ -94,10 +94,9 @@ def heatmap_values(
             "by path or sha256, or add --degrade."
         )
     values: list[dict[str, Any]] = []
-    with Progress("score heatmaps", len(images)) as progress, ThreadPoolExecutor(workers) as pool:
-        for found in pool.map(lambda pair: _image_values(run / "heatmaps", pair[0], pair[1], measures), images):
-            values += found
-            progress.advance()
+    work = in_threads(lambda pair: _image_values(run / "heatmaps", *pair, measures), images, workers)
+    for found in track(work, "score heatmaps", len(images)):
+        values += found
     return pl.DataFrame(values, schema=VALUES)
 
 

@@ -8,9 +8,7 @@ here. ``unknown="ignore"`` passes over the latter, and counts them.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from synthscope.annotations.taxonomy import LABELS
 from synthscope.errors import UsageError, suggest
 from synthscope.metrics.xaigd import Counts, Frame, count_instances, count_pixels, rasterise
 from synthscope.runtime import track, whole_file
+from synthscope.runtime.threads import in_threads
 from synthscope.scoring.xaigd.predictions import find_masks, prediction_key, read_boxes, read_mask
 from synthscope.scoring.xaigd.records import AnnotatedImage
 
@@ -166,11 +165,10 @@ def _totals(
     images: Sequence[AnnotatedImage], count: Callable[[AnnotatedImage], list[Counts]], workers: int | None
 ) -> dict[str, list[Counts]]:
     totals: dict[str, list[Counts]] = {}
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:  # decoding and counting release the GIL
-        each = track(pool.map(count, images), "X-AIGD metrics", total=len(images))
-        for image, counts in zip(images, each, strict=True):
-            so_far = totals.setdefault(image.generator, [Counts()] * len(counts))
-            totals[image.generator] = [a + b for a, b in zip(so_far, counts, strict=True)]
+    each = track(in_threads(count, images, workers), "X-AIGD metrics", total=len(images))
+    for image, counts in zip(images, each, strict=True):
+        so_far = totals.setdefault(image.generator, [Counts()] * len(counts))
+        totals[image.generator] = [a + b for a, b in zip(so_far, counts, strict=True)]
     return totals
 
 

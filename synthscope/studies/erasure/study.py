@@ -18,7 +18,7 @@ import torch
 from synthscope.annotations.erase import FILLS
 from synthscope.detectors.base import Detector
 from synthscope.errors import SynthscopeError, UsageError, suggest
-from synthscope.inference.parts import read_parts, require_writable, write_part
+from synthscope.inference.parts import one_run, read_parts, write_part
 from synthscope.inference.plan import make_plan
 from synthscope.runtime import Progress, tune_allocator
 from synthscope.schema import MANIFEST, PREDICTIONS, conform, write_table
@@ -114,29 +114,29 @@ def erase(
     run = Run(plan, units.to_dicts(), tuple(fills), draws)
     used = annotated(conform(images, MANIFEST, "the manifest"), annotations)
     folder = Path(out) / "erasures"
-    require_writable(folder)
     tune_allocator()
-    done = set(_read(folder).select(KEY).iter_rows())
-    lines: list[Row] = []
-    fresh: list[Row] = []
-    written = time.monotonic()
-    with Progress("erase", len(used)) as progress, torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        try:
-            for image, regions in used:
-                own, values = run.image(image, regions, (twins or {}).get(image["path"]), done)
-                lines += own
-                fresh += values
-                done |= {key_of(row) for row in values}
-                if time.monotonic() - written >= SECONDS_BETWEEN_PARTS:
-                    _write(folder, fresh)
-                    fresh, written = [], time.monotonic()
-                progress.advance()
-        finally:
-            _write(folder, fresh)
-    index = pl.DataFrame(lines, schema={name: ERASURE[name] for name in [*IMAGE, "threshold", *KEY[2:], "error"]})
-    table = index.join(_read(folder), on=KEY, how="left", maintain_order="left_right")
-    table = conform(table, ERASURE, "the erasures")
-    write_table(table, Path(out) / "erasure.parquet")
+    with one_run(folder):
+        done = set(_read(folder).select(KEY).iter_rows())
+        lines: list[Row] = []
+        fresh: list[Row] = []
+        written = time.monotonic()
+        with Progress("erase", len(used)) as progress, torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            try:
+                for image, regions in used:
+                    own, values = run.image(image, regions, (twins or {}).get(image["path"]), done)
+                    lines += own
+                    fresh += values
+                    done |= {key_of(row) for row in values}
+                    if time.monotonic() - written >= SECONDS_BETWEEN_PARTS:
+                        _write(folder, fresh)
+                        fresh, written = [], time.monotonic()
+                    progress.advance()
+            finally:
+                _write(folder, fresh)
+        index = pl.DataFrame(lines, schema={name: ERASURE[name] for name in [*IMAGE, "threshold", *KEY[2:], "error"]})
+        table = index.join(_read(folder), on=KEY, how="left", maintain_order="left_right")
+        table = conform(table, ERASURE, "the erasures")
+        write_table(table, Path(out) / "erasure.parquet")
     return table
 
 

@@ -20,7 +20,7 @@ from synthscope.data.images import read_file, read_rgb
 from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.metrics.fidelity import PATCH, NiqeModel, par, patch_for
 from synthscope.runtime import Progress, seed_for, track
-from synthscope.schema import PREDICTIONS, write_table
+from synthscope.schema import PREDICTIONS, read_table, write_table
 
 IMAGES = pl.Schema(
     {name: PREDICTIONS[name] for name in ("path", "sha256", "generator")}
@@ -160,8 +160,8 @@ def _side(rows: list[tuple[str, str]]) -> float:
 def _known(file: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
     """What an earlier run measured without error; what cannot be read is measured again."""
     try:
-        table = pl.read_parquet(file, schema=IMAGES)
-    except (pl.exceptions.PolarsError, OSError):
+        table = read_table(file, schema=IMAGES)
+    except SynthscopeError:
         return {}
     rows = table.filter(pl.col("error").is_null()).iter_rows(named=True)
     return {(row["path"], row["view"], row["key"]): row for row in rows}

@@ -18,7 +18,7 @@ from synthscope.errors import SynthscopeError
 from synthscope.metrics.intervals import wilson
 from synthscope.metrics.rank_correlation import PERMUTATIONS, RESAMPLES, rank_correlation
 from synthscope.runtime import track
-from synthscope.schema import MANIFEST, PREDICTIONS, conform, write_table
+from synthscope.schema import MANIFEST, PREDICTIONS, conform, read_table, write_table
 from synthscope.scoring.columns import read_predictions
 from synthscope.studies.fidelity.images import measure_images
 
@@ -199,4 +199,4 @@ def _read(run: Path) -> pl.DataFrame:
     file = run / "predictions.parquet"
     if not file.is_file():
         raise SynthscopeError(f"Expected predictions, got no file {file}. Run `synthscope predict` first.")
-    return pl.read_parquet(file)
+    return read_table(file, schema=PREDICTIONS, advice="Run `synthscope predict` again.")

@@ -19,6 +19,7 @@ from scipy.stats import t
 from synthscope.data.degrade.recipe import Recipe, parse_recipe, read_viewed
 from synthscope.errors import SynthscopeError, UnreadableImageError, UsageError
 from synthscope.runtime import Progress, seed_for
+from synthscope.runtime.threads import in_threads
 from synthscope.studies.frequency.residuals import denoiser_named
 
 Floats = NDArray[np.float64]
@@ -137,18 +138,15 @@ def _spectrum(
     source: str, label: int, images: Images, n: int, size: int, denoiser: str, order: Order, workers: int | None,
     progress: Progress,
 ) -> Spectrum:  # fmt: skip
-    from joblib import Parallel, cpu_count, delayed
-
     if (native := _native_size(images)) < size:
         size = max(native // GRID * GRID, GRID)
     groups = [_sum([], size, denoiser, order)] * GROUPS
-    with Parallel(n_jobs=workers or cpu_count(), backend="threading", return_as="generator") as pool:
-        while images and (need := n - sum(group.n for group in groups)):  # again for images that were left out
-            batch, images = images[:need], images[need:]
-            parts = pool(delayed(_sum)(batch[g::GROUPS], size, denoiser, order) for g in range(GROUPS))
-            for g, part in enumerate(parts):
-                groups[g] = groups[g] + part
-                progress.advance(part.n)
+    while images and (need := n - sum(group.n for group in groups)):  # again for images that were left out
+        batch, images = images[:need], images[need:]
+        shares = [batch[g::GROUPS] for g in range(GROUPS)]
+        for g, part in enumerate(in_threads(lambda share: _sum(share, size, denoiser, order), shares, workers)):
+            groups[g] = groups[g] + part
+            progress.advance(part.n)
     whole = sum(groups[1:], groups[0])
     if not whole.n:
         raise SynthscopeError(

@@ -1,4 +1,4 @@
-"""The machine under the program: imports that need care, allocator, devices, seeds, whole-file writes, progress."""
+"""The machine under the program: imports that need care, allocator, devices, seeds, progress; ``files``, ``locks``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import hashlib
 import importlib
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sized
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from synthscope.runtime.files import whole_file as whole_file
 
 if TYPE_CHECKING:
     import torch
@@ -76,28 +76,6 @@ def seed_for(*parts: object) -> int:
     """
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
-
-
-@contextlib.contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that replaces it when the block ends well, so that no half file is ever seen."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 class Progress:
