@@ -88,6 +88,19 @@ def view_name() -> pl.Expr:
     return pl.coalesce("protocol", "view", pl.lit("none")).alias("view")
 
 
+def with_group(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with what every image is drawn with in ``group``: its group, else files of the same bytes, else itself.
+
+    Tables of earlier runs have no column ``group``; then the bytes decide.
+
+    >>> with_group(pl.DataFrame({"path": ["a", "b"], "sha256": ["0f", None]}))["group"].to_list()
+    ['sha256 0f', 'path b']
+    """
+    known = table if "group" in table.columns else table.with_columns(group=pl.lit(None, pl.String))
+    names = (pl.format(f"{name} {{}}", name) for name in ("group", "sha256", "path"))
+    return known.with_columns(group=pl.coalesce(*names))
+
+
 def conform(table: pl.DataFrame, schema: pl.Schema, name: str) -> pl.DataFrame:
     """``table`` with exactly the columns and types of ``schema``: missing ones become null, foreign ones are dropped.
 

@@ -1,4 +1,4 @@
-"""Agreement between annotators of the same images, with bootstrap intervals over images.
+"""Agreement between annotators of the same images, with bootstrap intervals over images, or the groups they belong to.
 
 Independent annotations only: where one annotator saw another's marks (X-AIGD's relay rounds), agreement means nothing.
 """
@@ -17,7 +17,8 @@ from synthscope.annotations.records import Row, size_of
 from synthscope.annotations.taxonomy import BY_LABEL, CATEGORIES
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.metrics.intervals import percentile_interval
-from synthscope.runtime import seed_for, track
+from synthscope.metrics.resampling import draw_weights
+from synthscope.runtime import track
 
 Floats = NDArray[np.float64]
 THRESHOLDS = (0.3, 0.5)  # IoU at which two regions are the same
@@ -47,7 +48,8 @@ def agreement(annotators: Sequence[pl.DataFrame], *, n_resamples: int = 2000, se
     - ``instance_f1@t``: regions matched one to one at IoU >= t, 2 matches / regions, over pairs.
     - ``category_kappa``: of regions matched at IoU >= 0.5; Cohen (1960) of two annotators, of more Fleiss' over pairs.
 
-    Images are the same if all rows have a ``sha256`` and these are equal, else if the paths are.
+    Images are the same if all rows have a ``sha256`` and these are equal, else if the paths are. Those of one ``uid``
+    (a prompt that several generators drew), without one of the same bytes, are not independent and are drawn together.
 
     Args:
         annotators: Tables with the columns of ``ANNOTATIONS``, one an annotator.
@@ -82,7 +84,7 @@ def agreement(annotators: Sequence[pl.DataFrame], *, n_resamples: int = 2000, se
             statistics[scope].append(_statistics(chosen))
             regions[scope].append(sum(map(len, chosen)))
         tables.append(_contingency(masks, labels))
-    counts = _resample(len(images), n_resamples, seed)
+    counts = draw_weights([_group(raters) for raters in images], n_resamples, seed)
     measures = _measures(len(annotators))
     rows = [
         (name, scope, *_with_interval(np.array(statistics[scope]), measure, counts), len(images), sum(regions[scope]))
@@ -111,6 +113,12 @@ def _shared(annotators: Sequence[pl.DataFrame]) -> list[list[list[Row]]]:
             "or import them where the images are."
         )
     return [[group[image].to_dicts() for group in grouped] for image in common]
+
+
+def _group(raters: list[list[Row]]) -> str:
+    """What an image is drawn with."""
+    rows = [row for rows in raters for row in rows]
+    return next(f"{name} {row[name]}" for name in ("uid", "sha256", "path") for row in rows if row[name] is not None)
 
 
 def _size(raters: list[list[Row]]) -> tuple[int, int]:
@@ -203,11 +211,6 @@ def _ratio(a: Floats, b: Floats) -> Floats:
     """``a / b``, NaN where ``b`` is 0."""
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     return np.divide(a, b, out=np.full(np.broadcast(a, b).shape, np.nan), where=b != 0)
-
-
-def _resample(images: int, n_resamples: int, seed: int) -> Floats:
-    stream = np.random.default_rng(seed_for(seed, "agreement"))
-    return stream.multinomial(images, np.full(images, 1 / images), n_resamples).astype(np.float64)
 
 
 def _with_interval(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from synthscope.cli.arguments import Seed, Source, View, Where, Workers, exit_with_unreadable, load
-from synthscope.errors import UsageError
+from synthscope.errors import SynthscopeError, UsageError
 
 data = typer.Typer(help="Tables of images: index, verify, audit, align, sandbox.", no_args_is_help=True)
 
@@ -44,9 +44,10 @@ def data_verify(
     delete: Annotated[bool, typer.Option("--delete", help="Delete damaged files; lists them in deleted.csv.")] = False,
     workers: Workers = None,
 ) -> None:
-    """Decode every image, fill in its SHA-256, list what cannot be used; compare GenImage with the full set."""
+    """Decode every image, fill in its SHA-256, list what cannot be used and duplicates; is my GenImage complete?"""
     from synthscope.data.completeness import completeness
     from synthscope.data.damage import delete_damaged
+    from synthscope.data.duplicates import conflict, describe_duplicates, duplicates
     from synthscope.data.manifest import describe, load_manifest, save_manifest, verify
 
     target = out or (Path(source) if source.endswith(".parquet") else None)
@@ -62,6 +63,11 @@ def data_verify(
         deleted = delete_damaged(table, listing)
         save_manifest(table.join(deleted, on="path", how="anti", maintain_order="left"), target)
         print(f"\n{deleted.height} damaged files deleted{f', listed in {listing}' if deleted.height else ''}.")
+    found = duplicates(table)
+    if told := describe_duplicates(found):
+        print(f"\n{told}")
+    if wrong := conflict(found):
+        raise SynthscopeError(wrong)
     exit_with_unreadable(table)
 
 
@@ -74,6 +80,7 @@ def data_audit(
 ) -> None:
     """Can format, size, aspect, JPEG quality or bytes per pixel alone tell the label, or the history of the pixels?"""
     from synthscope.data.audit import audit, warning
+    from synthscope.data.duplicates import conflict, describe_duplicates, duplicates
     from synthscope.data.manifest import check_two_classes
     from synthscope.schema import write_table
     from synthscope.tables.benchmark import audit_table
@@ -82,8 +89,12 @@ def data_audit(
     check_two_classes(images, source)
     table = audit(images)
     print(audit_table(table).to_text())
-    if sentence := warning(table):
-        print(f"\n{sentence}")
+    found, unhashed = duplicates(images), images.filter(images["error"].is_null() & images["sha256"].is_null()).height
+    for sentence in (warning(table), describe_duplicates(found), conflict(found)):
+        if sentence:
+            print(f"\n{sentence}")
+    if unhashed:
+        print(f"\nDuplicates are not looked for among {unhashed:,} images without a SHA-256: synthscope data verify.")
     if out is not None:
         write_table(table, out)
 

@@ -48,10 +48,11 @@ def audit(table: pl.DataFrame, *, by: str = "subset", seed: int = 0) -> pl.DataF
     """Balanced accuracy of trees that see only attributes of the files, and of a look at the history of the pixels.
 
     Stratified 5-fold cross-validation (fewer folds for fewer images) that keeps images of one ``group`` together, or of
-    one ``sha256``; 95 % interval from the Wilson intervals of both classes (Newcombe 1998, square-and-add). At most
-    20,000 images a class and subset are used. Where rows have a ``view``, what counts is the image after it: at most
-    1,000 a class and subset are decoded, viewed and stored as JPEG of quality 96, and measured. For the history at most
-    300 are decoded; those that cannot be read or are too small are left out of it.
+    one ``sha256``; 95 % interval from the Wilson intervals of both classes (Newcombe 1998, square-and-add), where such
+    images count as what they are worth (Kish 1965). At most 20,000 images a class and subset are used. Where rows have
+    a ``view``, what counts is the image after it: at most 1,000 a class and subset are decoded, viewed and stored as
+    JPEG of quality 96, and measured. For the history at most 300 are decoded; those that cannot be read or are too
+    small are left out of it.
 
     Args:
         table: A manifest; rows with an ``error`` are left out.

@@ -14,13 +14,19 @@ import numpy as np
 import polars as pl
 
 from synthscope.metrics.detection import auroc
-from synthscope.metrics.intervals import weighted_rates_interval
+from synthscope.metrics.intervals import effective, grouped_rates_interval
+from synthscope.schema import with_group
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
     from sklearn.tree import DecisionTreeClassifier
 
-Folds = list[tuple[np.ndarray, np.ndarray]]  # rows to learn from, rows to judge
+
+class Folds(NamedTuple):
+    """How a table is divided for cross-validation."""
+
+    splits: list[tuple[np.ndarray, np.ndarray]]  # rows to learn from, rows to judge
+    groups: np.ndarray  # (n,) numbers of what stays in one fold
 
 
 class Verdict(NamedTuple):
@@ -44,18 +50,17 @@ def folds(table: pl.DataFrame, seed: int) -> Folds | None:
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    member = pl.coalesce(pl.format("group {}", "group"), pl.format("sha256 {}", "sha256"), pl.format("path {}", "path"))
-    rows = table.select("label", member=member.rank("dense"))
+    rows = with_group(table).select("label", member=pl.col("group").rank("dense").cast(pl.Int64))
     labels, members = rows["label"].to_numpy(), rows["member"].to_numpy()
     most = [rows.filter(label=label)["member"].n_unique() for label in (0, 1)]
     for k in range(min(5, *most), 1, -1):
         if rows["member"].n_unique() == rows.height:  # the same, but many times faster
-            return list(StratifiedKFold(k, shuffle=True, random_state=seed).split(labels, labels))
+            return Folds(list(StratifiedKFold(k, shuffle=True, random_state=seed).split(labels, labels)), members)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a class in fewer groups than folds is looked for below
             found = list(StratifiedGroupKFold(k, shuffle=True, random_state=seed).split(labels, labels, members))
         if all(len(test) and len(set(labels[train])) == 2 for train, test in found):
-            return found
+            return Folds(found, members)
     return None
 
 
@@ -112,10 +117,11 @@ def _judged(
     if folds is None:
         return Verdict(None, None, None, n_real, n_ai, None)
     matrix = np.column_stack(list(features.values()))
-    predicted = cross_val_predict(model, matrix, labels, cv=folds)
-    right_real, right_ai = int((predicted[labels == 0] == 0).sum()), int((predicted[labels == 1] == 1).sum())
-    value = (right_real / n_real + right_ai / n_ai) / 2
-    low, high = weighted_rates_interval((right_real, right_ai), (n_real, n_ai), (0.5, 0.5))
+    correct = cross_val_predict(model, matrix, labels, cv=folds.splits) == labels
+    right = [correct[labels == label] for label in (0, 1)]
+    value = float(right[0].mean() + right[1].mean()) / 2
+    worth = effective(right, [folds.groups[labels == label] for label in (0, 1)])
+    low, high = grouped_rates_interval(right, worth, (0.5, 0.5))
     return Verdict(value, low, high, n_real, n_ai, rule(matrix))
 
 

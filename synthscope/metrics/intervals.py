@@ -115,6 +115,20 @@ def effective(right: Sequence[NDArray[np.bool_]], groups: Sequence[NDArray[np.in
     return Effective((sizes[0], sizes[1]), joint / sqrt(norms[0] * norms[1]) if joint and min(norms) > 0 else 0.0)
 
 
+def grouped_rates_interval(
+    right: Sequence[NDArray[np.bool_]], worth: Effective, weights: Sequence[float]
+) -> tuple[float, float]:
+    """:func:`weighted_rates_interval` of two samples of verdicts, which are worth so many independent ones.
+
+    Args:
+        right: Two bool ``(n_i,)``.
+        worth: :func:`effective` of the same.
+        weights: Of the rates.
+    """
+    k = [float(verdicts.mean()) * n if len(verdicts) else 0.0 for verdicts, n in zip(right, worth.n, strict=True)]
+    return weighted_rates_interval(k, worth.n, weights, correlation=worth.correlation)
+
+
 def percentile_interval(replicates: Floats) -> tuple[Floats, Floats]:
     """95 % percentile interval over the last axis; replicates in which a class is missing (NaN) are left out.
 

@@ -1,20 +1,23 @@
 """Spearman's rank correlation with a permutation test and a bootstrap interval, also within strata.
 
 Within strata, values are ranked in each of them, centred, and divided by its size + 1 (van Elteren's weights): what
-the strata differ in cannot make a correlation, and every image counts alike.
+the strata differ in cannot make a correlation, and every image counts alike. Pairs of one group are not independent:
+they are drawn together, and change places together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import factorial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from synthscope.errors import SynthscopeError
 from synthscope.metrics.intervals import percentile_interval
+from synthscope.metrics.resampling import Units, draw_counts, units_of
 
 Floats = NDArray[np.float64]
 Strata = list[NDArray[np.intp]]
@@ -29,11 +32,18 @@ class RankCorrelation:
     """Spearman's rho of ``n`` pairs; NaN where it is not defined."""
 
     rho: float
-    ci_low: float  # 95 %, percentile bootstrap over the pairs
+    ci_low: float  # 95 %, percentile bootstrap over the pairs, or their groups
     ci_high: float
     p_value: float  # two-sided, by permutation
     critical: float  # smallest |rho| of these values whose p is at most 0.05; NaN if there is none
     n: int
+
+
+class Likes(NamedTuple):
+    """Groups of one make-up."""
+
+    rows: NDArray[np.intp]  # (groups, pairs of each), by stratum
+    strata: list[slice]  # of the columns
 
 
 def spearman(x: ArrayLike, y: ArrayLike, *, strata: ArrayLike | None = None) -> float:
@@ -56,6 +66,7 @@ def rank_correlation(
     y: ArrayLike,
     *,
     strata: ArrayLike | None = None,
+    groups: Sequence[str] | None = None,
     permutations: int = PERMUTATIONS,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -65,10 +76,15 @@ def rank_correlation(
     Under the null hypothesis ``y`` is exchangeable (within strata); p = (k + 1) / (permutations + 1), k being the
     permutations with at least as large an \\|rho\\| (Phipson and Smyth 2010). Resamples are drawn within strata.
 
+    With groups, resamples are of whole groups, and what is exchangeable are the pairs of a group in one stratum, and
+    the values of whole groups of one make-up (as many pairs in the same strata): so a common effect on ``y`` of all
+    pairs of a group is no correlation. The values of a group without a like stay in it, which costs power.
+
     Args:
         x: ``(n,)`` finite.
         y: ``(n,)`` finite.
         strata: ``(n,)`` names.
+        groups: ``(n,)`` names of the pairs that are not independent; None = every pair alone.
         permutations: Their number.
         resamples: Their number.
         seed: Of both.
@@ -76,13 +92,14 @@ def rank_correlation(
     Raises:
         SynthscopeError: Values that are not finite, or of different number.
     """
-    a, b, groups = _checked(x, y, strata)
+    a, b, within = _checked(x, y, strata)
     rho, n = spearman(a, b, strata=strata), len(a)
     if np.isnan(rho):
         return RankCorrelation(np.nan, np.nan, np.nan, np.nan, np.nan, n)
-    null = np.abs(_null(a, b, groups, permutations, np.random.default_rng((seed, 0))))
+    cells = [""] * n if strata is None else [str(name) for name in np.asarray(strata)]
+    null = np.abs(_null(a, b, within, _likes(cells, groups), permutations, np.random.default_rng((seed, 0))))
     beyond = int(np.count_nonzero(null >= abs(rho) - ROUNDING))
-    replicates = [_rho(a, b, groups, counts) for counts in _resampled(groups, n, resamples, seed)]
+    replicates = [_rho(a, b, within, counts) for counts in _resampled(units_of(cells, groups), resamples, seed)]
     low, high = percentile_interval(np.concatenate(replicates))
     return RankCorrelation(rho, float(low), float(high), (beyond + 1) / (permutations + 1), _critical(null), n)
 
@@ -129,30 +146,47 @@ def _ranks(values: Floats, counts: Floats) -> Floats:
     return ranks
 
 
-def _null(a: Floats, b: Floats, groups: Strata, permutations: int, rng: np.random.Generator) -> Floats:
-    """Rho under random permutations of ``b`` within the groups: the ranks move, their sums of squares stay."""
-    total, squares = np.zeros(permutations), np.zeros(2)
-    for rows in groups:
+def _likes(cells: Sequence[str], groups: Sequence[str] | None) -> list[Likes]:
+    """The groups by their make-up; without groups, the pairs by stratum."""
+    rows_of: dict[str | int, list[int]] = {}
+    for row in sorted(range(len(cells)), key=lambda row: cells[row]):
+        rows_of.setdefault(row if groups is None else groups[row], []).append(row)
+    likes: dict[tuple[str, ...], list[list[int]]] = {}
+    for rows in rows_of.values():
+        likes.setdefault(tuple(cells[row] for row in rows), []).append(rows)
+    return [
+        Likes(np.array(rows), [slice(key.index(cell), key.index(cell) + key.count(cell)) for cell in sorted(set(key))])
+        for key, rows in likes.items()
+    ]
+
+
+def _null(
+    a: Floats, b: Floats, within: Strata, likes: list[Likes], permutations: int, rng: np.random.Generator
+) -> Floats:
+    """Rho under random exchanges of ``b``: the ranks move within the strata, their sums of squares stay."""
+    u, v = np.empty((2, len(a)))
+    for rows in within:
         one = np.ones((len(rows), 1))
-        u, v = _ranks(a[rows], one)[:, 0], _ranks(b[rows], one)[:, 0]
-        squares += u @ u, v @ v
-        step = max(CELLS // len(rows), 1)
+        u[rows], v[rows] = _ranks(a[rows], one)[:, 0], _ranks(b[rows], one)[:, 0]
+    total = np.zeros(permutations)
+    for rows, strata in likes:
+        step = max(CELLS // rows.size, 1)
         for start in range(0, permutations, step):
             block = total[start : start + step]  # a view
-            block += rng.permuted(np.tile(v, (len(block), 1)), axis=1) @ u
-    return total / np.sqrt(squares.prod())
+            order = rng.permuted(np.tile(np.arange(len(rows)), (len(block), 1)), axis=1)
+            moved = v[rows][order]
+            for columns in strata:
+                if columns.stop - columns.start > 1:
+                    moved[..., columns] = rng.permuted(moved[..., columns], axis=-1)
+            block += np.einsum("rgk,gk->r", moved, u[rows])
+    return total / np.sqrt((u @ u) * (v @ v))
 
 
-def _resampled(groups: Strata, n: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """Counts ``(n, r)`` of draws with replacement within groups, in blocks."""
-    rng, step = np.random.default_rng((seed, 1)), max(CELLS // n, 1)
-    for start in range(0, resamples, step):
-        r = min(step, resamples - start)
-        counts = np.zeros((n, r))
-        for rows in groups:
-            picks = rng.integers(0, len(rows), (r, len(rows))) + len(rows) * np.arange(r)[:, None]
-            counts[rows] = np.bincount(picks.ravel(), minlength=picks.size).reshape(r, -1).T
-        yield counts
+def _resampled(units: Units, resamples: int, seed: int) -> Iterator[Floats]:
+    """Counts ``(n, r)`` of draws with replacement of units within their strata, in blocks."""
+    step = max(CELLS // len(units.stratum), 1)
+    widths = [min(step, resamples - start) for start in range(0, resamples, step)]
+    yield from (counts.astype(np.float64) for counts in draw_counts(units, widths, seed))
 
 
 def _critical(null: Floats) -> float:

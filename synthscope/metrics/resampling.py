@@ -8,6 +8,7 @@ follow from the seed, the name of the stratum and its size alone: whatever is co
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -82,7 +83,17 @@ def draw_counts(units: Units, widths: Sequence[int], seed: int) -> Iterator[NDAr
 
 
 def draw_weights(groups: Sequence[str], n_resamples: int, seed: int) -> NDArray[np.float64]:
-    """How often every row is drawn with its group, float64 ``(n_resamples, n)``; one stratum."""
+    """How often every row is drawn with its group, float64 ``(n_resamples, n)``, read-only; one stratum.
+
+    The rows that a replicate holds are the sum of its weights, n on average and n in each where every row is alone.
+    """
+    return _weights(tuple(groups), n_resamples, seed)
+
+
+@lru_cache(maxsize=8)  # many measures are of the same images
+def _weights(groups: tuple[str, ...], n_resamples: int, seed: int) -> NDArray[np.float64]:
     units = units_of([""] * len(groups), groups)
     (counts,) = draw_counts(units, [n_resamples], seed)
-    return counts.T.astype(np.float64)
+    weights = counts.T.astype(np.float64)
+    weights.flags.writeable = False
+    return weights

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from synthscope.metrics.detection import METRICS, tpr_at_fpr
 from synthscope.metrics.intervals import (
-    Effective,
     bootstrap,
     effective,
+    grouped_rates_interval,
     percentile_interval,
-    weighted_rates_interval,
 )
 from synthscope.scoring.columns import MEAN, Columns, Key
 
@@ -65,19 +64,13 @@ def cells_of(columns: Columns, metrics: Sequence[str], *, n_resamples: int, seed
             if len(labels) and all(n[label] for label in metric.needs):
                 values[k] = metric(labels, logits, p=columns.p[seen, m], threshold=threshold)
                 if metrics[k] in RATES:
-                    low[k], high[k] = _rates(right, worth, RATES[metrics[k]](*n))
+                    low[k], high[k] = grouped_rates_interval(right, worth, RATES[metrics[k]](*n))
                 if metric.fpr is not None:
                     thresholds[k] = tpr_at_fpr(labels, logits, fpr=metric.fpr)[1]
             if metric.reads == "verdicts":
                 thresholds[k] = threshold
         cells[key] = Cell(values, replicates[:, m], thresholds, *n, columns.n_error[m], np.stack([low, high]))
     return cells
-
-
-def _rates(right: Sequence[NDArray[np.bool_]], worth: Effective, weights: tuple[float, float]) -> tuple[float, float]:
-    """Interval of a weighted sum of the rates of two classes that are worth so many independent images."""
-    k = [float(verdicts.mean()) * n if len(verdicts) else 0.0 for verdicts, n in zip(right, worth.n, strict=True)]
-    return weighted_rates_interval(k, worth.n, weights, correlation=worth.correlation)
 
 
 class RunningMean:

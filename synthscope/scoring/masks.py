@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from synthscope.errors import SynthscopeError
 from synthscope.inference.masks.store import BINS, HISTOGRAMS, KEY, KINDS, read_counts
 from synthscope.metrics.intervals import percentile_interval
-from synthscope.runtime import seed_for
-from synthscope.schema import conform, read_table, write_table
+from synthscope.metrics.resampling import draw_weights
+from synthscope.schema import conform, read_table, with_group, write_table
 from synthscope.scoring.heatmaps.summary import RESAMPLES
 
 Floats = NDArray[np.float64]
@@ -31,7 +31,7 @@ MASK_SCORES = pl.Schema(
         "gt_kind": pl.String,  # how regions were annotated: polygon, box, mask, heatmap, or several joined by "+"
         "metric": pl.String,
         "value": pl.Float64,
-        "ci_low": pl.Float64,  # 95 %, bootstrap over images
+        "ci_low": pl.Float64,  # 95 %, bootstrap over groups of images
         "ci_high": pl.Float64,
         "chance": pl.Float64,  # of masks of the same size, anywhere in what the detector sees of the same images
         "lift": pl.Float64,  # value less chance
@@ -62,7 +62,7 @@ def write_mask_scores(run: Path, *, seed: int = 0) -> pl.DataFrame:
     """
     if not (run / "mask_counts.parquet").is_file():
         raise SynthscopeError(f"Expected mask_counts.parquet in {run}, got none. Count the masks first.")
-    counted = read_table(run / "mask_counts.parquet")
+    counted = with_group(read_table(run / "mask_counts.parquet"))
     rows: list[dict[str, Any]] = []
     for (detector,), units in counted.group_by(["detector"], maintain_order=True):
         pixels = read_counts(run / "mask_counts", [*KEY, "category", *HISTOGRAMS], detector=str(detector))
@@ -107,9 +107,8 @@ def _category(common: dict[str, Any], rows: pl.DataFrame, seed: int) -> list[dic
     annotated = tp + fn + lost
     of = Pixels(tp, fp, fn, *(_histograms(rows[name]) for name in HISTOGRAMS))
     n = len(tp)
-    draws = np.random.default_rng(seed_for(seed, n)).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
     once = np.ones((1, n))
-    low, high = percentile_interval(_measures(of, draws))
+    low, high = percentile_interval(_measures(of, draw_weights(rows["group"].to_list(), RESAMPLES, seed)))
     figures = zip(
         METRICS,
         _measures(of, once)[:, 0],

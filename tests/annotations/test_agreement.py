@@ -165,3 +165,21 @@ def test_sources_of_annotators() -> None:
     foreign = tables[0].with_columns(category=pl.lit("blurry"))
     with pytest.raises(SynthscopeError, match="Expected categories of the taxonomy, got 'blurry'"):
         agreement([foreign, tables[0]])
+
+
+def test_images_of_a_prompt_are_drawn_together() -> None:
+    rng = np.random.default_rng(0)
+    once = [masks_table([random_masks(rng) for _ in range(12)]) for _ in range(2)]
+
+    def copied(uid: pl.Expr) -> pl.DataFrame:
+        copies = [[t.with_columns(uid=uid, path=pl.format(f"{i}/{{}}", "path")) for i in range(6)] for t in once]
+        return agreement([pl.concat(tables) for tables in copies]).filter(pl.col("category").is_null())
+
+    single = agreement(once).filter(pl.col("category").is_null())
+    together, apart = copied(pl.col("path")), copied(pl.lit(None, pl.String))
+    for name in ("mask_iou", "fleiss_kappa_iou", "fleiss_kappa_pixels"):
+        one, six, many = (t.filter(measure=name).row(0, named=True) for t in (single, together, apart))
+        assert [six[k] for k in ("value", "ci_low", "ci_high")] == pytest.approx(
+            [one[k] for k in ("value", "ci_low", "ci_high")]
+        )
+        assert six["n_images"] == 72 and many["ci_high"] - many["ci_low"] < 0.6 * (one["ci_high"] - one["ci_low"])

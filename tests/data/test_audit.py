@@ -13,6 +13,7 @@ from synthscope.data.degrade.recipe import read_viewed
 from synthscope.data.manifest import load_manifest, with_view
 from synthscope.data.probes import folds, judge_files, judge_history
 from synthscope.errors import SynthscopeError
+from synthscope.metrics.intervals import weighted_rates_interval
 from synthscope.schema import MANIFEST, conform
 from tests.data.histories import Change, enlarge, jpeg, picture, world
 
@@ -302,15 +303,15 @@ def test_copies_do_not_make_chance_look_like_a_finding(column: str) -> None:
 
 def test_folds_leave_both_classes_to_learn_from() -> None:
     table = files(10)
-    assert len(folds(table, 0) or []) == 5
+    assert len(folds(table, 0).splits) == 5
     by_class = table.with_columns(group=pl.col("label").cast(pl.String))
     assert folds(by_class, 0) is None
     assert audit(by_class)["balanced_accuracy"].null_count() == 14
     pairs = table.with_columns(group=pl.format("{}", pl.int_range(10).append(pl.int_range(10))))
-    for train, test in folds(pairs, 0) or []:
+    for train, test in folds(pairs, 0).splits:
         assert not set(pairs["group"].gather(train)) & set(pairs["group"].gather(test))
     three = table.with_columns(group=pl.format("{}", pl.int_range(20) % 3))
-    assert len(folds(three, 0) or []) == 3
+    assert len(folds(three, 0).splits) == 3
 
 
 def test_warning_of_the_history() -> None:
@@ -329,3 +330,22 @@ def test_warning_of_the_history() -> None:
     assert files_only.startswith("File attributes") and warned(row("all", 0.9, 0.8), raw) == files_only
     both = warned(row("all", 0.9, 0.8), raw, seen)
     assert both.startswith(files_only) and "The pixels after the view jpeg:q=96 keep" in both
+
+
+def test_intervals_know_that_copies_are_no_more_images() -> None:
+    """80 groups of eight equal rows with a label drawn for each: the interval holds one half, that of images less."""
+
+    def covers(seed: int) -> list[bool]:
+        rng = np.random.default_rng(seed)
+        labels = np.repeat(rng.permutation(80) % 2, 8)
+        table = pl.DataFrame({"label": labels, "path": [f"/{i}" for i in range(640)]})
+        names = pl.Series("group", [f"{i // 8}" for i in range(640)])
+        table = conform(table.with_columns(names), MANIFEST, "test")
+        features = {name: np.repeat(rng.normal(size=80), 8) for name in "abc"}
+        found = judge_files(features, labels, folds(table, seed), seed)
+        hits = found.balanced_accuracy * 320  # of both classes alike
+        low, high = weighted_rates_interval((hits, hits), (320, 320), (0.5, 0.5))
+        return [found.ci_low <= 0.5 <= found.ci_high, low <= 0.5 <= high]
+
+    grouped, images = np.mean([covers(seed) for seed in range(60)], 0)
+    assert grouped >= 0.88 and images < 0.8, (grouped, images)

@@ -25,7 +25,7 @@ from synthscope.errors import SynthscopeError, UsageError
 from synthscope.inference.heatmaps.explain import HEATMAPS, explain
 from synthscope.inference.heatmaps.store import read_heatmap, read_index, write_part
 from synthscope.schema import MANIFEST, conform
-from synthscope.scoring.heatmaps.score import write_heatmap_scores
+from synthscope.scoring.heatmaps.score import heatmap_values, write_heatmap_scores
 from synthscope.scoring.heatmaps.stability import stability
 from synthscope.scoring.heatmaps.summary import HEATMAP_SCORES, summarise_values
 
@@ -322,6 +322,20 @@ def test_blank_maps_are_counted_and_means_have_intervals() -> None:
     assert summary["value"] == pytest.approx(0.3) and summary["lift"] == pytest.approx(0.1)
     assert (summary["n_images"], summary["n_blank"], summary["n_instances"]) == (4, 1, 8)
     assert 0.1 <= summary["ci_low"] < 0.3 < summary["ci_high"] <= 0.5
+
+
+def test_runs_know_the_groups_of_the_manifest_and_older_ones_the_bytes(
+    world: tuple[pl.DataFrame, pl.DataFrame], tmp_path: Path
+) -> None:
+    manifest, annotations = world
+    grouped = manifest.with_columns(group=pl.Series(["a", "a", None, None]))
+    run = tmp_path / "run"
+    table = explain(grouped, [RedSeeker()], [METHOD], out=run)
+    assert table["group"].to_list() == ["a", "a", None, None]
+    known = dict(heatmap_values(run, annotations).select("path", "group").rows())
+    assert list(known.values()) == ["group a", "group a", f"sha256 {table['sha256'][2]}"]
+    table.drop("group").write_parquet(run / "explanations.parquet")
+    assert set(heatmap_values(run, annotations)["group"]) == {f"sha256 {name}" for name in table["sha256"][:3]}
 
 
 def test_the_command(world: tuple[pl.DataFrame, pl.DataFrame], tmp_path: Path) -> None:

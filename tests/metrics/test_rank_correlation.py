@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations as all_permutations
+from itertools import product
 
 import numpy as np
 import pytest
@@ -116,3 +117,46 @@ def test_seed_decides_and_undefined_is_nan() -> None:
         spearman([1, np.nan], [1, 2])
     with pytest.raises(SynthscopeError, match="one shape"):
         spearman([1, 2], [1, 2, 3])
+
+
+def test_p_is_that_of_all_exchanges_within_and_of_groups() -> None:
+    """Three groups of two pairs and one of three, which has no like: 3! x 2 x 2 x 2 x 3! orders."""
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(2, 9))
+    groups = list("abcabcddd")
+    rows = [[0, 3], [1, 4], [2, 5]]
+    u, v = stats.rankdata(x) - 5, stats.rankdata(y) - 5
+    sums = [
+        sum(u[i] * v[j] for to, of, flip in zip(rows, order, flips, strict=True)
+            for i, j in zip(to, of[::flip], strict=True)) + u[6:] @ rest
+        for order in all_permutations(rows)
+        for flips in product((1, -1), repeat=3)
+        for rest in map(np.array, all_permutations(v[6:]))
+    ]  # fmt: skip
+    exact = np.mean(np.abs(sums) >= abs(u @ v) - 1e-9)
+    assert len(sums) == 288 and 0.05 < exact < 0.95
+    found = rank_correlation(x, y, groups=groups, resamples=10)
+    assert found.p_value == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 9999))
+    # in strata, a prompt drawn by two generators: two prompts change places in both at once, or do not
+    pairs = rank_correlation([1, 2, 1, 2], [1, 2, 1, 2], strata=list("AABB"), groups=list("pqpq"), resamples=10)
+    assert pairs.rho == pytest.approx(1) and pairs.p_value == 1
+
+
+def test_p_is_uniform_and_the_interval_covers_where_groups_share_an_effect() -> None:
+    rng, p, covered = np.random.default_rng(1), [], np.zeros(2)
+    names = [f"g{i}" for i in range(30) for _ in range(6)]
+    for seed in range(120):
+        a, b = np.repeat(rng.normal(0, 2, (2, 30)), 6, axis=1) + rng.normal(size=(2, 180))
+        both = [rank_correlation(a, b, groups=of, permutations=199, resamples=200, seed=seed) for of in (names, None)]
+        p.append([found.p_value for found in both])
+        covered += [found.ci_low <= 0 <= found.ci_high for found in both]
+    together, apart = np.array(p).T
+    assert stats.kstest(together, "uniform").pvalue > 0.01 and covered[0] >= 104  # of 120; 114 expected
+    assert (apart <= 0.05).mean() > 0.3 and covered[1] < 84  # the control: pair by pair
+
+
+def test_groups_of_one_are_none() -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, 40))
+    names, strata = [f"{i:02}" for i in range(40)], list("abcd") * 10
+    alone = rank_correlation(x, y, strata=strata, permutations=199, resamples=50)
+    assert rank_correlation(x, y, strata=strata, groups=names, permutations=199, resamples=50) == alone

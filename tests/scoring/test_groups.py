@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from synthscope.metrics.intervals import percentile_interval
+from synthscope.schema import conform
+from synthscope.scoring.heatmaps.summary import VALUES, summarise_values
 from synthscope.scoring.score import compare, score
 
 SETS, UIDS = 4, 60
@@ -105,3 +108,49 @@ def test_the_mean_of_perfect_sets_has_an_interval() -> None:
 def test_percentiles_are_those_of_the_replicates() -> None:
     low, high = percentile_interval(np.linspace(0, 1, 1001)[None])
     assert (low[0], high[0]) == pytest.approx((0.025, 0.975))
+
+
+PROMPTS = 40
+
+
+def heatmap_world(rng: np.random.Generator, sd: float, *, grouped: bool = True) -> pl.DataFrame:
+    """A measure of images that four generators drew of the same prompts, around 0."""
+    effect = rng.normal(0, sd, PROMPTS)
+    rows = [
+        (f"{g}/{uid}.png", f"u{uid}" if grouped else None, f"g{g}", "relevance_mass", effect[uid] + rng.normal())
+        for uid in range(PROMPTS)
+        for g in range(SETS)
+    ]
+    columns = {name: VALUES[name] for name in ("path", "group", "generator", "metric", "value")}
+    return conform(pl.DataFrame(rows, columns, orient="row"), VALUES, "values")
+
+
+def heatmap_coverage(sd: float, *, grouped: bool = True, n: int = 120) -> dict[str, float]:
+    """Share of simulated data sets whose interval holds 0, for one generator and for all images."""
+    hits = dict.fromkeys(("g0", "all"), 0)
+    for seed in range(n):
+        table = heatmap_world(np.random.default_rng(seed), sd, grouped=grouped)
+        for row in summarise_values(table, seed=seed).to_dicts():
+            if row["generator"] in hits:
+                hits[row["generator"]] += row["ci_low"] <= 0 <= row["ci_high"]
+    return {name: count / n for name, count in hits.items()}
+
+
+@pytest.mark.parametrize("sd", [0.0, 1.0, 2.0])
+def test_means_of_heatmap_measures_cover_with_any_effect_of_the_prompt(sd: float) -> None:
+    found = heatmap_coverage(sd)
+    assert found["g0"] >= 0.88 and found["all"] >= 0.88, found  # a percentile interval of 40 prompts covers about 0.94
+    if sd:  # the control: drawn image by image
+        assert heatmap_coverage(sd, grouped=False, n=80)["all"] < 0.8
+
+
+def test_copies_of_an_image_change_no_heatmap_score() -> None:
+    table = heatmap_world(np.random.default_rng(0), 1.0, grouped=False).with_columns(group=pl.col("path"))
+    pixels = np.random.default_rng(1).integers(1, 99, (3, table.height))
+    micro = table.with_columns(pl.Series(name, of) for name, of in zip(("tp", "fp", "fn"), pixels, strict=True))
+    table = pl.concat([table, micro.with_columns(metric=pl.lit("micro"), value=pl.lit(None, pl.Float64))])
+    copies = pl.concat([table.with_columns(path=pl.format(f"{i}/{{}}", "path")) for i in range(5)])
+    shown = ["metric", "generator", "value", "ci_low", "ci_high"]
+    one, five = (summarise_values(rows).select(shown) for rows in (table, copies))
+    assert one.height == 5 * 5 and one["ci_low"].null_count() == 0
+    assert_frame_equal(one, five, check_row_order=False)

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from polars.testing import assert_frame_equal
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
@@ -346,3 +347,20 @@ def test_what_cannot_be_scored(world: tuple[pl.DataFrame, pl.DataFrame], tmp_pat
             scored(tmp_path / "run", few, [RedDrawer()], annotations)
     with pytest.raises(SynthscopeError, match="Expected an image of 61 x 40"):
         scored(tmp_path / "run", images, [RedDrawer()], annotations.with_columns(width=61))
+
+
+def test_copies_of_a_file_are_one_image(tmp_path: Path) -> None:
+    images, annotations = noise_world(tmp_path)
+    once = scored(tmp_path / "once", images, [artifact_vit()], annotations)
+    for path in images["path"]:
+        Path(f"{path}.copy").write_bytes(Path(path).read_bytes())
+    run, copied = tmp_path / "copies", pl.format("{}.copy", "path")
+    twice, marked = (pl.concat([table, table.with_columns(path=copied)]) for table in (images, annotations))
+    two = scored(run, twice, [artifact_vit()], marked)
+    same = ["category", "generator", "metric", "value", "ci_low", "ci_high"]
+    assert_frame_equal(two.select(same), once.select(same))
+    assert one(two, "iou")["n_images"] == 2 * one(once, "iou")["n_images"]
+    pl.read_parquet(run / "mask_counts.parquet").drop("group").write_parquet(run / "mask_counts.parquet")
+    assert_frame_equal(write_mask_scores(run).select(same), once.select(same))  # earlier runs know the bytes alone
+    prompts = images.with_columns(group=pl.lit("one prompt"))
+    assert one(scored(tmp_path / "prompt", prompts, [artifact_vit()], annotations), "iou")["ci_low"] is None

@@ -66,6 +66,24 @@ def test_known_relations_are_found() -> None:
     assert row["value"] == pytest.approx(stats.spearmanr(means["par"], means["right"]).statistic)
 
 
+def test_copies_of_a_file_are_one_image() -> None:
+    predictions, images = (table.with_columns(sha256=pl.col("path")) for table in tables())
+    times = [pl.format(f"/{i}{{}}", "path") for i in range(5)]
+    copies = [pl.concat([table.with_columns(path=path) for path in times]) for table in (predictions, images)]
+    apart = [table.with_columns(sha256=pl.col("path")) for table in copies]
+    once, five, many = (fidelity(*pair, **FAST) for pair in ((predictions, images), copies, apart))
+    images_alone = pl.col("level") != "generator"
+    value, width = (
+        [table.filter(images_alone).select(of).to_series().to_numpy() for table in (once, five, many)]
+        for of in (pl.col("value"), pl.col("ci_high") - pl.col("ci_low"))
+    )
+    assert value[1] == pytest.approx(value[0], abs=0.02, nan_ok=True)
+    assert width[1] == pytest.approx(width[0], rel=0.1, abs=0.02, nan_ok=True)
+    assert np.nanmedian(width[2] / width[0]) < 0.6  # the control: each copy an image
+    noise = {"detector": "blind@2", "level": "image", "against": "niqe", "of": "logit", "metric": "spearman"}
+    assert one(five, **noise)["p_value"] == pytest.approx(one(once, **noise)["p_value"], abs=0.15)
+
+
 def test_generators_that_differ_in_both_make_no_correlation_within() -> None:
     predictions, images = tables(generators=2, each=100)
     shift = pl.when(pl.col("generator") == "g1").then(10.0).otherwise(0.0)

@@ -28,7 +28,7 @@ from synthscope.runtime.files import write_json
 from synthscope.schema import MANIFEST, conform, write_table
 
 CHUNK = 16  # images that are read, explained and written together
-IMAGE = ["path", "sha256", "label", "generator", "subset", "split", "view"]
+IMAGE = ["path", "sha256", "label", "generator", "subset", "split", "group", "view"]
 HEATMAPS = pl.Schema(
     {name: MANIFEST[name] for name in IMAGE} | INDEX | {"input": pl.String, "error": pl.String}
 )  # input: InputConfig as JSON, null where heatmaps have no place in the image

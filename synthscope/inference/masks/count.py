@@ -60,8 +60,8 @@ def count_masks(
         seed: Of random views.
 
     Returns:
-        What ``mask_counts.parquet`` holds: ``path``, ``generator``, ``gt_kind``, ``COUNTED`` and ``error``, one row a
-        detector, image and kind of artifact.
+        What ``mask_counts.parquet`` holds: ``path``, ``generator``, ``group``, ``gt_kind``, ``COUNTED`` and ``error``,
+        one row a detector, image and kind of artifact.
 
     Raises:
         UsageError: No detector with an artifact head.
@@ -80,14 +80,14 @@ def count_masks(
         facts = [(i.path, i.view, i.sha256, i.annotation, i.kind, i.error) for i in seen]
         schema = pl.Schema(dict.fromkeys(["path", "view", "sha256", "annotation", "gt_kind", "error"], pl.String))
         known = pl.DataFrame(facts, schema, orient="row").join(
-            table.select("path", "view", "generator"), on=["path", "view"], how="left", maintain_order="left"
+            table.select("path", "view", "generator", "group"), on=["path", "view"], how="left", maintain_order="left"
         )
         counted = []
         for head in heads:
             units = known.with_columns(pl.lit(value).alias(name) for name, value in head.row.items())
             counts = read_counts(folder, COUNTED, detector=head.row["detector"])
             units = units.join(counts, on=KEY, how="left", maintain_order="left")
-            counted.append(units.select("path", "generator", "gt_kind", *COUNTED, "error"))
+            counted.append(units.select("path", "generator", "group", "gt_kind", *COUNTED, "error"))
         result = pl.concat(counted)
         write_table(result, run / "mask_counts.parquet")
     return result

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from synthscope.errors import SynthscopeError
-from synthscope.metrics.intervals import Floats, percentile_interval
+from synthscope.metrics.intervals import percentile_interval
+from synthscope.metrics.resampling import draw_weights
 from synthscope.runtime import seed_for
 
 
@@ -25,7 +26,13 @@ class Summary(NamedTuple):
 
 
 def summarise(
-    values: ArrayLike, groups: Sequence[str], *, blank: ArrayLike, n_resamples: int = 2000, seed: int = 0
+    values: ArrayLike,
+    groups: Sequence[str],
+    *,
+    blank: ArrayLike,
+    together: Sequence[str] | None = None,
+    n_resamples: int = 2000,
+    seed: int = 0,
 ) -> dict[str, Summary]:
     """Mean of each group with a percentile bootstrap over its images.
 
@@ -36,6 +43,7 @@ def summarise(
         values: ``(n,)`` scores of images; NaN = none.
         groups: ``(n,)`` names, such as generators.
         blank: bool ``(n,)``, see :func:`synthscope.metrics.localization.maps.is_blank`; such images have no score.
+        together: ``(n,)`` names; images of one name are not independent and are drawn together. None = each alone.
         n_resamples: Number of bootstrap replicates.
         seed: Of the draws.
 
@@ -50,9 +58,11 @@ def summarise(
     Summary(mean=0.75, low=0.5, high=1.0, n=2, n_blank=1, n_excluded=1)
     """
     v, b, names = np.asarray(values, np.float64), np.asarray(blank, bool), np.asarray(groups, dtype=str)
-    if v.ndim != 1 or v.shape != b.shape or v.shape != names.shape:
+    units = np.array([f"{i:09}" for i in range(len(names))] if together is None else together, dtype=str)
+    if v.ndim != 1 or not v.shape == b.shape == names.shape == units.shape:
         raise SynthscopeError(
-            f"Expected one group and one blank for each value, got {names.shape}, {b.shape}, {v.shape}. Align them."
+            f"Expected one group and one blank for each value, got {names.shape}, {b.shape}, {v.shape} and "
+            f"{units.shape} that are drawn together. Align them."
         )
     if not np.isnan(v[b]).all():
         raise SynthscopeError("Expected NaN for blank heatmaps, got a score. Pass is_blank of the same heatmaps.")
@@ -60,7 +70,10 @@ def summarise(
     for name in np.unique(names).tolist():
         of = names == name
         missing = np.isnan(v[of])
-        low, high = percentile_interval(_means(v[of], n_resamples, seed_for(seed, name)))
+        weights = draw_weights(units[of].tolist(), n_resamples, seed_for(seed, name))
+        with np.errstate(invalid="ignore"):  # a replicate without a score is NaN
+            means = weights[:, ~missing] @ v[of][~missing] / weights[:, ~missing].sum(1)
+        low, high = percentile_interval(means)
         n_blank = int(b[of].sum())
         summaries[name] = Summary(
             float(v[of][~missing].mean()) if not missing.all() else np.nan,
@@ -71,14 +84,3 @@ def summarise(
             int(missing.sum()) - n_blank,
         )
     return summaries
-
-
-def _means(values: Floats, n_resamples: int, seed: int) -> Floats:
-    """Means ``(n_resamples,)`` of images drawn with replacement; NaN where no image with a score was drawn."""
-    rng, scored = np.random.default_rng(seed), ~np.isnan(values)
-    filled, means = np.where(scored, values, 0), np.full(n_resamples, np.nan)
-    for replicate in range(n_resamples):
-        picks = rng.integers(0, len(values), len(values))
-        if n := np.count_nonzero(scored[picks]):
-            means[replicate] = filled[picks].sum() / n
-    return means

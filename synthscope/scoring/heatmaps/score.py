@@ -18,7 +18,7 @@ from synthscope.errors import SynthscopeError
 from synthscope.inference.heatmaps.store import read_heatmap
 from synthscope.runtime import track
 from synthscope.runtime.threads import in_threads
-from synthscope.schema import read_table, write_table
+from synthscope.schema import read_table, with_group, write_table
 from synthscope.scoring.heatmaps.stability import STABILITY, stability
 from synthscope.scoring.heatmaps.summary import UNIT, VALUES, summarise_values
 from synthscope.scoring.heatmaps.values import (
@@ -78,7 +78,7 @@ def heatmap_values(
     check_measures(measures)
     if not (run / "explanations.parquet").is_file():
         raise SynthscopeError(f"Expected explanations.parquet in {run}, got none. Run synthscope explain first.")
-    table = read_table(run / "explanations.parquet").unique(["path", *UNIT], maintain_order=True)
+    table = with_group(read_table(run / "explanations.parquet")).unique(["path", *UNIT], maintain_order=True)
     table = table.filter(pl.col("error").is_null() & pl.col("input").is_not_null() & pl.col("part").is_not_null())
     conditions = table["condition"].unique().to_list()
     check_conditions(conditions)
@@ -113,7 +113,7 @@ def _image_values(
     clean: dict[tuple[str, ...], Placed] = {}
     for row in sorted(table.iter_rows(named=True), key=lambda row: row["condition"] != "none"):
         placed = over_image(read_heatmap(folder, row), row, rgb.shape)
-        common = {name: row[name] for name in ("path", "generator", *UNIT)}
+        common = {name: row[name] for name in ("path", "group", "generator", *UNIT)}
         window = placed.window
         if annotations is not None and str(window) not in looked:
             found = seen_targets(whole, annotations, size, first["view"], window)

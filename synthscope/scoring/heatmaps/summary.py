@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from synthscope.metrics.intervals import percentile_interval
-from synthscope.runtime import seed_for
+from synthscope.metrics.resampling import draw_weights
 from synthscope.scoring.heatmaps.stability import STABILITY
 
 RESAMPLES = 1000
@@ -20,7 +19,7 @@ BASELINE_COLUMNS = ["baseline_random", "baseline_centre", "baseline_edges"]
 MICRO = ("micro_iou", "micro_precision", "micro_recall", "micro_f1")
 HEATMAP_SCORES = pl.Schema(
     dict.fromkeys(GROUP, pl.String)  # generator "all" = all images; category and level null = any
-    | {"value": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64}  # 95 %, bootstrap over images
+    | {"value": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64}  # 95 %, bootstrap over groups of images
     | {
         "n_images": pl.Int64,  # scored, blank ones among them
         "n_instances": pl.Int64,  # annotated regions in them, as far as the detector sees some of them
@@ -32,7 +31,7 @@ HEATMAP_SCORES = pl.Schema(
     | {"unseen": pl.Float64}  # share of the annotated pixels that the detector doesn't see, mean over images with some
 )
 VALUES = pl.Schema(
-    dict.fromkeys(["path", *GROUP], pl.String)
+    dict.fromkeys(["path", "group", *GROUP], pl.String)  # group: images that are drawn together; null = the path's own
     | dict.fromkeys(["value", *BASELINE_COLUMNS, "unseen"], pl.Float64)  # unseen: null where nothing is annotated
     | dict.fromkeys(["tp", "fp", "fn", "pixels", "n_instances"], pl.Int64)  # pixels: those that the detector sees
 )
@@ -43,11 +42,12 @@ def summarise_values(values: pl.DataFrame, *, seed: int = 0) -> pl.DataFrame:
 
     Args:
         values: Columns of ``VALUES``, one row an image and metric.
-        seed: Of the bootstrap over images.
+        seed: Of the bootstrap, which draws images of one ``group`` together.
 
     Returns:
         Columns of ``HEATMAP_SCORES``.
     """
+    values = values.with_columns(group=pl.coalesce("group", "path"))
     everything = values.with_columns(generator=pl.lit("all"))
     table = pl.concat([values, everything]).with_columns(pl.col("generator").fill_null("unknown"))
     unit = [*UNIT, "generator"]
@@ -73,7 +73,8 @@ def _mean(named: dict[str, Any], group: pl.DataFrame, seed: int) -> dict[str, An
     named |= {"n_images": seen, "n_blank": seen - scored.height}
     if scored.is_empty():
         return named
-    low, high = percentile_interval(_weights(scored.height, seed) @ scored["value"].to_numpy() / scored.height)
+    weights = draw_weights(scored["group"].to_list(), RESAMPLES, seed)
+    low, high = percentile_interval(weights @ scored["value"].to_numpy() / weights.sum(1))
     means = scored.select(pl.col("value", *BASELINE_COLUMNS).fill_nan(None).mean()).row(0, named=True)
     lift = None if means["baseline_random"] is None else means["value"] - means["baseline_random"]
     return named | means | {"ci_low": _number(low), "ci_high": _number(high), "lift": lift}
@@ -83,7 +84,7 @@ def _micro(named: dict[str, Any], group: pl.DataFrame, seed: int) -> list[dict[s
     named |= {"n_images": group.height, "n_blank": 0}
     counts = group.select("tp", "fp", "fn").to_numpy().astype(np.float64)
     values = _ratios(counts.sum(0, keepdims=True))[:, 0]
-    low, high = percentile_interval(_ratios(_weights(len(counts), seed) @ counts))
+    low, high = percentile_interval(_ratios(draw_weights(group["group"].to_list(), RESAMPLES, seed) @ counts))
     return [
         named | {"metric": metric, "value": value, "ci_low": _number(a), "ci_high": _number(b)}
         for metric, value, a, b in zip(MICRO, values, low, high, strict=True)
@@ -114,12 +115,6 @@ def headline(scores: pl.DataFrame) -> pl.DataFrame:
     )
     table = rows.sort("metric").pivot("metric", index=UNIT, values="cell", maintain_order=True)
     return table.join(images, on=UNIT, how="left").sort(UNIT).drop("layer", "view")
-
-
-@lru_cache(maxsize=16)
-def _weights(n: int, seed: int) -> NDArray[np.float64]:
-    """How often each of ``n`` images is drawn: ``(RESAMPLES, n)``, the same for all groups of one size."""
-    return np.random.default_rng(seed_for(seed, n)).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
 
 
 def _number(bound: NDArray[np.float64]) -> float | None:

@@ -17,7 +17,7 @@ from synthscope.inference.plan import Plan
 from synthscope.studies.erasure.values import REPAIR, Row, Shown, image_values
 
 KEY = ["sha256", "view", "regions", "twin", "detector", "preprocessing", "fill", "draws", "seed"]
-IMAGE = ["path", "sha256", "generator", "subset", "split", "view"]
+IMAGE = ["path", "sha256", "generator", "subset", "split", "group", "view"]
 _REGION = ("region", "category", "width", "height", "gt_kind", "polygons", "box", "rle", "mask_path", "heatmap_path")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from synthscope.metrics.intervals import percentile_interval
+from synthscope.metrics.resampling import draw_weights
 from synthscope.runtime import seed_for
+from synthscope.schema import with_group
 from synthscope.studies.erasure.values import REPAIR
 
 RESAMPLES = 1000
@@ -19,8 +21,8 @@ FEWEST = 10  # images that a category is reported for
 UNIT = ["detector", "view", "fill"]
 ERASURE_SCORES = pl.Schema(
     dict.fromkeys([*UNIT, "category", "metric"], pl.String)  # category null = all regions of an image
-    | {"value": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64}  # 95 %, bootstrap over images
-    | {"p_value": pl.Float64}  # sign flips over images, two-sided
+    | {"value": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64}  # 95 %, bootstrap over groups of images
+    | {"p_value": pl.Float64}  # sign flips over groups, two-sided
     | {
         "n": pl.Int64,  # images
         "n_excluded": pl.Int64,  # images whose artifacts fill more than half of what the detector sees, or none of it
@@ -46,10 +48,11 @@ def erasure_scores(table: pl.DataFrame, *, seed: int = 0) -> pl.DataFrame:
 
     Returns:
         Columns of ``ERASURE_SCORES``. The p-value is that of a permutation test with random signs, (k + 1) / (n + 1),
-        of ``difference``, ``flips_difference`` and the ``drop_artifact`` of ``repair``.
+        of ``difference``, ``flips_difference`` and the ``drop_artifact`` of ``repair``. Images of one ``group`` are
+        drawn together, and share their sign.
     """
-    image = pl.coalesce("sha256", "path").alias("image")
-    table = table.with_columns(image).unique(["image", *UNIT, "category"], keep="first", maintain_order=True)
+    table = with_group(table).with_columns(image=pl.coalesce("sha256", "path"))
+    table = table.unique(["image", *UNIT, "category"], keep="first", maintain_order=True)
     errors = table.filter(pl.col("error").is_not_null()).group_by(UNIT).len("n_error")
     rows: list[dict[str, Any]] = []
     scored = table.filter(pl.col("error").is_null())
@@ -65,15 +68,20 @@ def erasure_scores(table: pl.DataFrame, *, seed: int = 0) -> pl.DataFrame:
     return scores.select(list(ERASURE_SCORES))
 
 
-def sign_flip_p(values: Floats, *, seed: int, n_permutations: int = PERMUTATIONS) -> float:
+def sign_flip_p(
+    values: Floats, groups: Sequence[str] | None = None, *, seed: int, n_permutations: int = PERMUTATIONS
+) -> float:
     """Two-sided p-value of the mean of ``(n,)`` paired differences: (k + 1) / (n_permutations + 1).
 
-    k counts random signs that give a mean at least as far from 0. With few images p cannot be small: at least about
-    2 / 2^n.
+    k counts random signs that give a mean at least as far from 0. Differences of one of the ``groups`` ``(n,)`` keep
+    their relations and flip together, because they are not independent. With few groups p cannot be small: at least
+    about 2 / 2^groups.
 
     >>> round(sign_flip_p(np.ones(4), seed=0, n_permutations=99999), 2), sign_flip_p(np.zeros(3), seed=0)
     (0.12, 1.0)
     """
+    if groups is not None:  # a group counts as its sum
+        values = np.bincount(np.unique(np.asarray(groups), return_inverse=True)[1], values).astype(np.float64)
     rng, n = np.random.default_rng(seed_for("signs", seed, len(values))), len(values)
     observed, extreme, block = abs(values.sum()), 0, max(1, 2**22 // max(n, 1))
     slack = 1e-9 * np.abs(values).sum()  # sums of the same numbers in another order
@@ -89,6 +97,7 @@ def _effects(used: pl.DataFrame, seed: int) -> list[dict[str, Any]]:
     columns = ("logit", "logit_artifact", "logit_twin", "logit_twin_erased")
     logit, artifact, twin, twin_erased = (used[name].cast(pl.Float64).to_numpy() for name in columns)
     threshold, repaired = used["threshold"].to_numpy(), used["fill"][0] == REPAIR
+    every, twins = used["group"].to_list(), np.isfinite(twin_erased)
     values = {"drop_artifact": logit - artifact}
     flips = {"flips_artifact": _flips(logit, artifact, threshold)}
     if not repaired:
@@ -97,17 +106,18 @@ def _effects(used: pl.DataFrame, seed: int) -> list[dict[str, Any]]:
         values["difference"] = values["drop_artifact"] - values["drop_benign"]
         flips["flips_benign"] = _flips(logit[:, None], benign, threshold[:, None]).mean(1)
         flips["flips_difference"] = flips["flips_artifact"] - flips["flips_benign"]
-    if np.isfinite(twin_erased).any():
-        values["drop_twin"] = (twin - twin_erased)[np.isfinite(twin_erased)]
+    if twins.any():
+        values["drop_twin"] = (twin - twin_erased)[twins]
     tested = {"drop_artifact"} if repaired else {"difference", "flips_difference"}
     rows = []
     for metric, sample in (values | flips).items():
-        p = sign_flip_p(sample, seed=seed) if metric in tested else None
-        replicates = _weights(len(sample), seed) @ sample / len(sample)
-        rows.append(_row(metric, sample.mean(), replicates, len(sample)) | {"p_value": p})
+        groups = used["group"].filter(pl.Series(twins)).to_list() if metric == "drop_twin" else every
+        p = sign_flip_p(sample, groups, seed=seed) if metric in tested else None
+        weights = draw_weights(groups, RESAMPLES, seed)
+        rows.append(_row(metric, sample.mean(), weights @ sample / weights.sum(1), len(sample)) | {"p_value": p})
     for metric in ("drop_artifact", "difference"):
         if metric in values:
-            rows.append(_row(f"{metric}_sd", *_standardised(values[metric], logit, seed), len(logit)))
+            rows.append(_row(f"{metric}_sd", *_standardised(values[metric], logit, every, seed), len(logit)))
     return rows
 
 
@@ -115,11 +125,12 @@ def _flips(logit: Floats, erased: Floats, threshold: Floats) -> Floats:
     return ((logit > threshold) != (erased > threshold)).astype(np.float64)
 
 
-def _standardised(sample: Floats, logit: Floats, seed: int) -> tuple[float, Floats]:
+def _standardised(sample: Floats, logit: Floats, groups: Sequence[str], seed: int) -> tuple[float, Floats]:
     """Mean over the standard deviation (n - 1) of the logits, and its replicates; NaN where all logits are alike."""
-    n, centred = len(sample), logit - logit.mean()
-    weights = np.vstack([np.ones(n), _weights(n, seed)])
-    variance = (weights @ centred**2 / n - (weights @ centred / n) ** 2) * n / max(n - 1, 1)
+    centred = logit - logit.mean()
+    weights = np.vstack([np.ones(len(sample)), draw_weights(groups, RESAMPLES, seed)])
+    n = weights.sum(1)
+    variance = (weights @ centred**2 / n - (weights @ centred / n) ** 2) * n / np.maximum(n - 1, 1)
     flat = variance <= 1e-12 * max(float(np.abs(logit).max()) ** 2, 1e-30)
     ratios = weights @ sample / n / np.sqrt(np.where(flat, np.nan, variance))
     return float(ratios[0]), ratios[1:]
@@ -129,9 +140,3 @@ def _row(metric: str, value: float, replicates: Floats, n: int) -> dict[str, Any
     low, high = percentile_interval(replicates)
     numbers = {"value": float(value), "ci_low": float(low), "ci_high": float(high)}
     return {"metric": metric, "n": n} | {name: None if np.isnan(number) else number for name, number in numbers.items()}
-
-
-@lru_cache(maxsize=16)
-def _weights(n: int, seed: int) -> Floats:
-    """How often each of ``n`` images is drawn: ``(RESAMPLES, n)``, the same for all groups of one size."""
-    return np.random.default_rng(seed_for(seed, n)).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)

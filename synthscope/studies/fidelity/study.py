@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from synthscope.errors import SynthscopeError
-from synthscope.metrics.intervals import wilson
+from synthscope.metrics.intervals import effective, wilson
 from synthscope.metrics.rank_correlation import PERMUTATIONS, RESAMPLES, rank_correlation
 from synthscope.runtime import track
 from synthscope.schema import MANIFEST, PREDICTIONS, conform, read_table, write_table
@@ -34,7 +34,7 @@ FIDELITY = pl.Schema(
         "of": pl.String,  # logit | correct (the image was called AI; of a generator, its recall)
         "metric": pl.String,  # spearman, or one of GROUPS
         "value": pl.Float64,  # null = not defined, as where every image is called AI
-        "ci_low": pl.Float64,  # 95 %: bootstrap over images or generators; Wilson's of recalls, Newcombe's of their gap
+        "ci_low": pl.Float64,  # 95 %: bootstrap over groups or generators; Wilson's of recalls, Newcombe's of their gap
         "ci_high": pl.Float64,
         "p_value": pl.Float64,  # two-sided, by permutation
         "critical": pl.Float64,  # smallest |rho| whose p is at most 0.05; null = none
@@ -97,6 +97,7 @@ def fidelity(
 
     Over images; over images within generators, because generators differ in damage and in difficulty; and over the
     means of generators. Higher PAR and higher NIQE are worse, so a positive rho says: more damage, easier to detect.
+    Images of one ``group`` are drawn, permuted and counted together, but for the means of generators.
 
     Args:
         predictions: ``schema.PREDICTIONS``, or :func:`clean_predictions`; only clean AI images count.
@@ -168,7 +169,8 @@ def _correlations(group: pl.DataFrame, permutations: int, resamples: int, seed: 
             strata = table["generator"].to_numpy() if level == "image_within_generator" else None
             for of in OF:
                 found = rank_correlation(
-                    table[against].to_numpy(), table[of].to_numpy(), strata=strata, permutations=permutations,
+                    table[against].to_numpy(), table[of].to_numpy(), strata=strata,
+                    groups=None if level == "generator" else table["group"].to_list(), permutations=permutations,
                     resamples=resamples, seed=seed,
                 )  # fmt: skip
                 yield {
@@ -179,20 +181,30 @@ def _correlations(group: pl.DataFrame, permutations: int, resamples: int, seed: 
 
 
 def _recalls(group: pl.DataFrame) -> list[Row]:
-    """Recall of the images without and with artifacts, and their difference (Newcombe 1998, method 10)."""
+    """Recall of the images without and with artifacts, and their difference (Newcombe 1998, method 10).
+
+    Trials are worth their effective number; recalls whose images share groups correlate (Zou and Donner 2008).
+    """
     key = {"level": "image", "against": "par", "of": "correct"}
     rows: list[Row] = []
-    for metric, condition in zip(GROUPS, (pl.col("par") == 0, pl.col("par") > 0), strict=False):
-        right = group.filter(condition)["correct"].to_numpy()
-        rate, n = float(right.mean()) if right.size else np.nan, right.size
-        low, high = wilson(int(right.sum()), n) if n else (np.nan, np.nan)
-        rows.append(key | {"metric": metric, "value": rate, "ci_low": low, "ci_high": high, "n": n})
+    table = group.with_columns(number=pl.col("group").rank("dense").cast(pl.Int64))
+    parts = [table.filter(condition) for condition in (pl.col("par") == 0, pl.col("par") > 0)]
+    worth = effective([p["correct"].to_numpy() == 1 for p in parts], [p["number"].to_numpy() for p in parts])
+    for metric, part, n in zip(GROUPS, parts, worth.n, strict=False):
+        rate = float(part["correct"].to_numpy().mean()) if part.height else np.nan
+        low, high = wilson(rate * n, n) if n else (np.nan, np.nan)
+        rows.append(key | {"metric": metric, "value": rate, "ci_low": low, "ci_high": high, "n": part.height})
     clean, marked = rows
     value = marked["value"] - clean["value"]
-    below = sqrt((marked["value"] - marked["ci_low"]) ** 2 + (clean["ci_high"] - clean["value"]) ** 2)
-    above = sqrt((marked["ci_high"] - marked["value"]) ** 2 + (clean["value"] - clean["ci_low"]) ** 2)
+    below = _apart(marked["value"] - marked["ci_low"], clean["ci_high"] - clean["value"], worth.correlation)
+    above = _apart(marked["ci_high"] - marked["value"], clean["value"] - clean["ci_low"], worth.correlation)
     ends = {"ci_low": value - below, "ci_high": value + above}
     return [*rows, key | ends | {"metric": GROUPS[2], "value": value, "n": group.height}]
+
+
+def _apart(one: float, other: float, correlation: float) -> float:
+    """The half width of a difference, of those of its two terms."""
+    return sqrt(max(0.0, one**2 + other**2 - 2 * correlation * one * other))
 
 
 def _read(run: Path) -> pl.DataFrame:

@@ -138,5 +138,6 @@ def explained(
     regions = world.regions.drop("twin")
     explain(marked, [detector], explainers, out=out, workers=workers)
     save_annotations(regions, out / "annotations.parquet")
-    values = heatmap_values(out, regions, workers=workers)
-    return image_values(values.join(marked.select("path", "twin"), on="path"))
+    values = heatmap_values(out, regions, workers=workers).drop("group")  # perhaps by the bytes, which differ by world
+    twins = marked.select("path", "twin", group=pl.coalesce("group", "twin"))
+    return image_values(values.join(twins, on="path"))

@@ -5,8 +5,7 @@ Every measure is a ratio of sums over pictures: of values over their number, or 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from synthscope.metrics.intervals import percentile_interval
-from synthscope.runtime import seed_for
+from synthscope.metrics.resampling import draw_weights
 from synthscope.scoring.seeds import t_interval
 from synthscope.studies.truth.values import ARTIFACTS, EDGES, FINGERPRINTS, RATIO, UNTRAINED
 
@@ -24,9 +23,8 @@ UNIT = ["recipe", "seed", "explainer", "images", "measure"]
 SCORES = pl.Schema(
     dict.fromkeys(["recipe", "explainer", "images", "measure", "quantity"], pl.String)
     | {"seed": pl.Int64}  # null = mean over the seeds
-    | dict.fromkeys(
-        ["value", "ci_low", "ci_high"], pl.Float64
-    )  # 95 %: bootstrap over images, or Student's t over seeds
+    | {"value": pl.Float64}
+    | dict.fromkeys(["ci_low", "ci_high"], pl.Float64)  # 95 %: bootstrap over groups, or Student's t over seeds
     | dict.fromkeys(["n_images", "n_blank", "n_seeds"], pl.Int64)
 )
 
@@ -36,7 +34,7 @@ def truth_scores(values: pl.DataFrame, *, seed: int = 0) -> pl.DataFrame:
 
     Args:
         values: Columns of ``TRUTH``.
-        seed: Of the bootstrap over images.
+        seed: Of the bootstrap, which draws images of one ``group`` together.
 
     Returns:
         Columns of ``SCORES``; quantities are those of :func:`compare`. ``images`` is ``all``, or ``right``: those that
@@ -45,24 +43,25 @@ def truth_scores(values: pl.DataFrame, *, seed: int = 0) -> pl.DataFrame:
     right = values.filter("right").with_columns(images=pl.lit("right"))
     both = pl.concat([values.with_columns(images=pl.lit("all")), right])
     both = both.sort("recipe", "seed", pl.col("explainer") == EDGES, "explainer", "images", maintain_order=True)
-    twins = {images: both.filter(images=images)["twin"].unique().sort() for images in ("all", "right")}
+    pictures = both.select("images", "twin", "group").unique(["images", "twin"]).sort("twin")
     rows: list[dict[str, Any]] = []
     for key, group in both.partition_by(UNIT, as_dict=True, maintain_order=True).items():
-        named, order = dict(zip(UNIT, key, strict=True)), pl.DataFrame(twins[str(key[3])])
+        named, order = dict(zip(UNIT, key, strict=True)), pictures.filter(images=key[3]).drop("images")
         worlds = {}
         for world in (ARTIFACTS, FINGERPRINTS, UNTRAINED):
             part = order.join(group.filter(world=world), on="twin", how="left", maintain_order="left")
             worlds[world] = part.select(RATIO).to_numpy().astype(np.float64)
-        rows += [named | found | {"n_seeds": 1} for found in compare(worlds, seed=seed)]
+        rows += [named | found | {"n_seeds": 1} for found in compare(worlds, order["group"].to_list(), seed=seed)]
     table = pl.DataFrame(rows, schema=SCORES)
     return pl.concat([table, _over_seeds(table)])
 
 
-def compare(worlds: Mapping[str, Floats], *, seed: int = 0) -> list[dict[str, Any]]:
+def compare(worlds: Mapping[str, Floats], groups: Sequence[str], *, seed: int = 0) -> list[dict[str, Any]]:
     """One explainer and measure in the worlds, on the same pictures in the same order.
 
     Args:
         worlds: ``artifacts``, ``fingerprints``, ``untrained``: ``(n, 4)``, columns ``RATIO``; NaN and 0 = no score.
+        groups: ``(n,)`` names; pictures of one are drawn together.
         seed: Of the bootstrap, which draws the same pictures in all worlds.
 
     Returns:
@@ -73,7 +72,7 @@ def compare(worlds: Mapping[str, Floats], *, seed: int = 0) -> list[dict[str, An
     """
     a, b, c = (worlds[name] for name in (ARTIFACTS, FINGERPRINTS, UNTRAINED))
     scored = {name: ~np.isnan(worlds[name][:, 0]) for name in worlds}
-    weights = _draws(len(a), seed)
+    weights = np.vstack([np.ones((1, len(a))), draw_weights(groups, RESAMPLES, seed)])  # first each picture once
     pairs, others = scored[ARTIFACTS] & scored[FINGERPRINTS], scored[ARTIFACTS] & scored[UNTRAINED]
     found: dict[str, tuple[Floats, NDArray[np.bool_]]] = {}
     for name, table in worlds.items():
@@ -91,13 +90,6 @@ def compare(worlds: Mapping[str, Floats], *, seed: int = 0) -> list[dict[str, An
         counts = {"n_images": int(kept.sum()), "n_blank": int((~kept).sum())}
         rows.append({"quantity": name, "value": value, "ci_low": low, "ci_high": high} | counts)
     return rows
-
-
-@lru_cache(maxsize=8)
-def _draws(n: int, seed: int) -> Floats:
-    """How often each of ``n`` pictures counts: ``(1 + RESAMPLES, n)``, first each once, then drawn."""
-    drawn = np.random.default_rng(seed_for(seed, n)).multinomial(n, np.full(n, 1 / n), RESAMPLES)
-    return np.vstack([np.ones((1, n)), drawn])
 
 
 def _mean(ratios: Floats, kept: NDArray[np.bool_], weights: Floats) -> Floats:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from synthscope.metrics.intervals import weighted_rates_interval
+from synthscope.metrics.intervals import effective, grouped_rates_interval
+from synthscope.schema import with_group
 from synthscope.scoring.heatmaps.summary import MICRO
 
 ARTIFACTS, FINGERPRINTS, UNTRAINED = "artifacts", "fingerprints", "untrained"
@@ -12,7 +13,7 @@ EDGES = "edges"  # stands for an explainer: Sobel's magnitude, which knows no de
 RATIO = ["value", "weight", "chance", "chance_weight"]
 TRUTH = pl.Schema(
     {"recipe": pl.String, "seed": pl.Int64, "world": pl.String, "detector": pl.String, "explainer": pl.String}
-    | {"layer": pl.String, "twin": pl.String, "generator": pl.String}
+    | {"layer": pl.String, "twin": pl.String, "generator": pl.String, "group": pl.String}  # group: drawn together
     | {"right": pl.Boolean}  # the detector of the world of artifacts calls its twin AI
     | {"measure": pl.String}
     | dict.fromkeys(RATIO, pl.Float64)  # null and 0: nothing positive in the heatmap
@@ -31,7 +32,7 @@ def image_values(values: pl.DataFrame) -> pl.DataFrame:
     the expected overlap of as many pixels anywhere in what the detector sees.
 
     Args:
-        values: With a column ``twin``.
+        values: With a column ``twin``, and in ``group`` what is drawn together in all worlds.
     """
     values = values.filter(pl.col("category").is_null(), pl.col("level").is_null(), pl.col("n_instances") > 0)
     plain = values.filter(pl.col("metric") != "micro").rename({"metric": "measure"})
@@ -42,7 +43,7 @@ def image_values(values: pl.DataFrame) -> pl.DataFrame:
     )
     scored = scored.with_columns(weight=pl.col("value").is_not_null().cast(pl.Float64))
     micro = [_micro(values.filter(metric="micro"), measure) for measure in MICRO]
-    columns = ["twin", "generator", "detector", "explainer", "layer", "measure", *RATIO]
+    columns = ["twin", "generator", "group", "detector", "explainer", "layer", "measure", *RATIO]
     return pl.concat([table.select(columns) for table in (scored, *micro)])
 
 
@@ -64,14 +65,17 @@ def _micro(counts: pl.DataFrame, measure: str) -> pl.DataFrame:
 
 def accuracy_rows(predictions: pl.DataFrame) -> pl.DataFrame:
     """Accuracy of one detector on real, on AI and balanced, with 95 % intervals: a row each."""
-    known = predictions.filter(pl.col("logit").is_not_null())
-    right = known.with_columns(right=(pl.col("logit") > pl.col("threshold")) == (pl.col("label") == 1))
-    hits = [int(right.filter(label=label)["right"].sum()) for label in (0, 1)]
-    sizes = [right.filter(label=label).height for label in (0, 1)]
-    told = {"detector": known["detector"][0], "n_real": sizes[0], "n_ai": sizes[1]}
+    known = with_group(predictions.filter(pl.col("logit").is_not_null())).with_columns(
+        right=(pl.col("logit") > pl.col("threshold")) == (pl.col("label") == 1),
+        number=pl.col("group").rank("dense").cast(pl.Int64),
+    )
+    classes = [known.filter(label=label) for label in (0, 1)]
+    right = [rows["right"].to_numpy() for rows in classes]
+    worth = effective(right, [rows["number"].to_numpy() for rows in classes])
+    told = {"detector": known["detector"][0], "n_real": classes[0].height, "n_ai": classes[1].height}
     rows = []
     for name, weights in {"real_accuracy": (1, 0), "ai_accuracy": (0, 1), "balanced_accuracy": (0.5, 0.5)}.items():
-        low, high = weighted_rates_interval(hits, sizes, weights)
-        value = sum(weight * k / n for weight, k, n in zip(weights, hits, sizes, strict=True))
+        low, high = grouped_rates_interval(right, worth, weights)
+        value = sum(weight * float(verdicts.mean()) for weight, verdicts in zip(weights, right, strict=True) if weight)
         rows.append(told | {"metric": name, "value": value, "ci_low": low, "ci_high": high})
     return pl.DataFrame(rows)

@@ -51,6 +51,20 @@ def test_methods_are_resampled_alike_and_groups_apart() -> None:
 
 def test_sentences() -> None:
     with pytest.raises(SynthscopeError, match="one group and one blank"):
+        summarise([1.0], ["a"], blank=[False], together=["x", "y"])
+    with pytest.raises(SynthscopeError, match="one group and one blank"):
         summarise([1.0], ["a", "b"], blank=[False])
     with pytest.raises(SynthscopeError, match="NaN for blank"):
         summarise([1.0], ["a"], blank=[True])
+
+
+def test_images_that_belong_together_are_drawn_together() -> None:
+    values = np.random.default_rng(0).beta(2, 5, 40)
+    values[3] = np.nan
+    names = [f"{i:02}" for i in range(40)]
+    one = summarise(values, ["a"] * 40, blank=np.zeros(40, bool), together=names)["a"]
+    eight, blank = np.repeat(values, 8), np.zeros(320, bool)
+    copies = summarise(eight, ["a"] * 320, blank=blank, together=np.repeat(names, 8).tolist())["a"]
+    assert copies[:3] == pytest.approx(one[:3]) and copies.n == 8 * one.n
+    apart = summarise(eight, ["a"] * 320, blank=blank)["a"]
+    assert apart.high - apart.low < 0.5 * (one.high - one.low)

@@ -115,3 +115,50 @@ def test_other_units_of_the_logit_change_nothing_that_compares_detectors(shift: 
         assert metric(b, name)["ci_low"] == pytest.approx(metric(a, name)["ci_low"], rel=1e-3, abs=1e-4)
     assert metric(b, "difference")["value"] == pytest.approx(scale * metric(a, "difference")["value"], rel=1e-4)
     assert metric(b, "difference")["p_value"] == pytest.approx(metric(a, "difference")["p_value"], abs=5e-3)
+
+
+def copies(given_table: pl.DataFrame, n: int = 4, *, group: pl.Expr) -> pl.DataFrame:
+    """The table ``n`` times under other bytes, with the same logits."""
+    return pl.concat([given_table.with_columns(sha256=pl.format(f"{i}-{{}}", "path"), group=group) for i in range(n)])
+
+
+def test_images_of_a_group_are_drawn_and_flipped_together() -> None:
+    once = table(shift=0.25)
+    single = erasure_scores(once.drop("group"))  # as earlier runs lie on disk
+    together = erasure_scores(copies(once, group=pl.col("sha256")))
+    apart = erasure_scores(copies(once, group=pl.lit(None, pl.String)))
+    assert together["n"].unique().to_list() == [160]
+    for row in single.filter(~pl.col("metric").str.ends_with("_sd")).iter_rows(named=True):
+        four = metric(together, row["metric"])
+        for name in ("value", "ci_low", "ci_high"):
+            assert four[name] == pytest.approx(row[name])
+        if row["p_value"] is not None:
+            assert four["p_value"] == pytest.approx(row["p_value"], abs=0.02)
+    one, many = metric(together, "difference"), metric(apart, "difference")
+    assert many["p_value"] < one["p_value"] / 3 and many["ci_high"] - many["ci_low"] < 0.7 * (
+        one["ci_high"] - one["ci_low"]
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(3, 8))
+def test_p_values_against_all_flips_of_whole_groups(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(0, n, 3 * n)
+    values = rng.normal(0.4, 1, 3 * n).round(1)
+    signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+    exact = (np.abs(signs[:, groups] @ values) >= abs(values.sum()) - 1e-9).mean()
+    p = sign_flip_p(values, [f"g{i}" for i in groups], seed=0)
+    assert abs(p - exact) < 5 * np.sqrt(exact * (1 - exact) / 9999) + 2e-4
+
+
+def test_p_values_are_uniform_where_a_group_shares_its_drop() -> None:
+    rng = np.random.default_rng(0)
+    groups = [str(i) for i in range(25) for _ in range(8)]
+    p = []
+    for i in range(200):
+        values = np.repeat(rng.normal(0, 1, 25), 8) + rng.normal(0, 0.5, 200)
+        p.append([sign_flip_p(values, names, seed=i, n_permutations=199) for names in (groups, None)])
+    together, apart = np.array(p).T
+    assert stats.kstest(together, "uniform").pvalue > 0.01
+    assert (apart <= 0.05).mean() > 0.3  # the control: one sign an image finds what is not there

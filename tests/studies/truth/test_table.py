@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from synthscope.report.figures.truth import truth_figure
+from synthscope.schema import PREDICTIONS, conform
 from synthscope.scoring.heatmaps.summary import VALUES
 from synthscope.studies.truth.table import compare, truth_scores
 from synthscope.studies.truth.values import ARTIFACTS, FINGERPRINTS, TRUTH, UNTRAINED, accuracy_rows, image_values
@@ -27,7 +28,8 @@ def worlds(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> dict[str, np.ndarray]
 
 
 def quantities(tables: dict[str, np.ndarray], seed: int = 0) -> dict[str, dict[str, float]]:
-    return {row["quantity"]: row for row in compare(tables, seed=seed)}
+    groups = [f"{twin:03}" for twin in range(len(tables[ARTIFACTS]))]
+    return {row["quantity"]: row for row in compare(tables, groups, seed=seed)}
 
 
 def test_by_hand() -> None:
@@ -80,6 +82,22 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     assert 180 <= hits <= 199  # 95 %, a little less for 60 pictures
 
 
+def test_pictures_of_a_group_are_drawn_together_in_all_worlds() -> None:
+    rng = np.random.default_rng(0)
+    once = worlds(*rng.normal([[0.5], [0.4], [0.2]], 0.2, (3, 20)))
+    five = {name: np.repeat(table, 5, axis=0) for name, table in once.items()}
+    names = [f"{twin:02}" for twin in range(20)]
+    single, together, apart = (
+        {row["quantity"]: row for row in compare(tables, groups)}
+        for tables, groups in ((once, names), (five, np.repeat(names, 5)), (five, [f"{i:03}" for i in range(100)]))
+    )
+    for name, row in single.items():
+        for figure in ("value", "ci_low", "ci_high"):
+            assert together[name][figure] == pytest.approx(row[figure])
+        if name != "chance":
+            assert apart[name]["ci_high"] - apart[name]["ci_low"] < 0.6 * (row["ci_high"] - row["ci_low"])
+
+
 def test_without_any_score_there_is_no_number() -> None:
     nothing = np.full(3, np.nan)
     found = quantities(worlds(nothing, np.array([0.1, 0.2, 0.3]), nothing))
@@ -127,7 +145,7 @@ def made(seeds: int, shift: float, jitter: float) -> pl.DataFrame:
     for seed in range(seeds):
         for world, mean in ((ARTIFACTS, 0.2 + shift + jitter * (seed - 0.5)), (FINGERPRINTS, 0.2), (UNTRAINED, 0.2)):
             for twin, value in enumerate(rng.normal(mean, 0.05, 30)):
-                known = "r", seed, world, f"d@{seed}", "e", "l", str(twin), "g", twin < 20, "relevance_mass"
+                known = "r", seed, world, f"d@{seed}", "e", "l", str(twin), "g", str(twin), twin < 20, "relevance_mass"
                 rows.append((*known, value, 1.0, 0.2, 1.0))
     return pl.DataFrame(rows, schema=TRUTH, orient="row")
 
@@ -158,8 +176,8 @@ def test_chance_is_told_apart_from_luck_and_from_places_that_attract() -> None:
 
 def test_accuracy_and_text_and_figure() -> None:
     labels, logits = [0, 0, 0, 0, 1, 1], [-1.0, -1, -1, 1, 1, -1]
-    table = pl.DataFrame({"label": labels, "logit": logits, "detector": "d", "threshold": 0.0})
-    rows = accuracy_rows(table)
+    table = pl.DataFrame({"label": labels, "logit": logits, "detector": "d", "threshold": 0.0, "path": list("abcdef")})
+    rows = accuracy_rows(conform(table, PREDICTIONS, "t"))
     assert dict(rows.select("metric", "value").iter_rows()) == pytest.approx(
         {"real_accuracy": 0.75, "ai_accuracy": 0.5, "balanced_accuracy": 0.625}
     )
