@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synthscope.data.images import FORMATS, MAX_MEGAPIXELS, read_file
+from synthscope.data.images import opened, read_file
 from synthscope.errors import SynthscopeError, UnreadableImageError
 
 Rule = Literal["nonzero", "zero_one", "bright"]
@@ -37,9 +36,7 @@ def read_mask(source: str | Path | bytes, *, rule: Rule, name: str | Path = "the
     where = name if isinstance(source, bytes) else source
     data = source if isinstance(source, bytes) else read_file(source)[0]
     try:
-        with Image.open(BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MAX_MEGAPIXELS * 1e6:
-                raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_MEGAPIXELS:g} megapixels")
+        with opened(data) as image:
             if rule == "bright":
                 return np.asarray(image.convert("RGB")).sum(axis=2, dtype=np.uint32) > 3 * 127.5
             bands = [image.getchannel(band) for band in image.getbands() if band != "A"]

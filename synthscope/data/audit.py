@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from synthscope.data.degrade.recipe import Recipe, parse_recipe, read_viewed
+from synthscope.data.in_work import image_task
 from synthscope.data.manifest import sample
 from synthscope.data.probes import Verdict, folds, judge_files, judge_history
 from synthscope.errors import SynthscopeError, UnreadableImageError
@@ -170,6 +171,7 @@ def measure_viewed(table: pl.DataFrame, seed: int) -> pl.DataFrame:
     return stored.filter(pl.col("width").is_not_null())
 
 
+@image_task()
 def _stored(path: str, view: Recipe, seed: int) -> tuple[int, int, int] | None:
     """Width, height and bytes of one image as JPEG; None where it cannot be read."""
     from PIL import Image

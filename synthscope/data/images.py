@@ -9,12 +9,17 @@ import hashlib
 import os
 import stat
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthscope.data.bombs import Refused, check_content, check_structure
+from synthscope.data.decode import to_rgb
+from synthscope.data.in_work import BYTES, claim, image_task
 from synthscope.data.jpeg_quality import estimate_quality
 from synthscope.errors import UnreadableImageError
 
@@ -22,13 +27,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_MEGAPIXELS = 100.0
-MAX_BYTES = 2**30  # 100 megapixels of 16-bit RGBA without compression are 0.8e9
+MAX_BYTES = 2**29  # 100 megapixels of 8-bit RGBA without compression are 0.4e9
+MAX_BESIDE = 2**26  # bytes beside the pixels, of which none needs more than 8: metadata, other frames, a video
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 FACTS = ("width", "height", "format", "jpeg_quality", "bytes", "sha256", "error")  # columns that measure() fills
-
-
-class _Refused(Exception):
-    """What is wrong with a file, as the end of "Expected an image, got …"."""
+_LARGE = 2**22  # bytes of a file whose header is looked at before it is read
 
 
 def read_file(path: str | Path, sha256: str | None = None) -> tuple[bytes, str]:
@@ -71,13 +74,37 @@ def read_rgb(
         UnreadableImageError: Missing, empty, truncated, too large or not an image; names the file.
     """
     try:
-        data = source if isinstance(source, bytes) else _read(source)
-        with _open(BytesIO(data), max_megapixels) as image:
-            return _to_rgb(image)
+        with image_task(), opened(source if isinstance(source, bytes) else _read(source), max_megapixels) as image:
+            return to_rgb(image)
     except Exception as error:  # decoders raise nearly anything on hostile bytes
         raise _unreadable(name if isinstance(source, bytes) else source, error) from error
 
 
+@contextmanager
+def opened(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> Iterator[Image.Image]:
+    """An image of which the header is read, within the bounds of size and structure; of bytes, ready to be decoded.
+
+    Raises:
+        Refused: Out of bounds. Readers raise nearly anything else.
+    """
+    from PIL import Image
+
+    with BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:  # noqa: PTH123 (as in _size)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        check_structure(file, max_megapixels)
+        with Image.open(file, formats=FORMATS) as image:
+            if _megapixels(image) > max_megapixels:
+                raise Refused(f"{image.width} x {image.height} pixels, more than {max_megapixels:g} megapixels")
+            if size > MAX_BESIDE + 8 * image.width * image.height:
+                raise Refused(f"{size} bytes for {image.width} x {image.height} pixels")
+            if isinstance(source, bytes):
+                check_content(source, _megapixels(image))
+                claim(_megapixels(image))
+            yield image
+
+
+@image_task()
 def measure(path: str, *, decode: bool = False) -> tuple[int | str | None, ...]:
     """What a manifest says about a file, in the order of ``FACTS``; never raises, the last one is what is wrong.
 
@@ -90,12 +117,12 @@ def measure(path: str, *, decode: bool = False) -> tuple[int | str | None, ...]:
         size = _size(path)
         data = _read(path) if decode else b""
         sha256 = hashlib.sha256(data).hexdigest() if decode else None
-        with _open(BytesIO(data) if decode else path, MAX_MEGAPIXELS) as image:
+        with opened(data if decode else path) as image:
             width, height, container = image.width, image.height, image.format
             tables = getattr(image, "quantization", None)
             quality = estimate_quality(tables[0]) if tables and 0 in tables else None
             if decode:
-                _to_rgb(image)
+                to_rgb(image)
     except Exception as problem:
         error = _reason(problem)
     return width, height, container, quality, size, sha256, error
@@ -111,80 +138,31 @@ def measure_headers(paths: list[str]) -> list[tuple[int | str | None, ...]]:
 def _size(path: str | Path) -> int:
     status = os.stat(path)  # noqa: PTH116  (a tenth of the time of an index goes into making the Path)
     if not stat.S_ISREG(status.st_mode):
-        raise _Refused("something that is not a regular file")  # opening a pipe would hang
+        raise Refused("something that is not a regular file")  # opening a pipe would hang
     if status.st_size == 0:
-        raise _Refused("an empty file")
+        raise Refused("an empty file")
     if status.st_size > MAX_BYTES:
-        raise _Refused(f"{status.st_size} bytes, more than {MAX_BYTES}")
+        raise Refused(f"{status.st_size} bytes, more than {MAX_BYTES}")
     return status.st_size
 
 
 def _read(path: str | Path) -> bytes:
-    _size(path)
+    """A whole file; of a large one the header first, and memory for the file and its pixels."""
+    size = _size(path)
+    if size > _LARGE:
+        with opened(path) as image:
+            claim(_megapixels(image) + size / BYTES)
     return Path(path).read_bytes()
 
 
-def _open(source: str | BytesIO, max_megapixels: float) -> Image.Image:
-    from PIL import Image
-
-    image = Image.open(source, formats=FORMATS)
-    if image.width * image.height > max_megapixels * 1e6:
-        image.close()
-        raise _Refused(f"{image.width} x {image.height} pixels, more than {max_megapixels:g} megapixels")
-    return image
-
-
-def _to_rgb(image: Image.Image) -> np.ndarray:
-    from PIL import Image
-
-    image.load()
-    orientation = _orientation(image)
-    if image.mode.startswith("I"):
-        image = _high_byte(image)
-    if image.mode == "F":
-        raise _Refused("floating-point pixels")
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    image = image.convert("RGB")
-    if orientation is not None:
-        image = image.transpose(orientation)
-    return np.array(image)
-
-
-def _orientation(image: Image.Image) -> Image.Transpose | None:
-    """What to do to show the image upright (EXIF 2.3, tag 0x0112). Unreadable EXIF says nothing."""
-    from PIL.Image import Transpose
-
-    turns = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }
-    try:
-        return turns.get(int(image.getexif().get(0x0112, 1)))
-    except Exception:
-        return None
-
-
-def _high_byte(image: Image.Image) -> Image.Image:
-    """16-bit grey to 8 bits. Pillow's own conversion clips at 255, which makes nearly every pixel white."""
-    from PIL import Image
-
-    pixels = np.asarray(image)
-    if pixels.min() < 0 or pixels.max() > 65535:
-        raise _Refused("pixels of more than 16 bits")
-    return Image.fromarray((pixels >> 8).astype(np.uint8))
+def _megapixels(image: Image.Image) -> float:
+    return image.width * image.height / 1e6
 
 
 def _reason(error: BaseException) -> str:
     from PIL import UnidentifiedImageError
 
-    if isinstance(error, _Refused):
+    if isinstance(error, Refused):
         return str(error)
     if isinstance(error, UnidentifiedImageError):
         return f"no readable {', '.join(FORMATS[:-1])} or {FORMATS[-1]} header"

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from synthscope.data.degrade.recipe import Recipe
 from synthscope.data.images import read_file, read_rgb
+from synthscope.data.in_work import image_task
 from synthscope.detectors.base import Detector
 from synthscope.inference.crops import Crops
 from synthscope.inference.plan import Done, Plan
@@ -43,6 +44,7 @@ class Prepared:
     inputs: dict[int, list[Tensor] | str] = field(default_factory=dict)
 
 
+@image_task()
 def prepare(job: Job, plan: Plan, done: Done) -> Prepared:
     """Read, decode, degrade and transform one image, as far as units are missing. Runs in a worker thread."""
     sha256 = job.sha256
@@ -51,7 +53,9 @@ def prepare(job: Job, plan: Plan, done: Done) -> Prepared:
         missing = plan.missing(done, sha256, job.view)
         if not missing:
             return Prepared(job, sha256)
-        rgb = job.view.apply(read_rgb(data, name=job.path), key=sha256, seed=plan.seed)
+        whole = read_rgb(data, name=job.path)
+        del data  # up to half a gigabyte
+        rgb = job.view.apply(whole, key=sha256, seed=plan.seed)
     except OSError as error:
         return Prepared(job, sha256, str(error))
     count = len(plan.conditions)

@@ -46,7 +46,7 @@ CASES = {  # verb: what is called once an image, arguments
         "show",
         "explain m.parquet -d detector -e rise -o run",
     ),
-    "verify": ("synthscope.data.images", "_to_rgb", "data verify m.parquet -o v.parquet -j 2"),
+    "verify": ("synthscope.data.images", "to_rgb", "data verify m.parquet -o v.parquet -j 2"),
     "audit": ("synthscope.data.history.files", "read_viewed", "data audit m.parquet"),
     "train": ("synthscope.training.fit", "learning_rate", TRAIN),
     "forked": ("synthscope.training.fit", "learning_rate", f"{TRAIN} --set data.workers=2"),

@@ -62,14 +62,10 @@ def _image(row: dict[str, Any], base: Path, file: Path) -> Iterator[Row]:
 
 
 def _size(data: bytes, where: str) -> tuple[int, int]:
-    from io import BytesIO
-
-    from PIL import Image
-
-    from synthscope.data.images import FORMATS
+    from synthscope.data.images import opened
 
     try:
-        with Image.open(BytesIO(data), formats=FORMATS) as image:
+        with opened(data) as image:
             return image.size
     except Exception as error:  # decoders raise nearly anything on hostile bytes
         raise SynthscopeError(f"Expected an image for {where}, got {error}. Correct the table.") from error

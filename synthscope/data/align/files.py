@@ -12,6 +12,7 @@ import polars as pl
 from synthscope.data.degrade.recipe import Recipe, parse_recipe
 from synthscope.data.degrade.steps import Jpeg
 from synthscope.data.images import FACTS, measure, read_file, read_rgb
+from synthscope.data.in_work import image_task
 from synthscope.data.layouts.folders import MERGED
 from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.runtime import track, whole_file
@@ -90,6 +91,7 @@ def _claim(root: Path, table: pl.DataFrame) -> None:
     write_text(file, json.dumps(record))
 
 
+@image_task()
 def _write(path: str, target: Path, view: Recipe) -> tuple[int | str | None, ...]:
     """Write one file unless it is there; its facts, or those of ``path`` where that cannot be read."""
     quality = next((step.q for step in view.steps if isinstance(step, Jpeg)), None)

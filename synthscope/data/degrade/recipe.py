@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from synthscope.data.degrade.steps import DEGRADATIONS, Step
 from synthscope.data.images import read_file, read_rgb
+from synthscope.data.in_work import image_task
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.runtime import seed_for
 
@@ -82,6 +83,7 @@ def parse_recipe(text: str) -> Recipe:
     return recipes[0]
 
 
+@image_task()
 def read_viewed(path: str | Path, view: Recipe, *, seed: int = 0) -> np.ndarray:
     """Decode an image and apply its view, seeded by the bytes of the file as everywhere.
 

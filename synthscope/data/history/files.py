@@ -6,6 +6,7 @@ import polars as pl
 
 from synthscope.data.degrade.recipe import Recipe, parse_recipe, read_viewed
 from synthscope.data.history.features import history_features, trace_names
+from synthscope.data.in_work import image_task
 from synthscope.errors import UnreadableImageError
 from synthscope.runtime import track
 from synthscope.runtime.threads import in_threads
@@ -29,6 +30,7 @@ def read_histories(table: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
     return images.hstack(pl.DataFrame(rows, schema=dict.fromkeys(trace_names(), pl.Float64), orient="row"))
 
 
+@image_task()
 def _traces(path: str, view: Recipe, seed: int) -> tuple[float | None, ...]:
     try:
         return tuple(history_features(read_viewed(path, view, seed=seed)).values())

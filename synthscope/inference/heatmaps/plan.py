@@ -14,6 +14,7 @@ from torch import Tensor
 
 from synthscope.data.degrade.recipe import Recipe, expand, parse_recipe
 from synthscope.data.images import read_file, read_rgb
+from synthscope.data.in_work import image_task
 from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import detector_id, load_detector
 from synthscope.errors import UsageError
@@ -83,6 +84,7 @@ def plan_units(
     return units
 
 
+@image_task()
 def show(
     row: tuple[str, str | None, str, str | None], units: list[Unit], done: set[tuple[Any, ...]], seed: int
 ) -> Shown:

@@ -14,6 +14,7 @@ from torch import Tensor
 from synthscope.annotations.targets import Mask, targets
 from synthscope.data.degrade.recipe import parse_recipe
 from synthscope.data.images import read_file, read_rgb
+from synthscope.data.in_work import image_task
 from synthscope.detectors.artifact_vit import ArtifactVit
 from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import detector_id, load_detector
@@ -76,6 +77,7 @@ def heads_of(detectors: Sequence[str | Path | Detector], seed: int) -> list[Head
     return list({head.row["detector"]: head for head in heads}.values())
 
 
+@image_task()
 def show(
     path: str,
     view: str,

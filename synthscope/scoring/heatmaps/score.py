@@ -13,6 +13,7 @@ import polars as pl
 
 from synthscope.annotations import rows_by_image
 from synthscope.annotations.targets import Target, read_with_size, seen_targets, targets
+from synthscope.data.in_work import image_task
 from synthscope.detectors.input import Placed
 from synthscope.errors import SynthscopeError
 from synthscope.inference.heatmaps.store import read_heatmap
@@ -100,6 +101,7 @@ def heatmap_values(
     return pl.DataFrame(values, schema=VALUES)
 
 
+@image_task()
 def _image_values(
     folder: Path, table: pl.DataFrame, annotations: pl.DataFrame | None, measures: Sequence[str]
 ) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from synthscope.annotations import rows_by_image
 from synthscope.annotations.targets import targets
 from synthscope.data.degrade.recipe import parse_recipe, read_viewed
 from synthscope.data.images import read_file, read_rgb
+from synthscope.data.in_work import image_task
 from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.metrics.fidelity import PATCH, NiqeModel, par, patch_for
 from synthscope.runtime import Progress, seed_for, track
@@ -91,6 +92,7 @@ def measure_images(
     return _write(done, file)
 
 
+@image_task()
 def _measure(row: dict[str, Any], regions: pl.DataFrame, model: NiqeModel | None, key: str) -> dict[str, Any]:
     made = {"path": row["path"], "sha256": row["sha256"], "generator": row["generator"], "view": row["recipe"]}
     made |= {"patch": model.patch if model else None, "key": key}

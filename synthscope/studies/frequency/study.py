@@ -6,7 +6,7 @@ neither denoiser nor size nor colours. Images are read once and summed as they c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from scipy import fft
 from scipy.stats import t
 
 from synthscope.data.degrade.recipe import Recipe, parse_recipe, read_viewed
+from synthscope.data.in_work import image_task
 from synthscope.errors import SynthscopeError, UnreadableImageError, UsageError
 from synthscope.runtime import Progress, seed_for
 from synthscope.runtime.threads import in_threads
@@ -169,20 +170,30 @@ def _native_size(images: Images) -> int:
     return int(np.median(sides)) if sides else 1
 
 
+@image_task()
+def _residual(
+    path: str, view: Recipe, size: int, crop: Recipe, residual: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+) -> np.ndarray | None:
+    """Noise of the centre of an image, ``(3, size, size)``; None where it is smaller."""
+    rgb = read_viewed(path, view)
+    if min(rgb.shape[:2]) < size:
+        return None
+    return np.ascontiguousarray(residual(crop.apply(rgb, key="")).transpose(2, 0, 1))
+
+
 def _sum(images: Images, size: int, denoiser: str, order: Order) -> _Sum:
     """Residuals, or their half-plane amplitudes, of some images, summed in float64."""
     crop, residual = parse_recipe(f"crop:size={size},grid={GRID}"), denoiser_named(denoiser)
     result, errors = _Sum(np.zeros((3, size, size) if order == "average_then_fft" else (size, size // 2 + 1))), []
     for path, view in images:
         try:
-            rgb = read_viewed(path, view)
+            planes = _residual(path, view, size, crop, residual)
         except UnreadableImageError as error:
             errors.append((path, str(error)))
             continue
-        if min(rgb.shape[:2]) < size:
+        if planes is None:
             result.n_small += 1
             continue
-        planes = np.ascontiguousarray(residual(crop.apply(rgb, key="")).transpose(2, 0, 1))
         result.total += planes if order == "average_then_fft" else half_amplitude(planes)
         result.n += 1
     result.errors = tuple(errors)
