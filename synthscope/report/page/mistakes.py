@@ -75,11 +75,11 @@ def galleries(
             wrong = of_class.filter((margin > 0) if label == 0 else (margin <= 0))
             worst = wrong.sort(margin.abs(), "path", descending=[True, False]).head(limit)
             for path, used, recipe in worst["path", "preprocessing", "recipe"].iter_rows():
-                if (path, used) not in thumbnails:
-                    thumbnails[path, used] = thumbnail(path, view=recipe, input=inputs.get(used))
+                if (path, used, recipe) not in thumbnails:
+                    thumbnails[path, used, recipe] = thumbnail(path, view=recipe, input=inputs.get(used))
             pictures = [
                 Picture(
-                    thumbnails[row["path"], row["preprocessing"]], row["path"], Path(row["path"]).name,
+                    thumbnails[row["path"], row["preprocessing"], row["recipe"]], row["path"], Path(row["path"]).name,
                     pretty(row["subset"] or ""), "AI" if label else "real", row["logit"], row["p_ai"],
                 )
                 for row in worst.iter_rows(named=True)

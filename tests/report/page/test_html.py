@@ -222,7 +222,7 @@ def test_the_page_says_how_much_of_the_images_a_detector_sees(small: Path) -> No
         assert ("Of these images it sees 18.8 %" in page.text) == (told != "all")
     one = one_view_a_class(table)
     one.write_parquet(small / "predictions.parquet")
-    make_scores(one).write_parquet(small / "scores.parquet")
+    make_scores(one.with_columns(view=pl.col("protocol"))).write_parquet(small / "scores.parquet")
     assert "largest errors of d" in page_of(small).text.lower()
 
 
