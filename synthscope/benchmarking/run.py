@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from synthscope.training.config import TrainConfig
 
 FAILURES = "failures.json"
+SCORED = "scores", "differences", "generalization"  # tables that scoring writes
 
 
 def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = None) -> pl.DataFrame:
@@ -174,7 +175,7 @@ def _stamp(config: BenchmarkConfig, predictions: pl.DataFrame, out: Path) -> str
     """Digest of predictions, scores and all that makes the second from the first."""
     digest = hashlib.sha256(repr((config.resamples, config.seed, config.compare, config.by)).encode())
     digest.update(predictions.hash_rows().to_numpy().tobytes())
-    for file in (out / "scores.parquet", out / "differences.parquet"):
+    for file in (out / f"{name}.parquet" for name in SCORED):
         digest.update(file.read_bytes() if file.is_file() else b"none")
     return digest.hexdigest()
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from synthscope.data.audit import warning
 from synthscope.tables.benchmark import audit_table, difference_table, tables_of
+from synthscope.tables.generalization import generalization_tables
 from synthscope.tables.seeds import seed_tables
 from synthscope.tables.wording import views_of
 
@@ -18,6 +19,8 @@ def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
     seeds = pl.read_parquet(run / "seeds.parquet") if (run / "seeds.parquet").is_file() else None
     tables = [] if seeds is None else seed_tables(seeds)
     tables = tables or tables_of(pl.read_parquet(run / "scores.parquet"), metric=metric)
+    if (run / "generalization.parquet").is_file():
+        tables += generalization_tables(pl.read_parquet(run / "generalization.parquet"), metric=metric)
     if (run / "differences.parquet").is_file():
         differences = pl.read_parquet(run / "differences.parquet")
         compared = differences["metric"][0]

@@ -19,6 +19,8 @@ from synthscope.metrics.detection import METRICS
 from synthscope.report.names import distinct
 from synthscope.schema import MANIFEST, PREDICTIONS, SCORES, conform, view_name
 from synthscope.scoring.columns import MEAN, TEST_SETS
+from synthscope.scoring.generalization import FILE as GAPS
+from synthscope.scoring.generalization import GENERALIZATION
 from synthscope.tables.wording import floor_of, place, pretty, short_names, view_names
 
 LONGEST = 300  # characters of a setting
@@ -34,6 +36,7 @@ class Run:
     unreadable: pl.DataFrame  # path, error
     audit: pl.DataFrame
     differences: pl.DataFrame
+    generalization: pl.DataFrame  # seen and unseen test sets
     settings: list[tuple[str, str]]  # of run.json, as dotted keys
     failures: list[dict[str, Any]]  # of failures.json: name, step, subset, view, error
     sizes: pl.DataFrame  # path, height, width of the images as stored, as far as they are known
@@ -66,6 +69,7 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
         unreadable=unreadable,
         audit=conform(audit, AUDIT, f"the audit of {folder}").with_columns(pl.col("view").fill_null("none")),
         differences=_read(folder / "differences.parquet", SCORES).with_columns(pl.col("view").fill_null("none")),
+        generalization=_read(folder / GAPS, GENERALIZATION),
         settings=list(_flat(settings)),
         failures=_settings(folder / "failures.json") or [],
         sizes=manifest.select("path", "height", "width").unique("path"),
