@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from synthscope.training.config import TrainConfig
 
 FAILURES = "failures.json"
-SCORED = "scores", "differences", "generalization"  # tables that scoring writes
+SCORED = "scores", "differences", "generalization", "worst_groups", "class_accuracy"  # tables that scoring writes
 
 
 def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = None) -> pl.DataFrame:

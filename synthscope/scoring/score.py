@@ -14,11 +14,12 @@ import polars as pl
 from synthscope.errors import UsageError, suggest
 from synthscope.metrics.detection import METRICS, metric_named
 from synthscope.runtime import track
-from synthscope.schema import SCORES, conform, write_or_remove, write_table
+from synthscope.schema import MANIFEST, SCORES, conform, write_or_remove, write_table
 from synthscope.scoring.cells import Cells, RunningMean, cells_of, condition_means, rows_of
 from synthscope.scoring.columns import MEAN, Key, matrices, read_predictions, split_by, with_units
 from synthscope.scoring.generalization import FILE as GAPS
 from synthscope.scoring.generalization import SeenAndUnseen
+from synthscope.scoring.slices import CLASSES_FILE, WORST_FILE, LowestGroups, class_accuracy
 
 
 def score(
@@ -116,15 +117,23 @@ def write_scores(
 ) -> pl.DataFrame:
     """:func:`score` a run folder into its ``scores.parquet``, and pairs of detectors into ``differences.parquet``.
 
-    Seen against unseen test sets go into ``generalization.parquet``, where a detector has both.
+    Seen against unseen test sets go into ``generalization.parquet``, where a detector has both; the lowest groups into
+    ``worst_groups.parquet``; where the run's ``manifest.parquet`` knows classes, accuracy by class into
+    ``class_accuracy.parquet``.
 
     Differences of an earlier call are removed when no pair is given: they may belong to other predictions.
     """
     metrics = list(METRICS)
-    seen = SeenAndUnseen(metrics)
+    seen, lowest = SeenAndUnseen(metrics), LowestGroups(metrics)
     predictions = read_predictions(run, threshold=threshold)
     table = _scores(
-        predictions, lambda cells: cells, by=by, metrics=metrics, n_resamples=n_resamples, seed=seed, watch=[seen.add]
+        predictions,
+        lambda cells: cells,
+        by=by,
+        metrics=metrics,
+        n_resamples=n_resamples,
+        seed=seed,
+        watch=[seen.add, lowest.add],
     )
     pairs = [
         _compare(run, a, b, by=by, metric=metric, n_resamples=n_resamples, seed=seed, threshold=threshold)
@@ -132,6 +141,8 @@ def write_scores(
     ]
     write_table(table, Path(run) / "scores.parquet")
     write_or_remove(seen.table(), Path(run) / GAPS)
+    write_or_remove(lowest.table(), Path(run) / WORST_FILE)
+    write_or_remove(_classes(Path(run), threshold), Path(run) / CLASSES_FILE)
     differences = Path(run) / "differences.parquet"
     if not pairs:
         differences.unlink(missing_ok=True)
@@ -141,6 +152,14 @@ def write_scores(
 
 
 _compare = compare  # under a name that the argument of `write_scores` does not hide
+
+
+def _classes(run: Path, threshold: float | None) -> pl.DataFrame:
+    """Accuracy by class, where the run's images have classes."""
+    file = run / "manifest.parquet"
+    images = pl.read_parquet(file) if file.is_file() else pl.DataFrame()
+    images = conform(images, MANIFEST, str(file))
+    return class_accuracy(run, images, threshold=threshold)
 
 
 def _known(metrics: Sequence[str] | None) -> list[str]:

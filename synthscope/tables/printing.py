@@ -10,6 +10,7 @@ from synthscope.data.audit import warning
 from synthscope.tables.benchmark import audit_table, difference_table, tables_of
 from synthscope.tables.generalization import generalization_tables
 from synthscope.tables.seeds import seed_tables
+from synthscope.tables.slices import worst_group_tables
 from synthscope.tables.wording import views_of
 
 
@@ -21,6 +22,8 @@ def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
     tables = tables or tables_of(pl.read_parquet(run / "scores.parquet"), metric=metric)
     if (run / "generalization.parquet").is_file():
         tables += generalization_tables(pl.read_parquet(run / "generalization.parquet"), metric=metric)
+    if (run / "worst_groups.parquet").is_file():
+        tables += worst_group_tables(pl.read_parquet(run / "worst_groups.parquet"), clean=True)
     if (run / "differences.parquet").is_file():
         differences = pl.read_parquet(run / "differences.parquet")
         compared = differences["metric"][0]

@@ -242,6 +242,7 @@ def test_run_folders(tmp_path: Path) -> None:
         "generalization.parquet",
         "predictions.parquet",
         "scores.parquet",
+        "worst_groups.parquet",
     ]
     with pytest.raises(SynthscopeError, match="synthscope predict"):
         score(tmp_path / "nowhere")

@@ -34,6 +34,7 @@ from synthscope.schema import conform
 from synthscope.scoring.heatmaps.summary import HEATMAP_SCORES
 from synthscope.tables.generalization import generalization_tables
 from synthscope.tables.published.beside import beside
+from synthscope.tables.slices import class_tables, worst_group_tables
 from synthscope.tables.wording import short_names, view_names, views_of
 
 TABS = ("accuracy", "balanced_accuracy", "auroc", "average_precision")
@@ -63,6 +64,10 @@ def scored_contents(run: Run, folder: Path, seeds: pl.DataFrame) -> dict[str, An
         "degraded": [grid for view in views if (grid := grids.degraded(scores, shown[0], view)).rows],
         "generalization": [
             grids.of_table(table) for table in generalization_tables(run.generalization, metric=shown[0])
+        ],
+        "slices": [grids.of_table(table) for table in worst_group_tables(run.worst_groups)],
+        "classes": [
+            grids.of_table(table) for table in class_tables(run.classes.filter(pl.col("detector").is_in(looked)))
         ],
         "published": [grids.of_table(table) for view in views for table in beside(scores, metric=shown[0], view=view)],
         "differences": [grids.differences(run.differences, view) for view in views_of(run.differences)],

@@ -20,6 +20,7 @@ from synthscope.scoring.seeds import SEEDS
 from synthscope.tables.benchmark import audit_table, difference_table, tables_of
 from synthscope.tables.generalization import generalization_tables
 from synthscope.tables.seeds import seed_tables
+from synthscope.tables.slices import class_tables, worst_group_tables
 from synthscope.tables.wording import views_of
 
 
@@ -74,6 +75,7 @@ def write_tables(run: Path) -> list[Path]:
     tables += [
         table for metric in tabs(source.scores) for table in generalization_tables(source.generalization, metric=metric)
     ]
+    tables += worst_group_tables(source.worst_groups) + class_tables(source.classes)
     tables += seed_tables(read_experiments(run)["seeds"])
     if source.audit.height:
         tables.append(audit_table(source.audit))

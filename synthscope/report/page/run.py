@@ -21,6 +21,7 @@ from synthscope.schema import MANIFEST, PREDICTIONS, SCORES, conform, view_name
 from synthscope.scoring.columns import MEAN, TEST_SETS
 from synthscope.scoring.generalization import FILE as GAPS
 from synthscope.scoring.generalization import GENERALIZATION
+from synthscope.scoring.slices import CLASSES, CLASSES_FILE, WORST, WORST_FILE
 from synthscope.tables.wording import floor_of, place, pretty, short_names, view_names
 
 LONGEST = 300  # characters of a setting
@@ -37,6 +38,8 @@ class Run:
     audit: pl.DataFrame
     differences: pl.DataFrame
     generalization: pl.DataFrame  # seen and unseen test sets
+    worst_groups: pl.DataFrame
+    classes: pl.DataFrame  # accuracy by class
     settings: list[tuple[str, str]]  # of run.json, as dotted keys
     failures: list[dict[str, Any]]  # of failures.json: name, step, subset, view, error
     sizes: pl.DataFrame  # path, height, width of the images as stored, as far as they are known
@@ -70,6 +73,8 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
         audit=conform(audit, AUDIT, f"the audit of {folder}").with_columns(pl.col("view").fill_null("none")),
         differences=_read(folder / "differences.parquet", SCORES).with_columns(pl.col("view").fill_null("none")),
         generalization=_read(folder / GAPS, GENERALIZATION),
+        worst_groups=_read(folder / WORST_FILE, WORST),
+        classes=_read(folder / CLASSES_FILE, CLASSES),
         settings=list(_flat(settings)),
         failures=_settings(folder / "failures.json") or [],
         sizes=manifest.select("path", "height", "width").unique("path"),
