@@ -31,7 +31,14 @@ if TYPE_CHECKING:
     from synthscope.training.config import TrainConfig
 
 FAILURES = "failures.json"
-SCORED = "scores", "differences", "generalization", "worst_groups", "class_accuracy"  # tables that scoring writes
+SCORED = (
+    "scores",
+    "differences",
+    "generalization",
+    "worst_groups",
+    "class_accuracy",
+    "answers",
+)  # tables that scoring writes or reads
 
 
 def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = None) -> pl.DataFrame:

@@ -25,7 +25,7 @@ def worst_group_tables(worst: pl.DataFrame, *, clean: bool = False) -> list[Tabl
     for view in views_of(worst):
         shown = worst.filter(view=view).sort("detector", pl.col("condition") != "none", maintain_order=True)
         shown = shown.filter(condition="none") if clean else shown
-        names = short_names(shown["detector"])
+        names, n = short_names(shown["detector"]), _span(shown["n_groups"].to_list())
         rows = []
         for (detector, condition), (row, *_) in grouped(shown.rows(named=True), ("detector", "condition")).items():
             name = names[detector] + ("" if condition == "none" else f", {condition}")
@@ -40,8 +40,8 @@ def worst_group_tables(worst: pl.DataFrame, *, clean: bool = False) -> list[Tabl
                 ("lowest accuracy of a group", "mean of the groups"),
                 tuple(rows),
                 (
-                    f"Groups: real and AI images of every test set, {_span(shown['n_groups'].to_list())} a row. The lowest of "
-                    "several is low by chance, too, and so is its 95 % bootstrap interval.",
+                    f"Groups: real and AI images of every test set, {n} a row. The lowest of several "
+                    "is low by chance, too, and so is its 95 % bootstrap interval.",
                 ),
                 intervals=True,
             )
@@ -108,5 +108,5 @@ def _left_out(shown: pl.DataFrame) -> str:
 
 
 def _span(numbers: list[int]) -> str:
-    low, high = min(numbers), max(numbers)
+    low, high = min(numbers, default=0), max(numbers, default=0)
     return f"{low}" if low == high else f"{low} to {high}"

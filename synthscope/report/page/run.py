@@ -18,7 +18,7 @@ from synthscope.errors import SynthscopeError
 from synthscope.metrics.detection import METRICS
 from synthscope.report.names import distinct
 from synthscope.schema import MANIFEST, PREDICTIONS, SCORES, conform, view_name
-from synthscope.scoring.columns import MEAN, TEST_SETS
+from synthscope.scoring.columns import MEAN, TEST_SETS, with_answers
 from synthscope.scoring.generalization import FILE as GAPS
 from synthscope.scoring.generalization import GENERALIZATION
 from synthscope.scoring.slices import CLASSES, CLASSES_FILE, WORST, WORST_FILE
@@ -60,7 +60,7 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
     path = folder / "predictions.parquet"
     rows = pl.scan_parquet(path) if path.is_file() else pl.LazyFrame(schema=PREDICTIONS)
     clean = rows.filter((pl.col("condition") == "none") | pl.col("error").is_not_null()).collect()
-    clean = conform(clean, PREDICTIONS, str(path)).with_columns(view_name(), recipe=pl.col("view").fill_null("none"))
+    clean = with_answers(clean, folder).with_columns(view_name(), recipe=pl.col("view").fill_null("none"))
     manifest, settings = _read(folder / "manifest.parquet", MANIFEST), _settings(folder / "run.json") or {}
     errors = [table.select("path", "error") for table in (clean, manifest)]
     unreadable = pl.concat(errors).filter(pl.col("error").is_not_null()).unique("path", maintain_order=True)
