@@ -120,6 +120,14 @@ def conform(table: pl.DataFrame, schema: pl.Schema, name: str) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
+def write_or_remove(frame: pl.DataFrame, path: str | Path) -> None:
+    """:func:`write_table` a data frame with rows; without any, no file is left of an earlier one."""
+    if frame.is_empty():
+        Path(path).unlink(missing_ok=True)
+    else:
+        write_table(frame, path)
+
+
 def write_table(frame: pl.DataFrame, path: str | Path) -> None:
     """Write any data frame as ``.csv`` or ``.parquet``, whole or not at all."""
     suffix = Path(path).suffix

@@ -25,7 +25,7 @@ class SandboxRecipe(Config):
 
 
 class TrainingRow(Config):
-    """One training recipe and the subsets to train a detector on, each alone."""
+    """One training recipe and what to train a detector on."""
 
     recipe: str  # "{scale}" in it stands for the benchmark's
     name: str | None = None  # of the row; null = the recipe's own
@@ -70,7 +70,10 @@ class BenchmarkConfig(Config):
     views: list[str] = Field(default_factory=lambda: ["raw", "aligned"], validate_default=True)  # protocols, recipes
     train: list[TrainingRow] = Field(default_factory=list)
     scale: str = "cpu"  # first word of training recipes that are written "{scale}_…"; X-AIGD's own: xaigd
-    subsets: list[str] = Field(default_factory=lambda: ["*"])  # each alone; "*" = every one; "all" = all together
+    # To train on, each alone; "*" = every one; "all" = all together; "leave_one_out" = for every one all the others
+    # together; "leave_family_out" = for every family the subsets of all the others together.
+    subsets: list[str] = Field(default_factory=lambda: ["*"])
+    families: dict[str, list[str]] = Field(default_factory=dict)  # of subsets; the sandbox's own are known
     seeds: list[Seed] = Field(default_factory=list)  # train every row once with each; none = with the recipe's own
     against: str | None = None  # row that the others are compared with, seed by seed
     detectors: list[str] = Field(default_factory=list)  # trained before

@@ -17,7 +17,8 @@ import polars as pl
 import torch
 
 from synthscope.benchmarking.config import BenchmarkConfig
-from synthscope.benchmarking.rows import Failure, attempt, of_subset, plain, tag
+from synthscope.benchmarking.rows import Failure, attempt, plain, tag
+from synthscope.benchmarking.training_sets import TrainingSet
 from synthscope.data.align.views import seen_through
 from synthscope.data.audit import MOST, MOST_DECODED, file_features, measure_viewed
 from synthscope.data.manifest import check_two_classes, sample
@@ -67,18 +68,18 @@ def fit_spectrum(config: TrainConfig, images: pl.DataFrame, out: str | Path) -> 
 
 def metadata_floors(
     config: BenchmarkConfig,
-    subsets: Iterable[str],
+    sets: Iterable[TrainingSet],
     training: pl.DataFrame,
     testing: dict[str, pl.DataFrame],
     *,
     cache: Path,
     failures: list[Failure],
 ) -> list[pl.DataFrame]:
-    """Predictions of :func:`metadata_floor` for every view and training subset; those that fail are noted.
+    """Predictions of :func:`metadata_floor` for every view and training set; those that fail are noted.
 
     Args:
         config: The benchmark.
-        subsets: To train on.
+        sets: To train on.
         training: Training images as stored.
         testing: View -> test images seen through it.
         cache: File of what was measured.
@@ -87,12 +88,14 @@ def metadata_floors(
     tables = []
     for view in config.views:
         tests = measured(testing[view], cache)
-        for subset in subsets:
-            name = f"{METADATA}.{plain(subset)}{tag(config.views, view)}"
-            images = seen_through(of_subset(training, subset), view, by="split", seed=config.seed)[0]
+        for learns in sets:
+            name = f"{METADATA}.{plain(learns.name)}{tag(config.views, view)}"
+            images = seen_through(learns.of(training), view, by="split", seed=config.seed)[0]
             images = sample(images, ("label",), n=MOST if view == "none" else MOST_DECODED, seed=config.seed)
-            call = partial(_learn_and_judge, name, images, tests, cache, subset=subset, seed=config.seed)
-            table = attempt(call, failures, name=name, step="train", subset=subset, view=view)
+            call = partial(
+                _learn_and_judge, name, images, tests, cache, subset=learns.train_set(training), seed=config.seed
+            )
+            table = attempt(call, failures, name=name, step="train", subset=learns.name, view=view)
             tables += [] if table is None else [table]
     return tables
 

@@ -13,34 +13,39 @@ from typing import Any, TypeVar
 import polars as pl
 
 from synthscope.benchmarking.config import BenchmarkConfig
+from synthscope.benchmarking.training_sets import TrainingSet, training_sets
 from synthscope.config import load_recipe
 from synthscope.data.align.views import PROTOCOLS, RAW, seen_through
 from synthscope.data.degrade.recipe import expand
-from synthscope.data.manifest import in_every_subset
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.training.config import TrainConfig
 
 T = TypeVar("T")
-Tested = dict[str | Path, str | None]  # detector folder or spec -> subset it was trained on; None = trained elsewhere
-TOGETHER = "all"  # as a subset to train on: all of them as one
+Tested = dict[
+    str | Path, TrainingSet | None
+]  # detector folder or spec -> what it learnt from; None = trained elsewhere
 
 
 @dataclass(frozen=True)
 class Training:
-    """One detector to train on one subset in one view."""
+    """One detector to train on one set in one view."""
 
     name: str  # of its folder
     kind: str  # the row's name
     recipe: TrainConfig
-    subset: str
+    learns: TrainingSet
     view: str
     floor: bool = False  # solved in closed form, listed below the detectors
     start: str | None = None  # name of the training from whose backbone to start
 
+    @property
+    def subset(self) -> str:
+        """Name of what it learns from."""
+        return self.learns.name
+
     def images(self, training: pl.DataFrame) -> pl.DataFrame:
-        """Its rows of the training images: the subset, and the real images that belong to every subset."""
-        rows = of_subset(training, self.subset)
-        return seen_through(rows, self.view, by="split", seed=self.recipe.seed)[0]
+        """Its rows of the training images."""
+        return seen_through(self.learns.of(training), self.view, by="split", seed=self.recipe.seed)[0]
 
     def with_files(self, detectors: Path, regions: Path | None) -> Training:
         """The same, with the folder to start from and, where the recipe names none, the annotations."""
@@ -107,7 +112,7 @@ def trainings(config: BenchmarkConfig, training: pl.DataFrame, failures: list[Fa
         UsageError: An unknown or broken training recipe, two rows of one name, or a start that is no row above.
     """
     known = training["subset"].drop_nulls().unique(maintain_order=True).to_list()
-    rows: list[tuple[str, TrainConfig, list[str], str | None]] = []
+    rows: list[tuple[str, TrainConfig, list[TrainingSet], str | None]] = []
     for row in config.train:
         file = row.recipe.replace("{scale}", config.scale)
         recipe = load_recipe(TrainConfig, file, package="synthscope.training", overrides=row.overrides)
@@ -119,42 +124,38 @@ def trainings(config: BenchmarkConfig, training: pl.DataFrame, failures: list[Fa
             advice = suggest(row.start, earlier)
             raise UsageError(f"Expected a row above in start of {name}, got {row.start!r}. {advice}")
         wanted = config.subsets if row.subsets is None else row.subsets
-        rows.append((name, recipe, _subsets(config, name, wanted, known, failures), row.start))
+        rows.append((name, recipe, _sets(config, name, wanted, known, failures), row.start))
     found = [run for view in config.views for row in rows for run in _runs(config, view, *row)]
     if "spectrum_lr" in config.floors:
         floor = load_recipe(TrainConfig, "spectrum_lr", package="synthscope.training")
-        subsets = list(dict.fromkeys(subset for *_, subsets, _ in rows for subset in subsets))
+        sets = list(dict.fromkeys(learns for *_, sets, _ in rows for learns in sets))
         for view in config.views:
-            for run in _runs(config.model_copy(update={"seeds": []}), view, floor.name, floor, subsets, None):
+            for run in _runs(config.model_copy(update={"seeds": []}), view, floor.name, floor, sets, None):
                 found.append(replace(run, floor=True))
     return found
 
 
-def _subsets(
+def _sets(
     config: BenchmarkConfig, name: str, wanted: list[str], known: list[str], failures: list[Failure]
-) -> list[str]:
-    """Those of ``wanted`` that there are; the others are noted."""
-    subsets = []
-    for subset in (known or wanted) if wanted == ["*"] else wanted:
-        if subset in known or (subset == TOGETHER and known):
-            subsets.append(subset)
-        else:
-            got = f"got {subset!r}. {suggest(subset, known)}"
-            error = UsageError(f"Expected a subset of the training images ({config.train_where}), {got}")
-            note(Failure(f"{name}.{plain(subset)}", "train", error, subset), failures)
-    return subsets
+) -> list[TrainingSet]:
+    """What the row ``name`` is to be trained on; what there is not is noted."""
+
+    def failed(word: str, error: UsageError) -> None:
+        note(Failure(f"{name}.{plain(word)}", "train", error, word), failures)
+
+    return training_sets(wanted, known, config.families, failed, where=config.train_where)
 
 
 def _runs(
-    config: BenchmarkConfig, view: str, row: str, recipe: TrainConfig, subsets: list[str], start: str | None
+    config: BenchmarkConfig, view: str, row: str, recipe: TrainConfig, sets: list[TrainingSet], start: str | None
 ) -> Iterator[Training]:
     """The trainings of one row in one view."""
-    for subset in subsets:
+    for learns in sets:
         for seed in config.seeds or (None,):
-            end = f".{plain(subset)}{tag(config.views, view)}" + ("" if seed is None else f".seed{seed}")
+            end = f".{plain(learns.name)}{tag(config.views, view)}" + ("" if seed is None else f".seed{seed}")
             changes = {"name": row + end} | ({} if seed is None else {"seed": seed})
             named = recipe.model_copy(update=changes)
-            yield Training(row + end, row, named, subset, view, start=None if start is None else start + end)
+            yield Training(row + end, row, named, learns, view, start=None if start is None else start + end)
 
 
 def check_detector(spec: str) -> str:
@@ -192,18 +193,11 @@ def passes(
     if config.degrade == "all":
         yield testing, list(own), degradations
         return
-    for subset in dict.fromkeys(own.values()):
-        rows = testing if subset is None else of_subset(testing, subset)
+    for learnt in dict.fromkeys(own.values()):
+        rows = testing if learnt is None else learnt.of(testing)
         if rows.is_empty():  # trained on a generator that has no test images
             continue
-        yield rows, [spec for spec, trained_on in own.items() if trained_on == subset], degradations
-
-
-def of_subset(images: pl.DataFrame, subset: str) -> pl.DataFrame:
-    """One subset, with the real images that belong to every subset; ``TOGETHER`` are all of them."""
-    if subset == TOGETHER and TOGETHER not in images["subset"]:
-        return images
-    return images.filter((pl.col("subset") == subset) | in_every_subset())
+        yield rows, [spec for spec, trained_on in own.items() if trained_on == learnt], degradations
 
 
 def plain(subset: str) -> str:

@@ -30,6 +30,14 @@ if TYPE_CHECKING:
     from synthscope.training.config import TrainConfig
 
 FAILURES = "failures.json"
+SCORED = (
+    "scores",
+    "differences",
+    "generalization",
+    "worst_groups",
+    "class_accuracy",
+    "answers",
+)  # tables that scoring writes or reads
 
 
 def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = None) -> pl.DataFrame:
@@ -72,8 +80,8 @@ def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = 
     earlier = _settings(out).get("scored")
     tables = _predict(config, seen, tested, out)
     if METADATA in config.floors:
-        subsets, cache = dict.fromkeys(run.subset for run in planned), out / "floors" / "attributes.parquet"
-        tables += metadata_floors(config, subsets, training, seen, cache=cache, failures=failures)
+        sets, cache = dict.fromkeys(run.learns for run in planned), out / "floors" / "attributes.parquet"
+        tables += metadata_floors(config, sets, training, seen, cache=cache, failures=failures)
     predictions = _with_hashes(pl.concat(tables).unique(maintain_order=True))
     write_table(predictions, out / "predictions.parquet")
     scored = _score(config, predictions, out, earlier, failures)
@@ -118,7 +126,7 @@ def _detectors(
     for run in planned:
         call = partial(_trained, fit_spectrum if run.floor else train, run, training, out / "detectors" / run.name)
         folder = attempt(call, failures, name=run.name, step="train", subset=run.subset, view=run.view)
-        tested[run.view] |= {} if folder is None else {folder: run.subset}
+        tested[run.view] |= {} if folder is None else {folder: run.learns}
     usable = [attempt(partial(check_detector, spec), failures, name=spec, step="load") for spec in config.detectors]
     for specs in tested.values():
         specs |= {spec: None for spec in usable if spec is not None}
@@ -173,7 +181,7 @@ def _stamp(config: BenchmarkConfig, predictions: pl.DataFrame, out: Path) -> str
     """Digest of predictions, scores and all that makes the second from the first."""
     digest = hashlib.sha256(repr((config.resamples, config.seed, config.compare, config.by)).encode())
     digest.update(predictions.hash_rows().to_numpy().tobytes())
-    for file in (out / "scores.parquet", out / "differences.parquet"):
+    for file in (out / f"{name}.parquet" for name in SCORED):
         digest.update(file.read_bytes() if file.is_file() else b"none")
     return digest.hexdigest()
 

@@ -17,14 +17,20 @@ def score_command(
     threshold: Annotated[float | None, typer.Option(help="On the logit; default: each detector's own.")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 2000,
     seed: Seed = 0,
+    answers: Annotated[
+        list[Path] | None, typer.Option(help="CSV of what people said: path or sha256, answer, confidence, annotator.")
+    ] = None,
     compare: Annotated[tuple[str, str] | None, typer.Option(help="Two detectors: paired difference A - B.")] = None,
 ) -> None:
     """Metrics with intervals from predictions; prints the cross-generator and the degraded table."""
     from synthscope.runtime import tune_allocator
+    from synthscope.scoring.answers import add_answers
     from synthscope.scoring.score import write_scores
     from synthscope.tables.printing import print_tables
 
     tune_allocator()
+    if answers:
+        add_answers(run, answers)
     pairs = [compare] if compare else None
     write_scores(run, by=by, threshold=threshold, n_resamples=resamples, seed=seed, compare=pairs, metric=metric)
     print_tables(run, metric=metric)

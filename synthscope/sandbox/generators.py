@@ -204,6 +204,10 @@ class Denoiser:
 
 DENOISING_LEVELS = (0.03, 0.02, 0.01)
 GENERATORS = ("latent_v1", "latent_v2", "transposed", "nearest", "bilinear", "vq", "autoencoder", "denoiser")
+FAMILIES = {  # generators with one kind of decoder
+    "latent": ("latent_v1", "latent_v2"), "transposed": ("transposed",), "upsampler": ("nearest", "bilinear"),
+    "quantised": ("vq",), "autoencoder": ("autoencoder",), "denoiser": ("denoiser",),
+}  # fmt: skip
 
 
 def fit_generators(seed: int, size: int) -> dict[str, Decoder]:

@@ -18,6 +18,7 @@ from synthscope.metrics.resampling import Units, units_of
 from synthscope.schema import PREDICTIONS, conform, read_table, view_name
 
 MEAN = "mean"
+ANSWERS = "answers.parquet"  # in a run folder: what people said of its images, read with the predictions
 TEST_SETS = "subset", "generator", "split"  # columns that can name the test sets
 
 
@@ -52,7 +53,7 @@ def read_predictions(source: pl.DataFrame | str | Path, *, threshold: float | No
     ``group`` says which images are not independent: those of one group of the manifest, or of the same bytes.
 
     Args:
-        source: A table, a run folder with ``predictions.parquet``, or a Parquet file.
+        source: A table, a run folder with ``predictions.parquet`` (and ``answers.parquet``), or a Parquet file.
         threshold: Replaces the detectors' own.
 
     Raises:
@@ -68,7 +69,7 @@ def read_predictions(source: pl.DataFrame | str | Path, *, threshold: float | No
         file = Path(source) / "predictions.parquet" if Path(source).is_dir() else Path(source)
         if not file.is_file():
             raise SynthscopeError(f"Expected predictions, got no file {file}. Run `synthscope predict` first.")
-        source = read_table(file, advice="Run `synthscope predict` again.")
+        source = with_answers(read_table(file, advice="Run `synthscope predict` again."), Path(source))
     table = conform(source, PREDICTIONS, "the predictions").with_columns(
         pl.coalesce("path", "sha256").alias("image"),
         view_name(),
@@ -94,6 +95,14 @@ def read_predictions(source: pl.DataFrame | str | Path, *, threshold: float | No
         _no_row(several, f"one {column} for each {'image' if column == 'label' else 'detector'}", "Correct the column.")
     known = [pl.format(f"{name} {{}}", pl.col(name).drop_nulls().first().over("image")) for name in ("group", "sha256")]
     return table.with_columns(group=pl.coalesce(*known, pl.format("image {}", "image")))
+
+
+def with_answers(predictions: pl.DataFrame, run: Path) -> pl.DataFrame:
+    """``schema.PREDICTIONS`` of a run folder, and the answers of people on its images where it has some."""
+    table, answers = conform(predictions, PREDICTIONS, "the predictions"), run / ANSWERS
+    if not answers.is_file():
+        return table
+    return pl.concat([table, read_table(answers, schema=PREDICTIONS)])
 
 
 def with_units(table: pl.DataFrame) -> tuple[pl.DataFrame, Units]:

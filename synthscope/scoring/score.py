@@ -14,9 +14,12 @@ import polars as pl
 from synthscope.errors import UsageError, suggest
 from synthscope.metrics.detection import METRICS, metric_named
 from synthscope.runtime import track
-from synthscope.schema import SCORES, conform, write_table
+from synthscope.schema import MANIFEST, SCORES, conform, write_or_remove, write_table
 from synthscope.scoring.cells import Cells, RunningMean, cells_of, condition_means, rows_of
 from synthscope.scoring.columns import MEAN, Key, matrices, read_predictions, split_by, with_units
+from synthscope.scoring.generalization import FILE as GAPS
+from synthscope.scoring.generalization import SeenAndUnseen
+from synthscope.scoring.slices import CLASSES_FILE, WORST_FILE, LowestGroups, class_accuracy
 
 
 def score(
@@ -114,14 +117,32 @@ def write_scores(
 ) -> pl.DataFrame:
     """:func:`score` a run folder into its ``scores.parquet``, and pairs of detectors into ``differences.parquet``.
 
+    Seen against unseen test sets go into ``generalization.parquet``, where a detector has both; the lowest groups into
+    ``worst_groups.parquet``; where the run's ``manifest.parquet`` knows classes, accuracy by class into
+    ``class_accuracy.parquet``.
+
     Differences of an earlier call are removed when no pair is given: they may belong to other predictions.
     """
-    table = score(run, by=by, n_resamples=n_resamples, seed=seed, threshold=threshold)
+    metrics = list(METRICS)
+    seen, lowest = SeenAndUnseen(metrics), LowestGroups(metrics)
+    predictions = read_predictions(run, threshold=threshold)
+    table = _scores(
+        predictions,
+        lambda cells: cells,
+        by=by,
+        metrics=metrics,
+        n_resamples=n_resamples,
+        seed=seed,
+        watch=[seen.add, lowest.add],
+    )
     pairs = [
         _compare(run, a, b, by=by, metric=metric, n_resamples=n_resamples, seed=seed, threshold=threshold)
         for a, b in compare or ()
     ]
     write_table(table, Path(run) / "scores.parquet")
+    write_or_remove(seen.table(), Path(run) / GAPS)
+    write_or_remove(lowest.table(), Path(run) / WORST_FILE)
+    write_or_remove(_classes(Path(run), threshold), Path(run) / CLASSES_FILE)
     differences = Path(run) / "differences.parquet"
     if not pairs:
         differences.unlink(missing_ok=True)
@@ -131,6 +152,14 @@ def write_scores(
 
 
 _compare = compare  # under a name that the argument of `write_scores` does not hide
+
+
+def _classes(run: Path, threshold: float | None) -> pl.DataFrame:
+    """Accuracy by class, where the run's images have classes."""
+    file = run / "manifest.parquet"
+    images = read_table(file) if file.is_file() else pl.DataFrame()
+    images = conform(images, MANIFEST, str(file))
+    return class_accuracy(run, images, threshold=threshold)
 
 
 def _known(metrics: Sequence[str] | None) -> list[str]:
@@ -173,13 +202,17 @@ def _scores(
     metrics: list[str],
     n_resamples: int,
     seed: int,
+    watch: Sequence[Callable[[str, Cells], None]] = (),
 ) -> pl.DataFrame:
+    """Rows of ``schema.SCORES``; ``watch`` are told the cells of every test set on the way."""
     rows: list[dict[str, Any]] = []
     totals: dict[Key, RunningMean] = {}
     sets_of_view: dict[str | None, int] = {}
     table, units = with_units(table)
     for name, images in track(list(split_by(table, by)), "scoring", unit="test sets"):
         cells = derive(cells_of(matrices(images, units), metrics, n_resamples=n_resamples, seed=seed))
+        for tell in watch:
+            tell(name, cells)
         for view in {key.view for key in cells}:
             sets_of_view[view] = sets_of_view.get(view, 0) + 1
         for key, cell in cells.items():

@@ -25,6 +25,7 @@ from synthscope.tables.wording import (
     row_names,
     short_names,
     slug,
+    tests_of,
     view_names,
     view_notes,
     view_words,
@@ -60,7 +61,7 @@ def view_table(scores: pl.DataFrame, *, metric: str = "accuracy") -> Table:
         table = table.filter(pl.col("test_set") == MEAN)
     shown, views = table.rows(named=True), views_of(table)
     groups = by_training(shown)
-    names, corner = row_names(list(groups), view_names(scores))
+    names, corner = row_names(list(groups), view_names(scores), tests_of(scores))
     cells = [{row["view"]: cell_of(row) for row in group} for group in groups.values()]
     rows = ((name, tuple(row.get(view, Cell()) for view in views)) for name, row in zip(names, cells, strict=True))
     return Table(
@@ -98,7 +99,7 @@ def cross_generator_matrix(
     tests = in_order(table.filter(pl.col("test_set") != MEAN)["test_set"].unique(maintain_order=True))
     rows, shown = [], table.rows(named=True)
     groups = by_training(shown)
-    names, corner = row_names(list(groups), view_names(scores))
+    names, corner = row_names(list(groups), view_names(scores), tests_of(scores))
     for name, group in zip(names, groups.values(), strict=True):
         by_test = {row["test_set"]: cell_of(row) for row in group}
         rows.append((name, with_mean([by_test.get(test, Cell()) for test in tests], by_test.get(MEAN))))

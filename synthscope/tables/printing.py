@@ -8,7 +8,9 @@ from synthscope.data.audit import AUDIT, warning
 from synthscope.schema import SCORES, read_table
 from synthscope.scoring.seeds import SEEDS
 from synthscope.tables.benchmark import audit_table, difference_table, tables_of
+from synthscope.tables.generalization import generalization_tables
 from synthscope.tables.seeds import seed_tables
+from synthscope.tables.slices import worst_group_tables
 from synthscope.tables.treatments import treatment_text
 from synthscope.tables.wording import views_of
 
@@ -19,6 +21,10 @@ def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
     seeds = read_table(run / "seeds.parquet", columns=list(SEEDS)) if (run / "seeds.parquet").is_file() else None
     tables = [] if seeds is None else seed_tables(seeds)
     tables = tables or tables_of(read_table(run / "scores.parquet", schema=SCORES), metric=metric)
+    if (run / "generalization.parquet").is_file():
+        tables += generalization_tables(read_table(run / "generalization.parquet"), metric=metric)
+    if (run / "worst_groups.parquet").is_file():
+        tables += worst_group_tables(read_table(run / "worst_groups.parquet"), clean=True)
     if (run / "differences.parquet").is_file():
         differences = read_table(run / "differences.parquet", schema=SCORES)
         compared = differences["metric"][0]

@@ -34,6 +34,26 @@ def pretty(name: str) -> str:
     return " + ".join(GENIMAGE.get(part.lower(), part) for part in name.split("+"))
 
 
+def left_out(train_set: str, tests: Iterable[str]) -> list[str]:
+    """The test sets that a detector has not learnt from, where it has learnt from most of them and from nothing else.
+
+    >>> left_out("a+b+d", ["a", "b", "c", "d"]), left_out("a", ["a", "b", "c"]), left_out("a+x", ["a", "b", "c"])
+    (['c'], [], [])
+    """
+    learnt, rest = set(train_set.split("+")), [name for name in in_order(tests) if name not in train_set.split("+")]
+    return rest if learnt <= set(tests) and 1 < len(learnt) > len(rest) else []
+
+
+def trained_on(train_set: str, tests: Iterable[str] = ()) -> str:
+    """What a detector has learnt from, the test sets that it has not where those are fewer.
+
+    >>> trained_on("ADM+glide+VQDM", ["ADM", "VQDM", "glide", "BigGAN"]), trained_on("ADM", ["ADM", "VQDM"])
+    ('all but BigGAN', 'ADM')
+    """
+    rest = left_out(train_set, tests)
+    return f"all but {pretty('+'.join(rest))}" if rest else pretty(train_set)
+
+
 def place(name: str) -> int:
     """Position of a subset in GenImage's tables; others come behind."""
     known = list(GENIMAGE)
@@ -69,12 +89,15 @@ def short_names(detectors: Iterable[str]) -> dict[str, str]:
     }
 
 
-def row_names(rows: Sequence[tuple[str | None, str, str | None]], views: dict[str, str]) -> tuple[list[str], str]:
-    """Names of (training set, detector, training view), and the head above them.
+def row_names(
+    rows: Sequence[tuple[str | None, str, str | None]], views: dict[str, str], tests: Iterable[str] = ()
+) -> tuple[list[str], str]:
+    """Names of (training set, detector, training view), and the head above them; ``tests`` are all test sets.
 
     Training sets where they tell the rows of detectors, and those of each floor, apart, with the words of ``views``
     where it takes both; else detectors.
     """
+    tests = list(tests)
     keys = {(train_set, view, floor_of(detector)) for train_set, detector, view in rows}
     sets = [train_set for train_set, detector, _ in rows if not floor_of(detector)]
     if len(sets) > 1 and all(row[0] for row in rows) and len(keys) == len(rows):
@@ -82,7 +105,7 @@ def row_names(rows: Sequence[tuple[str | None, str, str | None]], views: dict[st
         titles = []
         for train_set, detector, view in rows:
             end, kind = f", {views[view or 'none']}" if several else "", floor_of(detector)
-            titles.append(pretty(train_set or "") + end + (f", {kind} (floor)" if kind else ""))
+            titles.append(trained_on(train_set or "", tests) + end + (f", {kind} (floor)" if kind else ""))
         return titles, "trained on"
     names = short_names(detector for _, detector, _ in rows)
     return [names[detector] for _, detector, _ in rows], "detector"
@@ -99,13 +122,16 @@ def grouped(rows: Iterable[Row], by: tuple[str, ...]) -> dict[tuple[Any, ...], l
 def by_training(rows: Iterable[Row]) -> dict[tuple[Any, ...], list[Row]]:
     """Rows by (training set, detector, training view): GenImage's subsets in the paper's order, raw views first.
 
-    Floors come behind all detectors, one kind after the other.
+    Those trained on all but some come in the order of what was left out. Floors come behind all detectors, one kind
+    after the other.
     """
     groups = grouped(rows, ("train_set", "detector", "train_view"))
+    known = {name for train_set, *_ in groups for name in (train_set or "").split("+")}
 
-    def order(key: tuple[Any, ...]) -> tuple[str, int, str, bool]:
+    def order(key: tuple[Any, ...]) -> tuple[str, int, list[tuple[int, str]], str, bool]:
         train_set, detector, view = key
-        return floor_of(detector) or "", place(train_set or ""), train_set or "", (view or "none") != "none"
+        rest = [(place(name), name) for name in left_out(train_set or "", known)]
+        return floor_of(detector) or "", place(train_set or ""), rest, train_set or "", (view or "none") != "none"
 
     return {key: groups[key] for key in sorted(groups, key=order)}
 
@@ -193,6 +219,11 @@ def only_view(scores: pl.DataFrame) -> str:
     if len(views) != 1:
         raise UsageError(f"Expected scores of one view, got {', '.join(views) or 'none'}. Choose a view.")
     return views[0]
+
+
+def tests_of(scores: pl.DataFrame) -> list[str]:
+    """All test sets of some scores."""
+    return [name for name in scores["test_set"].drop_nulls().unique(maintain_order=True) if name != MEAN]
 
 
 def view_names(table: pl.DataFrame) -> dict[str, str]:

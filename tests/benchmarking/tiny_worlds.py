@@ -17,10 +17,10 @@ ROW = {
 }
 
 
-def build_world(root: Path) -> str:
-    """Subsets ``one`` and ``two`` in the GenImage layout under ``root``: 8 + 3 images a class, real JPEG, AI PNG."""
+def build_world(root: Path, subsets: tuple[str, ...] = ("one", "two")) -> str:
+    """Subsets in the GenImage layout under ``root``: 8 + 3 images a class, real JPEG, AI PNG."""
     rng = np.random.default_rng(0)
-    for subset in ("one", "two"):
+    for subset in subsets:
         for split, n in (("train", 8), ("val", 3)):
             for kind in ("ai", "nature"):
                 place = root / subset / split / kind

@@ -238,7 +238,12 @@ def test_run_folders(tmp_path: Path) -> None:
     differences = pl.read_parquet(tmp_path / "differences.parquet")
     assert set(differences["metric"]) == {"balanced_accuracy"}
     write_scores(tmp_path, **FAST)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["predictions.parquet", "scores.parquet"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "generalization.parquet",
+        "predictions.parquet",
+        "scores.parquet",
+        "worst_groups.parquet",
+    ]
     with pytest.raises(SynthscopeError, match="synthscope predict"):
         score(tmp_path / "nowhere")
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from synthscope.benchmarking.config import BenchmarkConfig
 from synthscope.benchmarking.floors import METADATA
-from synthscope.benchmarking.rows import TOGETHER, Failure, Tested, Training, attempt, passes, trainings
+from synthscope.benchmarking.rows import Failure, Tested, Training, attempt, passes, trainings
 from synthscope.benchmarking.views import seen_tests
 from synthscope.data.audit import MOST_DECODED, MOST_HISTORIES
 from synthscope.data.manifest import sample
@@ -80,7 +80,7 @@ def count(config: BenchmarkConfig, training: pl.DataFrame, testing: pl.DataFrame
             parts[key] = attempt(call, failures, name=run.name, step="train", subset=run.subset, view=run.view)
         if (chosen := parts[key]) is not None:
             works.append(_training_work(run, *chosen))
-            tested[run.view][run.name] = run.subset
+            tested[run.view][run.name] = run.learns
     for specs in tested.values():
         specs |= dict.fromkeys(config.detectors)
     predicted = [
@@ -92,9 +92,8 @@ def count(config: BenchmarkConfig, training: pl.DataFrame, testing: pl.DataFrame
     audited = len(aligned) * sample(testing, ("subset", "label"), n=MOST_DECODED).height
     audited += len(config.views) * sample(testing, ("subset", "label"), n=MOST_HISTORIES).height
     if METADATA in config.floors and works:
-        named = {run.subset for run in planned}
-        subsets = training if TOGETHER in named else training.filter(pl.col("subset").is_in(named))
-        audited += len(aligned) * (testing.height + sample(subsets, ("subset", "label"), n=MOST_DECODED).height)
+        learnt = pl.concat([training.clear(), *(run.learns.of(training) for run in planned)]).unique("path")
+        audited += len(aligned) * (testing.height + sample(learnt, ("subset", "label"), n=MOST_DECODED).height)
     return Work(works, predicted, audited, failures)
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from synthscope.report.names import CHANCE, distinct, metric_name, number, percent
 from synthscope.report.rows import chosen, comparable
 from synthscope.scoring.columns import MEAN
-from synthscope.tables.wording import FLOORS, floor_of, pretty, short_names, view_names, views_of
+from synthscope.tables.wording import FLOORS, floor_of, pretty, short_names, tests_of, trained_on, view_names, views_of
 
 SMALL = 100  # images a class below which a single figure is called uncertain
 
@@ -108,7 +108,7 @@ def _floors(scores: pl.DataFrame, best: dict[str, Any], metric: str, view: str) 
         top = order.row(0, named=True)
         beaten = top["value"] < best["value"] if top["higher_is_better"] is not False else top["value"] > best["value"]
         verdict = "" if beaten else ": the best detector does not beat it"
-        where = f", learned on {pretty(top['train_set'])}," if top["train_set"] else ""
+        where = f", learned on {trained_on(top['train_set'], tests_of(scores))}," if top["train_set"] else ""
         sentences.append(f"The floor of {what}{where} is {_value(top, metric, n=False)}{verdict}.")
     return sentences
 

@@ -32,7 +32,9 @@ from synthscope.report.page.sections import sections
 from synthscope.report.rows import chosen, comparable
 from synthscope.schema import conform, read_table
 from synthscope.scoring.heatmaps.summary import HEATMAP_SCORES
+from synthscope.tables.generalization import generalization_tables
 from synthscope.tables.published.beside import beside
+from synthscope.tables.slices import class_tables, worst_group_tables
 from synthscope.tables.treatments import treatment_notes, treatment_rows
 from synthscope.tables.wording import short_names, view_names, view_notes, views_of
 
@@ -65,6 +67,13 @@ def scored_contents(run: Run, folder: Path, seeds: pl.DataFrame) -> dict[str, An
         "tabs": [(metric_name(name), [grids.matrix(scores, name, view) for view in views]) for name in shown],
         "every_metric": [grids.all_metrics(scores, view) for view in views],
         "degraded": [grid for view in views if (grid := grids.degraded(scores, shown[0], view)).rows],
+        "generalization": [
+            grids.of_table(table) for table in generalization_tables(run.generalization, metric=shown[0])
+        ],
+        "slices": [grids.of_table(table) for table in worst_group_tables(run.worst_groups)],
+        "classes": [
+            grids.of_table(table) for table in class_tables(run.classes.filter(pl.col("detector").is_in(looked)))
+        ],
         "published": [grids.of_table(table) for view in views for table in beside(scores, metric=shown[0], view=view)],
         "differences": [grids.differences(run.differences, view) for view in views_of(run.differences)],
         "audit": [

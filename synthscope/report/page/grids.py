@@ -12,7 +12,7 @@ from synthscope.report.names import CHANCE, conditions, distinct, metric_name, n
 from synthscope.report.rows import chosen, comparable
 from synthscope.scoring.columns import MEAN
 from synthscope.tables.render import Table
-from synthscope.tables.wording import ENOUGH, pretty, short_names, view_names, views_of
+from synthscope.tables.wording import ENOUGH, pretty, short_names, tests_of, trained_on, view_names, views_of
 
 
 @dataclass(frozen=True)
@@ -145,19 +145,20 @@ def _pivot(
     for row in table.iter_rows(named=True):
         rows.setdefault(tuple(row[key] for key in keys), {})[row[column] or "none"] = row
     names, words, few = short_names(distinct(table, "detector")), view_names(scores), _few(scores)
+    tests = tests_of(scores)
     lines = []
     for identity, cells in rows.items():
         rivals = [other for key, other in rows.items() if key[1:] == identity[1:]]  # on the same images
         best = {name: _best([other[name] for other in rivals if name in other]) for name in titles}
-        detail = _detail(next(iter(cells.values())), words, tested="test_set" in keys)
+        detail = _detail(next(iter(cells.values())), words, tests, tested="test_set" in keys)
         lines.append(Row(names[identity[0]], detail, [_cell(cells.get(name), best[name], few) for name in titles]))
     columns = [(title, sizes(table.filter(pl.col(column).fill_null("none") == name))) for name, title in titles.items()]
     return Grid(caption, columns, lines, mean=MEAN in titles)
 
 
-def _detail(row: dict[str, Any], words: dict[str, str], *, tested: bool) -> str:
+def _detail(row: dict[str, Any], words: dict[str, str], tests: list[str], *, tested: bool) -> str:
     """What a detector was trained on and, where rows differ in it, tested on."""
-    detail = f"trained on {pretty(row['train_set'])}" if row["train_set"] else "training set unknown"
+    detail = f"trained on {trained_on(row['train_set'], tests)}" if row["train_set"] else "training set unknown"
     if row["train_view"] not in (None, "none"):
         detail += f", {words[row['train_view']]}"
     if not tested:

@@ -18,7 +18,9 @@ from synthscope.runtime.files import write_text
 from synthscope.schema import conform
 from synthscope.scoring.seeds import SEEDS
 from synthscope.tables.benchmark import audit_table, difference_table, tables_of
+from synthscope.tables.generalization import generalization_tables
 from synthscope.tables.seeds import seed_tables
+from synthscope.tables.slices import class_tables, worst_group_tables
 from synthscope.tables.wording import views_of
 
 
@@ -29,8 +31,8 @@ def write_report(
 
     Args:
         run: Folder with ``scores.parquet`` or ``explanations.parquet``. Read where present: ``predictions.parquet``,
-            ``manifest.parquet``, ``audit.parquet``, ``differences.parquet``, ``run.json``, ``heatmaps/``,
-            ``annotations.parquet`` and the tables of ``EXPERIMENTS``.
+            ``manifest.parquet``, ``audit.parquet``, ``differences.parquet``, ``generalization.parquet``, ``run.json``,
+            ``heatmaps/``, ``annotations.parquet`` and the tables of ``EXPERIMENTS``.
         out: The page to write.
         audit: Table of ``data.audit`` to show instead of ``audit.parquet``; a ``view`` column is optional.
         title: Headline; default: the name of the folder.
@@ -69,6 +71,10 @@ def write_tables(run: Path) -> list[Path]:
     """Write the tables of ``run/scores.parquet`` as Markdown, LaTeX and CSV into ``run/tables/``; returns the files."""
     source = read_run(run)
     tables = [table for metric in tabs(source.scores) for table in tables_of(source.scores, metric=metric)]
+    tables += [
+        table for metric in tabs(source.scores) for table in generalization_tables(source.generalization, metric=metric)
+    ]
+    tables += worst_group_tables(source.worst_groups) + class_tables(source.classes)
     tables += seed_tables(read_experiments(run)["seeds"])
     if source.audit.height:
         tables.append(audit_table(source.audit))

@@ -19,7 +19,10 @@ from synthscope.metrics.detection import METRICS
 from synthscope.report.names import distinct
 from synthscope.runtime.files import read_json
 from synthscope.schema import MANIFEST, PREDICTIONS, SCORES, conform, read_table, view_name
-from synthscope.scoring.columns import MEAN, TEST_SETS
+from synthscope.scoring.columns import MEAN, TEST_SETS, with_answers
+from synthscope.scoring.generalization import FILE as GAPS
+from synthscope.scoring.generalization import GENERALIZATION
+from synthscope.scoring.slices import CLASSES, CLASSES_FILE, WORST, WORST_FILE
 from synthscope.tables.wording import floor_of, place, pretty, short_names, view_names
 
 LONGEST = 300  # characters of a setting
@@ -36,6 +39,9 @@ class Run:
     audit: pl.DataFrame
     differences: pl.DataFrame
     treatments: pl.DataFrame  # what protocols did to the test images
+    generalization: pl.DataFrame  # seen and unseen test sets
+    worst_groups: pl.DataFrame
+    classes: pl.DataFrame  # accuracy by class
     settings: list[tuple[str, str]]  # of run.json, as dotted keys
     failures: list[dict[str, Any]]  # of failures.json: name, step, subset, view, error
     sizes: pl.DataFrame  # path, height, width of the images as stored, as far as they are known
@@ -55,7 +61,7 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
         )
     wanted = (pl.col("condition") == "none") | pl.col("error").is_not_null()
     clean = _read(folder / "predictions.parquet", PREDICTIONS, where=wanted)
-    clean = clean.with_columns(view_name(), recipe=pl.col("view").fill_null("none"))
+    clean = with_answers(clean, folder).with_columns(view_name(), recipe=pl.col("view").fill_null("none"))
     manifest, settings = _read(folder / "manifest.parquet", MANIFEST), _settings(folder / "run.json")
     errors = [table.select("path", "error") for table in (clean, manifest)]
     unreadable = pl.concat(errors).filter(pl.col("error").is_not_null()).unique("path", maintain_order=True)
@@ -68,6 +74,9 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
         audit=conform(audit, AUDIT, f"the audit of {folder}").with_columns(pl.col("view").fill_null("none")),
         treatments=_read(folder / "treatments.parquet", TREATMENTS),
         differences=_read(folder / "differences.parquet", SCORES).with_columns(pl.col("view").fill_null("none")),
+        generalization=_read(folder / GAPS, GENERALIZATION),
+        worst_groups=_read(folder / WORST_FILE, WORST),
+        classes=_read(folder / CLASSES_FILE, CLASSES),
         settings=list(_flat(settings)),
         failures=_failures(folder / "failures.json"),
         sizes=manifest.select("path", "height", "width").unique("path"),

@@ -1,0 +1,130 @@
+"""What a detector is worth on test sets that it has learnt from (seen), on the others (unseen), and the gap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from synthscope.schema import SCORES, conform
+from synthscope.scoring.cells import Cell, Cells, RunningMean, cells_of, rows_of
+from synthscope.scoring.columns import Key, matrices, read_predictions, split_by, with_units
+
+FILE = "generalization.parquet"  # in a run folder
+METRICS = "accuracy", "balanced_accuracy", "auroc", "average_precision"
+GENERALIZATION = pl.Schema(
+    {("part" if name == "test_set" else name): dtype for name, dtype in SCORES.items()}  # seen | unseen | gap
+    | {"test_sets": pl.String}  # that were averaged, joined by "+"; null for a gap
+)
+
+
+def generalization(
+    predictions: pl.DataFrame | str | Path,
+    *,
+    by: str = "subset",
+    n_resamples: int = 2000,
+    seed: int = 0,
+    threshold: float | None = None,
+) -> pl.DataFrame:
+    """Unweighted means over the test sets that a detector was trained on and over the others, and seen less unseen.
+
+    A test set is seen where the detector's ``train_set`` names it; detectors without a seen and an unseen one under
+    the same view and condition have no rows. Intervals are 95 % and those of ``scoring.score``: one draw of images
+    serves all test sets, so that both means and their difference are paired; real images that two test sets share move
+    both. A gap whose resamples are all alike has no interval.
+
+    Args:
+        predictions: As for :func:`synthscope.scoring.score.score`, like the other arguments.
+        by: Column that names the test sets.
+        n_resamples: Of the bootstrap.
+        seed: Of the bootstrap.
+        threshold: On the logit, instead of the detectors' own.
+
+    Returns:
+        Columns of ``GENERALIZATION``, three rows for each detector, view, condition and metric of ``METRICS``. n are
+        sums over the test sets; those of a gap are of both parts.
+
+    Raises:
+        SynthscopeError: Predictions that cannot be scored.
+    """
+    table, units = with_units(read_predictions(predictions, threshold=threshold))
+    found = SeenAndUnseen(METRICS)
+    for name, images in split_by(table, by):
+        found.add(name, cells_of(matrices(images, units), METRICS, n_resamples=n_resamples, seed=seed))
+    return found.table()
+
+
+class SeenAndUnseen:
+    """The rows of :func:`generalization` from the cells of one test set after the other, of some metrics."""
+
+    def __init__(self, metrics: Sequence[str]) -> None:
+        self.places = [list(metrics).index(name) for name in METRICS]
+        self.parts: dict[str, dict[Key, _Part]] = {"seen": {}, "unseen": {}}
+
+    def add(self, test_set: str, cells: Cells) -> None:
+        """Count the cells of a test set, with values and replicates of the metrics."""
+        for key, cell in cells.items():
+            if not key.train_set:
+                continue
+            found = self.parts["seen" if test_set in key.train_set.split("+") else "unseen"]
+            if key in found:
+                found[key].add(test_set, _only(cell, self.places))
+            else:
+                found[key] = _Part(test_set, _only(cell, self.places))
+
+    def table(self) -> pl.DataFrame:
+        """Columns of ``GENERALIZATION``."""
+        rows: list[dict[str, Any]] = []
+        for key in (key for key in self.parts["seen"] if key in self.parts["unseen"]):
+            seen, unseen = (self.parts[part][key] for part in ("seen", "unseen"))
+            cells = {"seen": seen.mean(), "unseen": unseen.mean()}
+            cells["gap"] = _gap(cells["seen"], cells["unseen"])
+            tests = {"seen": "+".join(seen.names), "unseen": "+".join(unseen.names), "gap": None}
+            for part, cell in cells.items():
+                scored = rows_of(part, {key: cell}, METRICS)
+                rows += [row | {"part": part, "test_sets": tests[part]} for row in scored]
+        return conform(pl.DataFrame(rows, schema=GENERALIZATION), GENERALIZATION, "the seen and unseen test sets")
+
+
+class _Part:
+    """The mean of one key over test sets; a single one keeps its own intervals."""
+
+    def __init__(self, name: str, cell: Cell) -> None:
+        self.names, self.first, self.total = [name], cell, RunningMean(cell)
+
+    def add(self, name: str, cell: Cell) -> None:
+        self.names.append(name)
+        self.total.add(cell)
+
+    def mean(self) -> Cell:
+        return self.first if len(self.names) == 1 else self.total.mean()
+
+
+def _only(cell: Cell, places: list[int]) -> Cell:
+    """A cell of some of its metrics."""
+    return replace(
+        cell,
+        values=cell.values[places],
+        replicates=cell.replicates[places],
+        thresholds=cell.thresholds[places],
+        rate_bounds=None if cell.rate_bounds is None else cell.rate_bounds[:, places],
+        still=None if cell.still is None else cell.still[:, places],
+    )
+
+
+def _gap(seen: Cell, unseen: Cell) -> Cell:
+    return replace(
+        seen,
+        values=seen.values - unseen.values,
+        replicates=seen.replicates - unseen.replicates,
+        thresholds=np.full_like(seen.thresholds, np.nan),
+        n_real=seen.n_real + unseen.n_real,
+        n_ai=seen.n_ai + unseen.n_ai,
+        n_error=seen.n_error + unseen.n_error,
+        rate_bounds=None,
+        still=None,
+    )
