@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from synthscope.errors import UsageError, suggest
 from synthscope.metrics.detection import METRICS, metric_named
-from synthscope.runtime import track
+from synthscope.metrics.resampling import Units
 from synthscope.schema import SCORES, conform, write_table
-from synthscope.scoring.cells import Cells, RunningMean, cells_of, condition_means, rows_of
-from synthscope.scoring.columns import MEAN, Key, matrices, read_predictions, split_by, with_units
+from synthscope.scoring import differences
+from synthscope.scoring.cells import Cells, cells_of, rows_of
+from synthscope.scoring.columns import matrices, read_predictions
+from synthscope.scoring.sets import cells_by_set
 
 
 def score(
@@ -56,50 +54,17 @@ def score(
         SynthscopeError: Predictions that cannot be scored, such as two rows for one image.
         UsageError: An unknown metric or column.
     """
-    names = _known(metrics)
+    for name in metrics or ():
+        metric_named(name)
+    names = list(METRICS) if metrics is None else list(metrics)
+
+    def cells_in(images: pl.DataFrame, units: Units) -> Cells:
+        return cells_of(matrices(images, units), names, n_resamples=n_resamples, seed=seed)
+
     table = read_predictions(predictions, threshold=threshold)
-    return _scores(table, lambda cells: cells, by=by, metrics=names, n_resamples=n_resamples, seed=seed)
-
-
-def compare(
-    predictions: pl.DataFrame | str | Path,
-    a: str,
-    b: str,
-    *,
-    by: str = "subset",
-    metric: str = "balanced_accuracy",
-    n_resamples: int = 2000,
-    seed: int = 0,
-    threshold: float | None = None,
-) -> pl.DataFrame:
-    """Paired difference of detector ``a`` minus detector ``b`` on the images that both have scored.
-
-    Args:
-        predictions: As for :func:`score`, like the other arguments.
-        a: Detector id; the part before "@" is enough where it is unique.
-        b: Detector id.
-        by: Column that names the test sets.
-        metric: Name in ``METRICS``.
-        n_resamples: Of the bootstrap.
-        seed: Of the bootstrap.
-        threshold: On the logit, instead of the detectors' own.
-
-    Returns:
-        ``schema.SCORES`` with ``detector = "A − B"``: difference and interval for each test set, view and condition.
-
-    Raises:
-        UsageError: An unknown detector or metric.
-    """
-    names = _known([metric])
-    table = read_predictions(predictions, threshold=threshold)
-    first, second = (_detector(table, name) for name in (a, b))
-    if first == second:
-        raise UsageError(f"Expected two detectors, got {first} twice. Name another one.")
-    failed = pl.col("error").is_not_null()
-    both = pl.col("detector").n_unique().over("image", "subset", "view", "condition", failed) == 2
-    table = table.filter(pl.col("detector").is_in([first, second])).filter(both | failed)
-    difference = partial(_difference, first=first, second=second)
-    return _scores(table, difference, by=by, metrics=names, n_resamples=n_resamples, seed=seed)
+    sets = cells_by_set(table, cells_in, by=by, doing="scoring")
+    rows = [row for test_set, cells in sets for row in rows_of(test_set, cells, names)]
+    return conform(pl.DataFrame(rows, schema=SCORES), SCORES, "the scores")
 
 
 def write_scores(
@@ -112,82 +77,25 @@ def write_scores(
     compare: Sequence[tuple[str, str]] | None = None,
     metric: str = "balanced_accuracy",
 ) -> pl.DataFrame:
-    """:func:`score` a run folder into its ``scores.parquet``, and pairs of detectors into ``differences.parquet``.
+    """:func:`score` a run folder into its ``scores.parquet``, and paired differences of views, of conditions and of
+    pairs of detectors into ``differences.parquet``.
 
-    Differences of an earlier call are removed when no pair is given: they may belong to other predictions.
+    Differences of an earlier call are removed when there are none: they may belong to other predictions.
     """
     table = score(run, by=by, n_resamples=n_resamples, seed=seed, threshold=threshold)
-    pairs = [
-        _compare(run, a, b, by=by, metric=metric, n_resamples=n_resamples, seed=seed, threshold=threshold)
-        for a, b in compare or ()
-    ]
+    told: dict[str, Any] = {
+        "by": by,
+        "metric": metric,
+        "n_resamples": n_resamples,
+        "seed": seed,
+        "threshold": threshold,
+    }
+    found = [differences.compare(run, a, b, **told) for a, b in compare or ()]
+    found.append(differences.differences(run, **told))
+    apart = differences.in_families(pl.concat(found))
     write_table(table, Path(run) / "scores.parquet")
-    differences = Path(run) / "differences.parquet"
-    if not pairs:
-        differences.unlink(missing_ok=True)
-        return table
-    write_table(pl.concat(pairs), differences)
+    if apart.is_empty():
+        (Path(run) / "differences.parquet").unlink(missing_ok=True)
+    else:
+        write_table(apart, Path(run) / "differences.parquet")
     return table
-
-
-_compare = compare  # under a name that the argument of `write_scores` does not hide
-
-
-def _known(metrics: Sequence[str] | None) -> list[str]:
-    for name in metrics or ():
-        metric_named(name)
-    return list(METRICS) if metrics is None else list(metrics)
-
-
-def _detector(table: pl.DataFrame, name: str) -> str:
-    known = table["detector"].unique().sort().to_list()
-    found = [identity for identity in known if name in (identity, identity.partition("@")[0])]
-    if len(found) != 1:
-        raise UsageError(f"Expected the name of one detector, got {name!r}. {suggest(name, found or known)}")
-    return found[0]
-
-
-def _difference(cells: Cells, *, first: str, second: str) -> Cells:
-    other = {(key.view, key.condition): cell for key, cell in cells.items() if key.detector == second}
-    differences = {}
-    for key, cell in cells.items():
-        if key.detector == first and (minus := other.get((key.view, key.condition))) is not None:
-            name = Key(f"{first} − {second}", None, None, None, key.view, key.condition)
-            differences[name] = replace(
-                cell,
-                values=cell.values - minus.values,
-                replicates=cell.replicates - minus.replicates,
-                rate_bounds=None,
-                still=None,
-                thresholds=np.full_like(cell.thresholds, np.nan),
-                n_error=cell.n_error + minus.n_error,
-            )
-    return differences
-
-
-def _scores(
-    table: pl.DataFrame,
-    derive: Callable[[Cells], Cells],
-    *,
-    by: str,
-    metrics: list[str],
-    n_resamples: int,
-    seed: int,
-) -> pl.DataFrame:
-    rows: list[dict[str, Any]] = []
-    totals: dict[Key, RunningMean] = {}
-    sets_of_view: dict[str | None, int] = {}
-    table, units = with_units(table)
-    for name, images in track(list(split_by(table, by)), "scoring", unit="test sets"):
-        cells = derive(cells_of(matrices(images, units), metrics, n_resamples=n_resamples, seed=seed))
-        for view in {key.view for key in cells}:
-            sets_of_view[view] = sets_of_view.get(view, 0) + 1
-        for key, cell in cells.items():
-            if key in totals:
-                totals[key].add(cell)
-            else:
-                totals[key] = RunningMean(cell)
-        rows += rows_of(name, cells | condition_means(cells), metrics)
-    means = {key: total.mean() for key, total in totals.items() if total.count == sets_of_view[key.view] > 1}
-    rows += rows_of(MEAN, means | condition_means(means), metrics)
-    return conform(pl.DataFrame(rows, schema=SCORES), SCORES, "the scores")

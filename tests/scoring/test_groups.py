@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from synthscope.metrics.intervals import percentile_interval
-from synthscope.scoring.score import compare, score
+from synthscope.scoring.differences import compare
+from synthscope.scoring.score import score
 
 SETS, UIDS = 4, 60
 
