@@ -120,9 +120,12 @@ def in_families(table: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(parts).sort("place").select(table.columns) if parts else table
 
 
-def read_differences(path: str | Path) -> pl.DataFrame:
-    """``differences.parquet``; those of versions that compared detectors alone have no p-values."""
-    table = conform(pl.read_parquet(path), DIFFERENCES, str(path))
+def as_differences(table: pl.DataFrame, name: str) -> pl.DataFrame:
+    """What was read from the file ``name`` as ``DIFFERENCES``.
+
+    Files of versions that compared detectors alone have no p-values.
+    """
+    table = conform(table, DIFFERENCES, name)
     sides = pl.col("detector").str.split_exact(" − ", 1).struct
     return table.with_columns(
         pl.col("view").fill_null("none"),

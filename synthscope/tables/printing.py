@@ -7,9 +7,10 @@ from pathlib import Path
 import polars as pl
 
 from synthscope.data.audit import warning
-from synthscope.tables.benchmark import audit_table, difference_table, tables_of
+from synthscope.scoring.differences import as_differences
+from synthscope.tables.benchmark import audit_table, tables_of
+from synthscope.tables.differences import difference_tables
 from synthscope.tables.seeds import seed_tables
-from synthscope.tables.wording import views_of
 
 
 def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
@@ -19,9 +20,7 @@ def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
     tables = [] if seeds is None else seed_tables(seeds)
     tables = tables or tables_of(pl.read_parquet(run / "scores.parquet"), metric=metric)
     if (run / "differences.parquet").is_file():
-        differences = pl.read_parquet(run / "differences.parquet")
-        compared = differences["metric"][0]
-        tables += [difference_table(differences, metric=compared, view=view) for view in views_of(differences)]
+        tables += difference_tables(as_differences(pl.read_parquet(run / "differences.parquet"), "differences.parquet"))
     print("\n\n".join(table.to_text() for table in tables))
     if (run / "audit.parquet").is_file():
         audit = pl.read_parquet(run / "audit.parquet")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
@@ -12,7 +10,7 @@ from scipy.stats import binom, ttest_1samp
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.metrics.multiplicity import benjamini_hochberg, holm
 from synthscope.schema import DIFFERENCES, PREDICTIONS, SCORES, conform
-from synthscope.scoring.differences import compare, differences, in_families, read_differences
+from synthscope.scoring.differences import as_differences, compare, differences, in_families
 from synthscope.scoring.score import score
 
 FAST = {"n_resamples": 60}
@@ -125,14 +123,12 @@ def _whole(table: pl.DataFrame) -> pl.DataFrame:
     return conform(table, DIFFERENCES, "test")
 
 
-def test_files_without_p_values_are_read(tmp_path: Path) -> None:
-    compare(predictions(), "a", "b", **FAST).select(SCORES.names()).write_parquet(tmp_path / "old.parquet")
-    old = read_differences(tmp_path / "old.parquet")
+def test_files_without_p_values_are_read() -> None:
+    old = as_differences(compare(predictions(), "a", "b", **FAST).select(SCORES.names()), "old.parquet")
     assert old.schema == DIFFERENCES and set(old["kind"]) == {"detectors"} and old["p_value"].null_count() == len(old)
     assert set(old["a"]) == {"a@1"} and set(old["b"]) == {"b@2"}
-    pl.DataFrame({"n_real": ["x"]}).write_parquet(tmp_path / "wrong.parquet")
     with pytest.raises(SynthscopeError, match=r"wrong\.parquet"):
-        read_differences(tmp_path / "wrong.parquet")
+        as_differences(pl.DataFrame({"n_real": ["x"]}), "wrong.parquet")
 
 
 def null_worlds(worlds: int, *, prompts: int = 30, drawn: int = 4, grouped: bool = True, seed: int = 0) -> pl.DataFrame:

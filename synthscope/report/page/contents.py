@@ -32,6 +32,7 @@ from synthscope.report.page.sections import sections
 from synthscope.report.rows import chosen, comparable
 from synthscope.schema import conform
 from synthscope.scoring.heatmaps.summary import HEATMAP_SCORES
+from synthscope.tables.differences import difference_tables
 from synthscope.tables.published.beside import beside
 from synthscope.tables.wording import short_names, view_names, views_of
 
@@ -61,7 +62,7 @@ def scored_contents(run: Run, folder: Path, seeds: pl.DataFrame) -> dict[str, An
         "every_metric": [grids.all_metrics(scores, view) for view in views],
         "degraded": [grid for view in views if (grid := grids.degraded(scores, shown[0], view)).rows],
         "published": [grids.of_table(table) for view in views for table in beside(scores, metric=shown[0], view=view)],
-        "differences": [grids.differences(run.differences, view) for view in views_of(run.differences)],
+        "differences": _differences(run.differences),
         "audit": [
             (words.get(view, view), rows.rows(named=True))
             for (view,), rows in run.audit.group_by("view", maintain_order=True)
@@ -76,6 +77,12 @@ def scored_contents(run: Run, folder: Path, seeds: pl.DataFrame) -> dict[str, An
         "images": image_facts(run),
         "settings": run.settings,
     }
+
+
+def _differences(table: pl.DataFrame) -> list[grids.Grid]:
+    pairs = table.filter(kind="detectors")
+    others = difference_tables(table.filter(pl.col("kind") != "detectors"))
+    return [*map(grids.of_table, others), *(grids.differences(pairs, view) for view in views_of(pairs))]
 
 
 def unscored_contents(run: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from synthscope.metrics.detection import METRICS
 from synthscope.report.names import distinct
 from synthscope.schema import MANIFEST, PREDICTIONS, SCORES, conform, view_name
 from synthscope.scoring.columns import MEAN, TEST_SETS
+from synthscope.scoring.differences import as_differences
 from synthscope.tables.wording import floor_of, place, pretty, short_names, view_names
 
 LONGEST = 300  # characters of a setting
@@ -65,7 +66,7 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
         predictions=clean.filter(condition="none"),
         unreadable=unreadable,
         audit=conform(audit, AUDIT, f"the audit of {folder}").with_columns(pl.col("view").fill_null("none")),
-        differences=_read(folder / "differences.parquet", SCORES).with_columns(pl.col("view").fill_null("none")),
+        differences=as_differences(_read(folder / "differences.parquet"), str(folder / "differences.parquet")),
         settings=list(_flat(settings)),
         failures=_settings(folder / "failures.json") or [],
         sizes=manifest.select("path", "height", "width").unique("path"),
