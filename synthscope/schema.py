@@ -82,6 +82,18 @@ SCORES = pl.Schema(
     }
 )
 
+DIFFERENCES = pl.Schema(
+    [
+        *SCORES.items(),  # the column that is compared holds "A − B"
+        ("kind", pl.String),  # detectors | views | conditions
+        ("a", pl.String),  # what b was subtracted from: a detector, a view or a condition
+        ("b", pl.String),
+        ("p_value", pl.Float64),  # two-sided, by the standard error of the paired bootstrap
+        ("p_holm", pl.Float64),  # adjusted for the family, see scoring.differences
+        ("q_bh", pl.Float64),
+    ]
+)
+
 
 def view_name() -> pl.Expr:
     """What the view of a row of ``MANIFEST`` or ``PREDICTIONS`` is called: its protocol, else its recipe, else none."""

@@ -22,7 +22,7 @@ from synthscope.benchmarking.sources import save_regions, source_of, split_image
 from synthscope.data.degrade.recipe import expand
 from synthscope.errors import UsageError, suggest
 from synthscope.runtime.files import read_json, write_json
-from synthscope.schema import MANIFEST, conform, read_table, write_table
+from synthscope.schema import DIFFERENCES, MANIFEST, conform, read_table, write_table
 from synthscope.tables.wording import floor_of
 
 if TYPE_CHECKING:
@@ -179,7 +179,8 @@ def _score(
 
 def _stamp(config: BenchmarkConfig, predictions: pl.DataFrame, out: Path) -> str:
     """Digest of predictions, scores and all that makes the second from the first."""
-    digest = hashlib.sha256(repr((config.resamples, config.seed, config.compare, config.by)).encode())
+    told = config.resamples, config.seed, config.compare, config.by, DIFFERENCES.names()
+    digest = hashlib.sha256(repr(told).encode())
     digest.update(predictions.hash_rows().to_numpy().tobytes())
     for file in (out / f"{name}.parquet" for name in SCORED):
         digest.update(file.read_bytes() if file.is_file() else b"none")

@@ -39,6 +39,8 @@ class Cell:
     n_real: int
     n_ai: int
     n_error: int
+    units: Floats  # (k,) independent groups of images of the smaller class that a metric needs
+    freedom: Floats  # (k,) these less the strata that they are drawn in
     rate_bounds: Floats | None = None  # (2, k) closed intervals of rates, instead of percentiles of the replicates
     still: Floats | None = None  # (2, k) intervals where all replicates are alike
 
@@ -69,8 +71,23 @@ def cells_of(columns: Columns, metrics: Sequence[str], *, n_resamples: int, seed
                     thresholds[k] = tpr_at_fpr(labels, logits, fpr=metric.fpr)[1]
             if metric.reads == "verdicts":
                 thresholds[k] = threshold
-        cells[key] = Cell(values, replicates[:, m], thresholds, *n, columns.n_error[m], np.stack([low, high]))
+        units, freedom = _independent(columns, seen, metrics)
+        cells[key] = Cell(
+            values, replicates[:, m], thresholds, *n, columns.n_error[m], units, freedom, np.stack([low, high])
+        )
     return cells
+
+
+def _independent(columns: Columns, seen: NDArray[np.bool_], metrics: Sequence[str]) -> Floats:
+    """Groups of the smaller class that each metric needs, and these less their strata: ``(2, k)``."""
+    found = []
+    for label in (False, True):
+        drawn = columns.units.of(seen & (columns.labels == label))
+        groups = len(np.unique(drawn.stratum * max(drawn.sizes, default=0) + drawn.number))
+        found.append((groups, groups - len(np.unique(drawn.stratum))))
+    present = [label for label in (0, 1) if found[label][0]]
+    needed = [METRICS[name].needs or present or [0] for name in metrics]
+    return np.array([min((found[label] for label in labels), key=lambda pair: pair[1]) for labels in needed], float).T
 
 
 class RunningMean:
@@ -90,6 +107,8 @@ class RunningMean:
             self.sum.n_real + cell.n_real,
             self.sum.n_ai + cell.n_ai,
             self.sum.n_error + cell.n_error,
+            np.minimum(self.sum.units, cell.units),
+            np.minimum(self.sum.freedom, cell.freedom),
             still=None if self.sum.still is None or cell.still is None else self.sum.still + cell.still,
         )
 

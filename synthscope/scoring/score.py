@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from synthscope.errors import UsageError, suggest
 from synthscope.metrics.detection import METRICS, metric_named
-from synthscope.runtime import track
-from synthscope.schema import MANIFEST, SCORES, conform, write_or_remove, write_table
-from synthscope.scoring.cells import Cells, RunningMean, cells_of, condition_means, rows_of
-from synthscope.scoring.columns import MEAN, Key, matrices, read_predictions, split_by, with_units
+from synthscope.metrics.resampling import Units
+from synthscope.schema import MANIFEST, SCORES, conform, read_table, write_or_remove, write_table
+from synthscope.scoring import differences
+from synthscope.scoring.cells import Cells, cells_of, rows_of
+from synthscope.scoring.columns import MEAN, matrices, read_predictions
 from synthscope.scoring.generalization import FILE as GAPS
 from synthscope.scoring.generalization import SeenAndUnseen
+from synthscope.scoring.sets import cells_by_set
 from synthscope.scoring.slices import CLASSES_FILE, WORST_FILE, LowestGroups, class_accuracy
 
 
@@ -59,50 +57,11 @@ def score(
         SynthscopeError: Predictions that cannot be scored, such as two rows for one image.
         UsageError: An unknown metric or column.
     """
-    names = _known(metrics)
+    for name in metrics or ():
+        metric_named(name)
+    names = list(METRICS) if metrics is None else list(metrics)
     table = read_predictions(predictions, threshold=threshold)
-    return _scores(table, lambda cells: cells, by=by, metrics=names, n_resamples=n_resamples, seed=seed)
-
-
-def compare(
-    predictions: pl.DataFrame | str | Path,
-    a: str,
-    b: str,
-    *,
-    by: str = "subset",
-    metric: str = "balanced_accuracy",
-    n_resamples: int = 2000,
-    seed: int = 0,
-    threshold: float | None = None,
-) -> pl.DataFrame:
-    """Paired difference of detector ``a`` minus detector ``b`` on the images that both have scored.
-
-    Args:
-        predictions: As for :func:`score`, like the other arguments.
-        a: Detector id; the part before "@" is enough where it is unique.
-        b: Detector id.
-        by: Column that names the test sets.
-        metric: Name in ``METRICS``.
-        n_resamples: Of the bootstrap.
-        seed: Of the bootstrap.
-        threshold: On the logit, instead of the detectors' own.
-
-    Returns:
-        ``schema.SCORES`` with ``detector = "A − B"``: difference and interval for each test set, view and condition.
-
-    Raises:
-        UsageError: An unknown detector or metric.
-    """
-    names = _known([metric])
-    table = read_predictions(predictions, threshold=threshold)
-    first, second = (_detector(table, name) for name in (a, b))
-    if first == second:
-        raise UsageError(f"Expected two detectors, got {first} twice. Name another one.")
-    failed = pl.col("error").is_not_null()
-    both = pl.col("detector").n_unique().over("image", "subset", "view", "condition", failed) == 2
-    table = table.filter(pl.col("detector").is_in([first, second])).filter(both | failed)
-    difference = partial(_difference, first=first, second=second)
-    return _scores(table, difference, by=by, metrics=names, n_resamples=n_resamples, seed=seed)
+    return _scores(table, names, by=by, n_resamples=n_resamples, seed=seed)
 
 
 def write_scores(
@@ -115,43 +74,58 @@ def write_scores(
     compare: Sequence[tuple[str, str]] | None = None,
     metric: str = "balanced_accuracy",
 ) -> pl.DataFrame:
-    """:func:`score` a run folder into its ``scores.parquet``, and pairs of detectors into ``differences.parquet``.
+    """:func:`score` a run folder into its ``scores.parquet``, and paired differences of views, of conditions and of
+    pairs of detectors into ``differences.parquet``.
 
     Seen against unseen test sets go into ``generalization.parquet``, where a detector has both; the lowest groups into
     ``worst_groups.parquet``; where the run's ``manifest.parquet`` knows classes, accuracy by class into
     ``class_accuracy.parquet``.
 
-    Differences of an earlier call are removed when no pair is given: they may belong to other predictions.
+    Tables of an earlier call are removed where there is nothing to write: they may belong to other predictions.
     """
-    metrics = list(METRICS)
+    folder, metrics = Path(run), list(METRICS)
     seen, lowest = SeenAndUnseen(metrics), LowestGroups(metrics)
     predictions = read_predictions(run, threshold=threshold)
-    table = _scores(
-        predictions,
-        lambda cells: cells,
-        by=by,
-        metrics=metrics,
-        n_resamples=n_resamples,
-        seed=seed,
-        watch=[seen.add, lowest.add],
-    )
-    pairs = [
-        _compare(run, a, b, by=by, metric=metric, n_resamples=n_resamples, seed=seed, threshold=threshold)
-        for a, b in compare or ()
-    ]
-    write_table(table, Path(run) / "scores.parquet")
-    write_or_remove(seen.table(), Path(run) / GAPS)
-    write_or_remove(lowest.table(), Path(run) / WORST_FILE)
-    write_or_remove(_classes(Path(run), threshold), Path(run) / CLASSES_FILE)
-    differences = Path(run) / "differences.parquet"
-    if not pairs:
-        differences.unlink(missing_ok=True)
-        return table
-    write_table(pl.concat(pairs), differences)
+    watch = [seen.add, lowest.add]
+    table = _scores(predictions, metrics, by=by, n_resamples=n_resamples, seed=seed, watch=watch)
+    told: dict[str, Any] = {
+        "by": by,
+        "metric": metric,
+        "n_resamples": n_resamples,
+        "seed": seed,
+        "threshold": threshold,
+    }
+    found = [differences.compare(run, a, b, **told) for a, b in compare or ()]
+    found.append(differences.differences(run, **told))
+    write_table(table, folder / "scores.parquet")
+    write_or_remove(differences.in_families(pl.concat(found)), folder / "differences.parquet")
+    write_or_remove(seen.table(), folder / GAPS)
+    write_or_remove(lowest.table(), folder / WORST_FILE)
+    write_or_remove(_classes(folder, threshold), folder / CLASSES_FILE)
     return table
 
 
-_compare = compare  # under a name that the argument of `write_scores` does not hide
+def _scores(
+    table: pl.DataFrame,
+    metrics: list[str],
+    *,
+    by: str,
+    n_resamples: int,
+    seed: int,
+    watch: Sequence[Callable[[str, Cells], None]] = (),
+) -> pl.DataFrame:
+    """Rows of ``schema.SCORES``; ``watch`` are told the cells of every test set on the way."""
+
+    def cells_in(images: pl.DataFrame, units: Units) -> Cells:
+        return cells_of(matrices(images, units), metrics, n_resamples=n_resamples, seed=seed)
+
+    rows: list[dict[str, Any]] = []
+    for test_set, cells in cells_by_set(table, cells_in, by=by, doing="scoring"):
+        single = {key: cell for key, cell in cells.items() if key.condition != MEAN}
+        for tell in watch if test_set != MEAN else ():
+            tell(test_set, single)
+        rows += rows_of(test_set, cells, metrics)
+    return conform(pl.DataFrame(rows, schema=SCORES), SCORES, "the scores")
 
 
 def _classes(run: Path, threshold: float | None) -> pl.DataFrame:
@@ -160,67 +134,3 @@ def _classes(run: Path, threshold: float | None) -> pl.DataFrame:
     images = read_table(file) if file.is_file() else pl.DataFrame()
     images = conform(images, MANIFEST, str(file))
     return class_accuracy(run, images, threshold=threshold)
-
-
-def _known(metrics: Sequence[str] | None) -> list[str]:
-    for name in metrics or ():
-        metric_named(name)
-    return list(METRICS) if metrics is None else list(metrics)
-
-
-def _detector(table: pl.DataFrame, name: str) -> str:
-    known = table["detector"].unique().sort().to_list()
-    found = [identity for identity in known if name in (identity, identity.partition("@")[0])]
-    if len(found) != 1:
-        raise UsageError(f"Expected the name of one detector, got {name!r}. {suggest(name, found or known)}")
-    return found[0]
-
-
-def _difference(cells: Cells, *, first: str, second: str) -> Cells:
-    other = {(key.view, key.condition): cell for key, cell in cells.items() if key.detector == second}
-    differences = {}
-    for key, cell in cells.items():
-        if key.detector == first and (minus := other.get((key.view, key.condition))) is not None:
-            name = Key(f"{first} − {second}", None, None, None, key.view, key.condition)
-            differences[name] = replace(
-                cell,
-                values=cell.values - minus.values,
-                replicates=cell.replicates - minus.replicates,
-                rate_bounds=None,
-                still=None,
-                thresholds=np.full_like(cell.thresholds, np.nan),
-                n_error=cell.n_error + minus.n_error,
-            )
-    return differences
-
-
-def _scores(
-    table: pl.DataFrame,
-    derive: Callable[[Cells], Cells],
-    *,
-    by: str,
-    metrics: list[str],
-    n_resamples: int,
-    seed: int,
-    watch: Sequence[Callable[[str, Cells], None]] = (),
-) -> pl.DataFrame:
-    """Rows of ``schema.SCORES``; ``watch`` are told the cells of every test set on the way."""
-    rows: list[dict[str, Any]] = []
-    totals: dict[Key, RunningMean] = {}
-    sets_of_view: dict[str | None, int] = {}
-    table, units = with_units(table)
-    for name, images in track(list(split_by(table, by)), "scoring", unit="test sets"):
-        cells = derive(cells_of(matrices(images, units), metrics, n_resamples=n_resamples, seed=seed))
-        for tell in watch:
-            tell(name, cells)
-        for view in {key.view for key in cells}:
-            sets_of_view[view] = sets_of_view.get(view, 0) + 1
-        for key, cell in cells.items():
-            if key in totals:
-                totals[key].add(cell)
-            else:
-                totals[key] = RunningMean(cell)
-        rows += rows_of(name, cells | condition_means(cells), metrics)
-    means = {key: total.mean() for key, total in totals.items() if total.count == sets_of_view[key.view] > 1}
-    rows += rows_of(MEAN, means | condition_means(means), metrics)
-    return conform(pl.DataFrame(rows, schema=SCORES), SCORES, "the scores")

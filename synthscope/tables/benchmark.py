@@ -1,4 +1,4 @@
-"""Tables from scores, as the GenImage paper prints them: cross-generator matrix, degradations, differences, summaries.
+"""Tables from scores, as the GenImage paper prints them: cross-generator matrix, degradations, summaries.
 
 Needs no model and no torch; every table can be rendered as text, Markdown, LaTeX or CSV (see ``render``).
 """
@@ -162,35 +162,6 @@ def degraded_table(
         tuple(rows),
         (*notes_of(shown), "The last column is the unweighted mean of the degradations, without clean."),
         METRICS[metric].higher_is_better,
-    )
-
-
-def difference_table(differences: pl.DataFrame, *, metric: str = "balanced_accuracy", view: str | None = None) -> Table:
-    """Paired differences of ``score.compare`` with intervals: a row for each pair and test set, a column a condition.
-
-    "*" marks intervals that leave out 0.
-    """
-    table = _select(differences, metric, view)
-    shown = table.rows(named=True)
-    conditions = [
-        name
-        for name in dict.fromkeys(("none", *DEGRADATIONS, *table["condition"], MEAN))
-        if name in table["condition"].unique()
-    ]
-    rows = []
-    for (pair, test), group in grouped(shown, ("detector", "test_set")).items():
-        cells = {row["condition"]: cell_of(row, mark="*") for row in group}
-        name = f"{pair}, {'mean' if test == MEAN else pretty(test)}"
-        rows.append((name, tuple(cells.get(condition, Cell()) for condition in conditions)))
-    return Table(
-        f"differences_{metric}{slug(differences, table)}",
-        f"Difference in {METRICS[metric].title}{view_words(differences, table)}",
-        "difference",
-        tuple("clean" if name == "none" else name for name in conditions),
-        tuple(rows),
-        (*notes_of(shown), "Paired on the same images. * The interval leaves out 0."),
-        intervals=True,
-        signed=True,
     )
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from synthscope.data.audit import AUDIT, warning
 from synthscope.schema import SCORES, read_table
+from synthscope.scoring.differences import as_differences
 from synthscope.scoring.seeds import SEEDS
-from synthscope.tables.benchmark import audit_table, difference_table, tables_of
+from synthscope.tables.benchmark import audit_table, tables_of
+from synthscope.tables.differences import difference_tables
 from synthscope.tables.generalization import generalization_tables
 from synthscope.tables.seeds import seed_tables
 from synthscope.tables.slices import worst_group_tables
 from synthscope.tables.treatments import treatment_text
-from synthscope.tables.wording import views_of
 
 
 def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
@@ -26,9 +27,7 @@ def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
     if (run / "worst_groups.parquet").is_file():
         tables += worst_group_tables(read_table(run / "worst_groups.parquet"), clean=True)
     if (run / "differences.parquet").is_file():
-        differences = read_table(run / "differences.parquet", schema=SCORES)
-        compared = differences["metric"][0]
-        tables += [difference_table(differences, metric=compared, view=view) for view in views_of(differences)]
+        tables += difference_tables(as_differences(read_table(run / "differences.parquet"), "differences.parquet"))
     print("\n\n".join(table.to_text() for table in tables))
     if (run / "treatments.parquet").is_file():
         print(f"\n{treatment_text(read_table(run / 'treatments.parquet'))}")

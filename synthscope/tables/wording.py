@@ -137,15 +137,11 @@ def by_training(rows: Iterable[Row]) -> dict[tuple[Any, ...], list[Row]]:
 
 
 def cell_of(row: Row, *, mark: str = "") -> Cell:
-    """A row of scores as a cell: "†" where a false positive rate stands for fewer than 10 real images, and ``mark``
-    where the interval leaves out 0."""
+    """A row of scores as a cell: "†" where a false positive rate stands for few real images, and ``mark``."""
     metric, low, high = METRICS[row["metric"]], row["ci_low"], row["ci_high"]
     few = metric.fpr is not None and (row["n_real"] or 0) * metric.fpr < ENOUGH
-    aside = low is not None and high is not None and not low <= 0 <= high
     percent = metric.reads in {"verdicts", "ranks"}
-    return Cell(
-        row["value"], low, high, row["n_real"], row["n_ai"], percent, ("†" if few else "") + (mark if aside else "")
-    )
+    return Cell(row["value"], low, high, row["n_real"], row["n_ai"], percent, ("†" if few else "") + mark)
 
 
 def with_mean(cells: Sequence[Cell], mean: Cell | None) -> tuple[Cell, ...]:
@@ -183,7 +179,8 @@ def notes_of(rows: Sequence[Row]) -> list[str]:
     halves = [(row["ci_high"] - row["ci_low"]) / 2 for row in rows if None not in (row["ci_low"], row["ci_high"])]
     if halves:
         method = "by a stratified bootstrap over images"
-        if any(row["metric"] in RATES and row["test_set"] != MEAN and row["condition"] != MEAN for row in rows):
+        single_rate = (row["metric"] in RATES and MEAN not in (row["test_set"], row["condition"]) for row in rows)
+        if any(single_rate) and "kind" not in rows[0]:  # a difference of rates is no rate
             method = f"Wilson's for the rates of one test set, else {method}"
         widest = f", no wider than ±{100 * max(halves):.1f} points" if percent and len(metrics) == 1 else ""
         notes.append(f"Intervals are 95 %, {method}{widest}.")

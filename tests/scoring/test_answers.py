@@ -16,7 +16,8 @@ from synthscope.report.page.html import write_report
 from synthscope.schema import PREDICTIONS, conform
 from synthscope.scoring.answers import add_answers, read_answers
 from synthscope.scoring.columns import read_predictions
-from synthscope.scoring.score import compare, score, write_scores
+from synthscope.scoring.differences import compare
+from synthscope.scoring.score import score, write_scores
 
 
 @pytest.fixture

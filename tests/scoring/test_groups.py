@@ -9,8 +9,9 @@ from polars.testing import assert_frame_equal
 
 from synthscope.metrics.intervals import percentile_interval
 from synthscope.schema import conform
+from synthscope.scoring.differences import compare
 from synthscope.scoring.heatmaps.summary import VALUES, summarise_values
-from synthscope.scoring.score import compare, score
+from synthscope.scoring.score import score
 
 SETS, UIDS = 4, 60
 

@@ -15,8 +15,9 @@ from synthscope.errors import SynthscopeError, UsageError
 from synthscope.metrics import detection
 from synthscope.metrics.calibration import ece
 from synthscope.metrics.intervals import wilson
-from synthscope.schema import PREDICTIONS, SCORES, conform
-from synthscope.scoring.score import compare, score, write_scores
+from synthscope.schema import DIFFERENCES, PREDICTIONS, SCORES, conform
+from synthscope.scoring.differences import compare
+from synthscope.scoring.score import score, write_scores
 
 FAST = {"n_resamples": 50}
 CONDITIONS = "none", "jpeg:q=65", "blur:sigma=3"
@@ -193,7 +194,7 @@ def test_one_class_gives_its_accuracy_and_nulls(label: int) -> None:
 def test_difference_is_paired() -> None:
     table = predictions(n=80)
     difference = compare(table, "a", "b@2", metric="auroc", n_resamples=200)
-    assert difference.schema == SCORES and set(difference["detector"]) == {"a@1 − b@2"}
+    assert difference.schema == DIFFERENCES and set(difference["detector"]) == {"a@1 − b@2"}
     scores = score(table, metrics=["auroc"], n_resamples=200)
     for where in ({"test_set": "ADM", "condition": "none"}, {"test_set": "mean", "condition": "mean"}):
         a, b, d = (
@@ -237,6 +238,10 @@ def test_run_folders(tmp_path: Path) -> None:
     assert table.equals(score(tmp_path / "predictions.parquet", **FAST))
     differences = pl.read_parquet(tmp_path / "differences.parquet")
     assert set(differences["metric"]) == {"balanced_accuracy"}
+    assert set(differences["kind"]) == {"detectors", "conditions"}
+    write_scores(tmp_path, **FAST)
+    assert set(pl.read_parquet(tmp_path / "differences.parquet")["kind"]) == {"conditions"}
+    predictions().filter(condition="none").write_parquet(tmp_path / "predictions.parquet")
     write_scores(tmp_path, **FAST)
     assert sorted(file.name for file in tmp_path.iterdir()) == [
         "generalization.parquet",

@@ -16,7 +16,6 @@ from synthscope.tables.benchmark import (
     audit_table,
     cross_generator_matrix,
     degraded_table,
-    difference_table,
     summary_table,
     tables_of,
 )
@@ -161,18 +160,6 @@ def test_too_few_real_images_are_marked() -> None:
     assert [cell.mark for cell in table.rows[0][1]] == ["†", "", "†"]
     assert "50.0†" in table.to_text() and any("fewer than 10" in note for note in table.notes)
     assert cross_generator_matrix(scores([{"value": 0.5, "n_real": 5}])).rows[0][1][0].mark == ""
-
-
-def test_differences_are_signed_and_marked() -> None:
-    common = {"detector": "a − b", "metric": "balanced_accuracy"}
-    table = difference_table(scores([
-        common | {"value": 0.02, "ci_low": 0.01, "ci_high": 0.03},
-        common | {"value": -0.02, "ci_low": -0.05, "ci_high": 0.01, "condition": "lr:64"},
-        common | {"value": -0.0001, "ci_low": -0.05, "ci_high": 0.01, "condition": "lr:112"},
-    ]))  # fmt: skip
-    assert "+2.0 [+1.0, +3.0]*" in table.to_text() and "-2.0 [-5.0, +1.0]\n" in table.to_text()
-    assert "+0.0 [-5.0, +1.0]" in table.to_text()
-    assert "$-$" in table.to_latex()
 
 
 def test_summary_has_every_metric_in_its_unit() -> None:

@@ -32,6 +32,7 @@ from synthscope.report.page.sections import sections
 from synthscope.report.rows import chosen, comparable
 from synthscope.schema import conform, read_table
 from synthscope.scoring.heatmaps.summary import HEATMAP_SCORES
+from synthscope.tables.differences import difference_tables
 from synthscope.tables.generalization import generalization_tables
 from synthscope.tables.published.beside import beside
 from synthscope.tables.slices import class_tables, worst_group_tables
@@ -75,7 +76,7 @@ def scored_contents(run: Run, folder: Path, seeds: pl.DataFrame) -> dict[str, An
             grids.of_table(table) for table in class_tables(run.classes.filter(pl.col("detector").is_in(looked)))
         ],
         "published": [grids.of_table(table) for view in views for table in beside(scores, metric=shown[0], view=view)],
-        "differences": [grids.differences(run.differences, view) for view in views_of(run.differences)],
+        "differences": _differences(run.differences),
         "audit": [
             (words.get(view, view), rows.rows(named=True))
             for (view,), rows in run.audit.group_by("view", maintain_order=True)
@@ -90,6 +91,12 @@ def scored_contents(run: Run, folder: Path, seeds: pl.DataFrame) -> dict[str, An
         "images": image_facts(run),
         "settings": run.settings,
     }
+
+
+def _differences(table: pl.DataFrame) -> list[grids.Grid]:
+    pairs = table.filter(kind="detectors")
+    others = difference_tables(table.filter(pl.col("kind") != "detectors"))
+    return [*map(grids.of_table, others), *(grids.differences(pairs, view) for view in views_of(pairs))]
 
 
 def unscored_contents(run: Path) -> dict[str, Any]:

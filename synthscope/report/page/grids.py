@@ -11,6 +11,7 @@ from synthscope.metrics.detection import METRICS
 from synthscope.report.names import CHANCE, conditions, distinct, metric_name, number, percent, sizes, test_sets
 from synthscope.report.rows import chosen, comparable
 from synthscope.scoring.columns import MEAN
+from synthscope.tables.differences import starred
 from synthscope.tables.render import Table
 from synthscope.tables.wording import ENOUGH, pretty, short_names, tests_of, trained_on, view_names, views_of
 
@@ -90,7 +91,7 @@ def views(scores: pl.DataFrame, metric: str) -> Grid | None:
 
 
 def differences(table: pl.DataFrame, view: str) -> Grid:
-    """Paired differences of two detectors on clean images in points; bold where the interval leaves out zero."""
+    """Paired differences of two detectors on clean images in points; bold where p holds among the whole family."""
     table = table.filter(view=view, condition="none")
     tests = test_sets(table)
     rows: dict[tuple[str, str], dict[str, Cell]] = {}
@@ -99,7 +100,7 @@ def differences(table: pl.DataFrame, view: str) -> Grid:
         known = None not in (value, low, high)
         cell = Cell(
             _signed(metric, value), f"{_signed(metric, low)} to {_signed(metric, high)}" if known else "",
-            best=known and (low > 0 or high < 0),
+            best=starred(row),
         )  # fmt: skip
         rows.setdefault((row["detector"], metric), {})[row["test_set"]] = cell
     names = short_names(name for pair, _ in rows for name in pair.split(" − "))

@@ -11,17 +11,16 @@ from pathlib import Path
 import polars as pl
 from markupsafe import Markup, escape
 
-from synthscope.report.names import distinct
 from synthscope.report.page.contents import heatmap_contents, scored_contents, tabs, unscored_contents
 from synthscope.report.page.run import read_experiments, read_run
 from synthscope.runtime.files import write_text
 from synthscope.schema import conform
 from synthscope.scoring.seeds import SEEDS
-from synthscope.tables.benchmark import audit_table, difference_table, tables_of
+from synthscope.tables.benchmark import audit_table, tables_of
+from synthscope.tables.differences import difference_tables
 from synthscope.tables.generalization import generalization_tables
 from synthscope.tables.seeds import seed_tables
 from synthscope.tables.slices import class_tables, worst_group_tables
-from synthscope.tables.wording import views_of
 
 
 def write_report(
@@ -78,11 +77,7 @@ def write_tables(run: Path) -> list[Path]:
     tables += seed_tables(read_experiments(run)["seeds"])
     if source.audit.height:
         tables.append(audit_table(source.audit))
-    for view in views_of(source.differences):
-        rows = source.differences.filter(view=view)
-        tables += [
-            difference_table(source.differences, metric=metric, view=view) for metric in distinct(rows, "metric")
-        ]
+    tables += difference_tables(source.differences)
     written = []
     for table in tables:
         for suffix, text in (("md", table.to_markdown()), ("tex", table.to_latex()), ("csv", table.to_csv())):

@@ -20,6 +20,7 @@ from synthscope.report.names import distinct
 from synthscope.runtime.files import read_json
 from synthscope.schema import MANIFEST, PREDICTIONS, SCORES, conform, read_table, view_name
 from synthscope.scoring.columns import MEAN, TEST_SETS, with_answers
+from synthscope.scoring.differences import as_differences
 from synthscope.scoring.generalization import FILE as GAPS
 from synthscope.scoring.generalization import GENERALIZATION
 from synthscope.scoring.slices import CLASSES, CLASSES_FILE, WORST, WORST_FILE
@@ -73,7 +74,7 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
         unreadable=unreadable,
         audit=conform(audit, AUDIT, f"the audit of {folder}").with_columns(pl.col("view").fill_null("none")),
         treatments=_read(folder / "treatments.parquet", TREATMENTS),
-        differences=_read(folder / "differences.parquet", SCORES).with_columns(pl.col("view").fill_null("none")),
+        differences=as_differences(_read(folder / "differences.parquet"), str(folder / "differences.parquet")),
         generalization=_read(folder / GAPS, GENERALIZATION),
         worst_groups=_read(folder / WORST_FILE, WORST),
         classes=_read(folder / CLASSES_FILE, CLASSES),

@@ -22,6 +22,7 @@ from synthscope.report.page.answer import answer
 from synthscope.report.page.html import write_report, write_tables
 from synthscope.report.page.mistakes import galleries, thumbnail
 from synthscope.report.page.run import read_run
+from synthscope.scoring.score import write_scores
 from synthscope.tables.benchmark import cross_generator_matrix
 from tests.report.made_runs import make_audit, make_images, make_predictions, make_scores, write_run
 
@@ -220,9 +221,9 @@ def test_the_page_says_how_much_of_the_images_a_detector_sees(small: Path) -> No
         page = page_of(small)
         assert page.tables["Detectors"][1][place] == told
         assert ("Of these images it sees 18.8 %" in page.text) == (told != "all")
-    one = one_view_a_class(table)
+    one = one_view_a_class(table).with_columns(protocol=pl.lit("aligned"))
     one.write_parquet(small / "predictions.parquet")
-    make_scores(one.with_columns(view=pl.col("protocol"))).write_parquet(small / "scores.parquet")
+    make_scores(one.with_columns(view=pl.lit("aligned"))).write_parquet(small / "scores.parquet")
     assert "largest errors of d" in page_of(small).text.lower()
 
 
@@ -281,9 +282,10 @@ def test_audit_argument_and_an_audit_of_two_views(small: Path) -> None:
 def test_paired_differences_are_bold_when_sure(small: Path) -> None:
     rows = make_scores(pl.read_parquet(small / "predictions.parquet")).filter(metric="balanced_accuracy")
     sure = rows.with_columns(
-        detector=pl.lit("a@1 − b@2"), value=pl.lit(-0.1), ci_low=pl.lit(-0.2), ci_high=pl.lit(-0.05)
-    )
-    unsure = sure.with_columns(detector=pl.lit("a@1 − c@3"), ci_high=pl.lit(0.05))
+        detector=pl.lit("a@1 − b@2"), value=pl.lit(-0.1), ci_low=pl.lit(-0.2), ci_high=pl.lit(-0.05),
+        kind=pl.lit("detectors"), p_value=pl.lit(0.001), p_holm=pl.lit(0.05),
+    )  # fmt: skip
+    unsure = sure.with_columns(detector=pl.lit("a@1 − c@3"), p_holm=pl.lit(0.06))
     grid = grids.differences(pl.concat([sure, unsure]), "none")
     assert [(row.head, row.cells[0].text, row.cells[0].best) for row in grid.rows] == [
         ("a − b", "−10.0", True), ("a − c", "−10.0", False),
@@ -291,6 +293,19 @@ def test_paired_differences_are_bold_when_sure(small: Path) -> None:
     pl.concat([sure, unsure]).write_parquet(small / "differences.parquet")
     assert "Paired differences" in page_of(small).text
     assert (small / "tables" / "differences_balanced_accuracy.csv").is_file()
+
+
+def test_differences_of_views_and_conditions_are_one_table_each(tmp_path: Path) -> None:
+    table = make_predictions(tmp_path, conditions=("none", "lr:64"))
+    write_run(tmp_path, table)
+    write_scores(tmp_path, n_resamples=100)
+    page = page_of(tmp_path)
+    (views,) = (rows for title, rows in page.tables.items() if title.startswith("What the file format is worth"))
+    (conditions,) = (rows for title, rows in page.tables.items() if title.startswith("What degradations cost"))
+    assert views[0] == ["Detector", "Midjourney", "SD V1.4", "ADM", "mean"] and len(views) == 3
+    heads = [f"{detector}, {view}" for view in ("raw", "jpeg:q=96") for detector in ("npr", "resnet50.adm")]
+    assert [row[0] for row in conditions[1:]] == heads
+    assert "Holm's correction for the 8 comparisons of this table" in page.text
 
 
 def test_too_few_real_images_for_a_rate_are_marked(tmp_path: Path) -> None:
