@@ -5,6 +5,7 @@ Labels are 1 = AI-generated, 0 = real. Fractions, never percent. A missing value
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -104,6 +105,16 @@ def conform(table: pl.DataFrame, schema: pl.Schema, name: str) -> pl.DataFrame:
                 f"Expected {dtype} in column {column!r} of {name}, got {source.dtype}. Convert the column first."
             ) from error
     return pl.DataFrame(columns)
+
+
+def merged(earlier: pl.DataFrame, fresh: pl.DataFrame, key: Sequence[str | pl.Expr]) -> pl.DataFrame:
+    """Rows of two tables of one schema, one for each value of ``key``: that of ``fresh`` where both have it.
+
+    A row stands where its key first came, so adding the same rows again changes nothing.
+    """
+    both = pl.concat([earlier, fresh]).with_row_index("_row")
+    marked = both.with_columns(_first=pl.col("_row").min().over(key), _last=pl.col("_row").max().over(key))
+    return marked.filter(pl.col("_row") == pl.col("_last")).sort("_first").select(earlier.columns)
 
 
 def write_table(frame: pl.DataFrame, path: str | Path) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import Out, Seed, Source, View, Where, Workers, at_least, exit_with_unreadable, load
+from synthscope.cli.arguments import Out, Seed, Source, Views, Where, Workers, at_least, exit_with_unreadable, load
 
 
 def predict_command(
@@ -24,19 +24,20 @@ def predict_command(
         typer.Option(help="1 | 5 (corners and centre) | grid (side by side); for detectors that crop native pixels."),
     ] = "1",
     pool: Annotated[str, typer.Option(help="Logit of several crops: mean | max.")] = "mean",
-    view: View = None,
+    view: Views = None,
     where: Where = None,
 ) -> None:
-    """Score images with detectors under degradations; each image is decoded once. Resumable."""
-    from synthscope.data.manifest import save_manifest
+    """Score images with detectors under degradations; each image is decoded once. Resumable; a second call adds."""
+    from synthscope.data.manifest import save_manifest, with_earlier
     from synthscope.inference.predict import parse_shard, predict
 
     part = parse_shard(shard)
     manifest = load(source, where, view)
-    save_manifest(manifest, out / "manifest.parquet")
+    images = with_earlier(manifest, out / "manifest.parquet")
     table = predict(
         manifest, list(detector), out=out, conditions=degrade or ["none"], precision=precision,
         batch_size=batch_size, workers=workers, seed=seed, shard=part, crops=crops, pool=pool,
     )  # fmt: skip
+    save_manifest(images, out / "manifest.parquet")
     print(out / "predictions.parquet" if (out / "predictions.parquet").is_file() else out / "parts")
     exit_with_unreadable(table)

@@ -17,7 +17,7 @@ from synthscope.data.index import index
 from synthscope.data.layouts.walk import NOT_AN_IMAGE
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.runtime import seed_for, track, whole_file
-from synthscope.schema import MANIFEST, conform
+from synthscope.schema import MANIFEST, conform, merged, view_name
 
 
 def load_manifest(source: str | Path) -> pl.DataFrame:
@@ -64,6 +64,16 @@ def save_manifest(table: pl.DataFrame, path: str | Path) -> None:
     """Write a manifest (Parquet, exactly the columns of ``schema.MANIFEST``), whole or not at all."""
     with whole_file(path) as temporary:
         conform(table, MANIFEST, str(path)).write_parquet(temporary)
+
+
+def with_earlier(table: pl.DataFrame, path: str | Path) -> pl.DataFrame:
+    """The manifest at ``path``, if there is one, and the rows of ``table``, one row a path, subset and view.
+
+    Raises:
+        SynthscopeError: Something else at ``path``.
+    """
+    fresh = conform(table, MANIFEST, "the manifest")
+    return merged(load_manifest(Path(path)), fresh, ["path", "subset", view_name()]) if Path(path).exists() else fresh
 
 
 def filter_manifest(table: pl.DataFrame, expression: str) -> pl.DataFrame:
