@@ -16,7 +16,7 @@ from synthscope.runtime import whole_file
 MANIFEST = pl.Schema(
     {
         "path": pl.String,  # absolute, POSIX
-        "label": pl.Int8,  # 1 = AI-generated, 0 = real
+        "label": pl.Int8,  # 1 = AI-generated, 0 = real, null = unknown
         "generator": pl.String,  # "real" for real images
         "subset": pl.String,  # one generator's fakes and its own reals; null on a real = in every subset
         "split": pl.String,  # train | val | test

@@ -42,15 +42,25 @@ Views = Annotated[
 Out = Annotated[Path, typer.Option("-o", "--out", help="Run folder.")]
 
 
-def load(source: str, where: str | None, view: str | Sequence[str] | None, *, by: str = "subset") -> pl.DataFrame:
+def load(
+    source: str,
+    where: str | None,
+    view: str | Sequence[str] | None,
+    *,
+    by: str = "subset",
+    unlabelled: bool = False,
+) -> pl.DataFrame:
     """The images of ``source``, filtered and seen through ``view``, a protocol with test sets as ``by`` says.
 
-    Through several views: the rows of one after those of the other.
+    Through several views: the rows of one after those of the other. Images without label are refused unless
+    ``unlabelled``.
     """
-    from synthscope.data.manifest import filter_manifest, load_manifest
+    from synthscope.data.manifest import check_labels, filter_manifest, load_manifest
 
     table = load_manifest(source)
     table = filter_manifest(table, where) if where else table
+    if not unlabelled:
+        check_labels(table, source)
     if not view:
         return table
     import polars as pl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -47,7 +48,7 @@ def data_verify(
     """Decode every image, fill in its SHA-256, list what cannot be used; compare GenImage with the full set."""
     from synthscope.data.completeness import completeness
     from synthscope.data.damage import delete_damaged
-    from synthscope.data.manifest import describe, load_manifest, save_manifest, verify
+    from synthscope.data.manifest import describe, load_manifest, missing_labels, save_manifest, verify
 
     target = out or (Path(source) if source.endswith(".parquet") else None)
     if target is None:
@@ -55,6 +56,8 @@ def data_verify(
     table = verify(load_manifest(source), workers=workers)
     save_manifest(table, target)
     print(describe(table))
+    if sentence := missing_labels(table, source):
+        print(sentence, file=sys.stderr)
     if (genimage := table.filter(table["source"].fill_null("").str.starts_with("genimage:"))).height:
         print(f"\n{completeness(genimage).to_text()}")
     if delete:
