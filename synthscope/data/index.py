@@ -83,8 +83,8 @@ def index_to(source: str, out: str | Path, *, group: Group = None, workers: int 
             kinds = {"real": 0, "ai": 1, "unlabelled": None}
             numbers = {kind: int(block["label"].eq_missing(label).sum()) for kind, label in kinds.items()}
             counts.update(rows=block.height, error=broken.height, **numbers)
-    totals = (counts[name] for name in ("rows", "real", "ai", "unlabelled", "error"))
-    return IndexReport(Path(out), *totals, tuple(errors))
+    numbers = {f"n_{name}": counts[name] for name in ("real", "ai", "unlabelled", "error")}
+    return IndexReport(Path(out), counts["rows"], **numbers, errors=tuple(errors))
 
 
 def _blocks(source: str, group: Group, workers: int | None) -> Iterator[pl.DataFrame]:
