@@ -228,7 +228,8 @@ def test_the_page_says_how_much_of_the_images_a_detector_sees(small: Path) -> No
 
 
 def one_view_a_class(table: pl.DataFrame) -> pl.DataFrame:
-    return table.with_columns(view=pl.when(pl.col("label") == 1).then(pl.lit("jpeg:q=96")).otherwise(pl.lit("none")))
+    views = pl.when(pl.col("label") == 1).then(pl.lit("jpeg:q=96")).otherwise(pl.lit("none"))
+    return table.with_columns(view=views, protocol=pl.lit("aligned"))
 
 
 def test_missing_images_leave_a_placeholder(small: Path) -> None:
