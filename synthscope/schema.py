@@ -16,7 +16,7 @@ from synthscope.runtime.files import reason, whole_file
 MANIFEST = pl.Schema(
     {
         "path": pl.String,  # absolute, POSIX
-        "label": pl.Int8,  # 1 = AI-generated, 0 = real
+        "label": pl.Int8,  # 1 = AI-generated, 0 = real, null = unknown
         "generator": pl.String,  # "real" for real images
         "subset": pl.String,  # one generator's fakes and its own reals; null on a real = in every subset
         "split": pl.String,  # train | val | test
@@ -138,6 +138,16 @@ def write_or_remove(frame: pl.DataFrame, path: str | Path) -> None:
         Path(path).unlink(missing_ok=True)
     else:
         write_table(frame, path)
+
+
+def merged(earlier: pl.DataFrame, fresh: pl.DataFrame, key: Sequence[str | pl.Expr]) -> pl.DataFrame:
+    """Rows of two tables of one schema, one for each value of ``key``: that of ``fresh`` where both have it.
+
+    A row stands where its key first came, so adding the same rows again changes nothing.
+    """
+    both = pl.concat([earlier, fresh]).with_row_index("_row")
+    marked = both.with_columns(_first=pl.col("_row").min().over(key), _last=pl.col("_row").max().over(key))
+    return marked.filter(pl.col("_row") == pl.col("_last")).sort("_first").select(earlier.columns)
 
 
 def write_table(frame: pl.DataFrame, path: str | Path) -> None:

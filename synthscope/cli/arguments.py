@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,24 +36,45 @@ Threads = Annotated[int, typer.Option("-j", "--workers", callback=at_least(1), h
 Seed = Annotated[int, typer.Option("--seed", callback=at_least(0), help="Of everything random.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Change one value of the recipe: key.path=value.")]
 View = Annotated[str | None, typer.Option(help="raw, aligned, laundered, or a recipe: lr:64.")]
+Views = Annotated[
+    list[str] | None, typer.Option("--view", help="raw, aligned, laundered, or a recipe: lr:64; may be repeated.")
+]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Run folder.")]
 
 
-def load(source: str, where: str | None, view: str | None, *, by: str = "subset") -> pl.DataFrame:
-    """The images of ``source``, filtered and seen through ``view``, a protocol with test sets as ``by`` says."""
-    from synthscope.data.manifest import filter_manifest, load_manifest
+def load(
+    source: str,
+    where: str | None,
+    view: str | Sequence[str] | None,
+    *,
+    by: str = "subset",
+    unlabelled: bool = False,
+) -> pl.DataFrame:
+    """The images of ``source``, filtered and seen through ``view``, a protocol with test sets as ``by`` says.
+
+    Through several views: the rows of one after those of the other. Images without label are refused unless
+    ``unlabelled``.
+    """
+    from synthscope.data.manifest import check_labels, filter_manifest, load_manifest
 
     table = load_manifest(source)
     table = filter_manifest(table, where) if where else table
-    if view is None:
+    if not unlabelled:
+        check_labels(table, source)
+    if not view:
         return table
-    from synthscope.data.align.views import seen_through
+    import polars as pl
+
+    from synthscope.data.align.views import seen_through, view_id
     from synthscope.tables.treatments import treatment_text
 
-    seen, treatments = seen_through(table, view, by=by)
-    if treatments.height:
-        print(treatment_text(treatments), file=sys.stderr)
-    return seen
+    seen = []
+    for name in dict.fromkeys(map(view_id, [view] if isinstance(view, str) else view)):
+        images, treatments = seen_through(table, name, by=by)
+        seen.append(images)
+        if treatments.height:
+            print(treatment_text(treatments), file=sys.stderr)
+    return pl.concat(seen)
 
 
 def exit_with_unreadable(table: pl.DataFrame) -> None:

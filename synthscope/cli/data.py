@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -48,7 +49,7 @@ def data_verify(
     from synthscope.data.completeness import completeness
     from synthscope.data.damage import delete_damaged
     from synthscope.data.duplicates import conflict, describe_duplicates, duplicates
-    from synthscope.data.manifest import describe, load_manifest, save_manifest, verify
+    from synthscope.data.manifest import describe, load_manifest, missing_labels, save_manifest, verify
 
     target = out or (Path(source) if source.endswith(".parquet") else None)
     if target is None:
@@ -56,6 +57,8 @@ def data_verify(
     table = verify(load_manifest(source), workers=workers)
     save_manifest(table, target)
     print(describe(table))
+    if sentence := missing_labels(table, source):
+        print(sentence, file=sys.stderr)
     if (genimage := table.filter(table["source"].fill_null("").str.starts_with("genimage:"))).height:
         print(f"\n{completeness(genimage).to_text()}")
     if delete:

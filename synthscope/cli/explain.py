@@ -44,7 +44,7 @@ def explain_command(
     if scored:
         check_conditions(conditions)
     regions = load_annotations(annotations) if annotations else None
-    images = load(source, where, view)
+    images = load(source, where, view, unlabelled=True)
     if regions is not None:
         save_annotations(regions, out / "annotations.parquet")
     table = explain(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import Out, Seed, Source, View, Where, Workers, at_least, exit_with_unreadable, load
+from synthscope.cli.arguments import Out, Seed, Source, Views, Where, Workers, at_least, exit_with_unreadable, load
+from synthscope.errors import UsageError
 
 
 def predict_command(
@@ -23,20 +25,28 @@ def predict_command(
         str,
         typer.Option(help="1 | 5 (corners and centre) | grid (side by side); for detectors that crop native pixels."),
     ] = "1",
+    csv: Annotated[Path | None, typer.Option(help="Also write the answers of this call as a .csv file.")] = None,
     pool: Annotated[str, typer.Option(help="Logit of several crops: mean | max.")] = "mean",
-    view: View = None,
+    view: Views = None,
     where: Where = None,
 ) -> None:
-    """Score images with detectors under degradations; each image is decoded once. Resumable."""
-    from synthscope.data.manifest import save_manifest
+    """Score images with detectors under degradations; each image is decoded once. Resumable; a second call adds."""
+    from synthscope.data.manifest import save_manifest, with_earlier
     from synthscope.inference.predict import parse_shard, predict
+    from synthscope.schema import write_table
+    from synthscope.tables.answers import answers
 
     part = parse_shard(shard)
-    manifest = load(source, where, view)
-    save_manifest(manifest, out / "manifest.parquet")
+    if csv is not None and csv.suffix != ".csv":
+        raise UsageError(f"Expected a .csv file after --csv, got {csv}. Change the ending.")
+    manifest = load(source, where, view, unlabelled=True)
+    images = with_earlier(manifest, out / "manifest.parquet")
     table = predict(
         manifest, list(detector), out=out, conditions=degrade or ["none"], precision=precision,
         batch_size=batch_size, workers=workers, seed=seed, shard=part, crops=crops, pool=pool,
     )  # fmt: skip
+    save_manifest(images, out / "manifest.parquet")
+    if csv is not None:
+        write_table(answers(table), csv)
     print(out / "predictions.parquet" if (out / "predictions.parquet").is_file() else out / "parts")
     exit_with_unreadable(table)

@@ -26,6 +26,6 @@ def train_command(
 
     given = [*(overrides or []), *([f"annotations={annotations}"] if annotations else [])]
     recipe = load_recipe(TrainConfig, config, package="synthscope.training", overrides=given)
-    folder = train(recipe, load(source, where, view, by="split"), out)
+    folder = train(recipe, load(source, where, view, by="split", unlabelled=True), out)
     if os.environ.get("RANK", "0") == "0":  # one of several processes under torchrun speaks
         print(folder)

@@ -16,7 +16,7 @@ import polars as pl
 
 from synthscope.data.degrade.recipe import Recipe, parse_recipe, read_viewed
 from synthscope.data.in_work import image_task
-from synthscope.data.manifest import sample
+from synthscope.data.manifest import check_labels, sample
 from synthscope.data.probes import Verdict, folds, judge_files, judge_history
 from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.runtime import track
@@ -63,9 +63,13 @@ def audit(table: pl.DataFrame, *, by: str = "subset", seed: int = 0) -> pl.DataF
     Returns:
         One row for each part (and for all together, called ``overall``) and attribute, for all attributes together
         (``all``), and for the ``history``.
+
+    Raises:
+        SynthscopeError: An image without label.
     """
     from synthscope.data.history.files import read_histories
 
+    check_labels(table, "the images to audit")
     usable = table.filter(pl.col("error").is_null()).with_columns(pl.col("view").fill_null("none"))
     viewed = bool((usable["view"] != "none").any())
     usable = sample(usable, (by, "label"), n=MOST_DECODED if viewed else MOST, seed=seed).sort("path")

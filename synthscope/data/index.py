@@ -41,6 +41,7 @@ class IndexReport:
     rows: int
     n_real: int
     n_ai: int
+    n_unlabelled: int
     n_error: int
     errors: tuple[tuple[str, str], ...]  # (path, why) of the first 1000 unusable files
 
@@ -80,9 +81,11 @@ def index_to(source: str, out: str | Path, *, group: Group = None, workers: int 
             writer.write_table(block.to_arrow())
             broken = block.filter(pl.col("error").is_not_null())
             errors += broken.select("path", "error").head(_LISTED - len(errors)).rows()
-            n_ai = int(block["label"].sum())
-            counts.update(rows=block.height, ai=n_ai, real=block.height - n_ai, error=broken.height)
-    return IndexReport(Path(out), counts["rows"], counts["real"], counts["ai"], counts["error"], tuple(errors))
+            kinds = {"real": 0, "ai": 1, "unlabelled": None}
+            numbers = {kind: int(block["label"].eq_missing(label).sum()) for kind, label in kinds.items()}
+            counts.update(rows=block.height, error=broken.height, **numbers)
+    numbers = {f"n_{name}": counts[name] for name in ("real", "ai", "unlabelled", "error")}
+    return IndexReport(Path(out), counts["rows"], **numbers, errors=tuple(errors))
 
 
 def _blocks(source: str, group: Group, workers: int | None) -> Iterator[pl.DataFrame]:

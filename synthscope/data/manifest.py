@@ -15,11 +15,11 @@ import polars as pl
 
 from synthscope.data.images import FACTS, measure
 from synthscope.data.index import index
-from synthscope.data.layouts.walk import NOT_AN_IMAGE
+from synthscope.data.layouts.walk import IMAGE_SUFFIXES, NOT_AN_IMAGE
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.runtime import seed_for, track
 from synthscope.runtime.threads import in_threads
-from synthscope.schema import MANIFEST, conform, read_table, write_parquet
+from synthscope.schema import MANIFEST, conform, merged, read_table, view_name, write_parquet
 
 
 def load_manifest(source: str | Path) -> pl.DataFrame:
@@ -35,6 +35,8 @@ def load_manifest(source: str | Path) -> pl.DataFrame:
     path = stored_table(source, "a manifest", kind="layout", such_as="genimage")
     if path is None:
         return index(str(source))
+    if path.suffix[1:].lower() in IMAGE_SUFFIXES:
+        raise UsageError(f"Expected a manifest (.parquet) or LAYOUT:PATH, got the image {path}. Write files:{path}.")
     return _checked(read_table(path), path)
 
 
@@ -61,6 +63,16 @@ def stored_table(source: str | Path, what: str, *, kind: str, such_as: str) -> P
 def save_manifest(table: pl.DataFrame, path: str | Path) -> None:
     """Write a manifest (Parquet, exactly the columns of ``schema.MANIFEST``), whole or not at all."""
     write_parquet(conform(table, MANIFEST, str(path)), path)
+
+
+def with_earlier(table: pl.DataFrame, path: str | Path) -> pl.DataFrame:
+    """The manifest at ``path``, if there is one, and the rows of ``table``, one row a path, subset and view.
+
+    Raises:
+        SynthscopeError: Something else at ``path``.
+    """
+    fresh = conform(table, MANIFEST, "the manifest")
+    return merged(load_manifest(Path(path)), fresh, ["path", "subset", view_name()]) if Path(path).exists() else fresh
 
 
 def filter_manifest(table: pl.DataFrame, expression: str) -> pl.DataFrame:
@@ -151,8 +163,28 @@ def errors_of(table: pl.DataFrame) -> pl.DataFrame:
     return table.filter(pl.col("error").is_not_null()).select("path", "error")
 
 
+def missing_labels(table: pl.DataFrame, what: str) -> str | None:
+    """A sentence on the usable images of ``table``, called ``what``, that have no label; None where all have one."""
+    usable = table.filter(pl.col("error").is_null())
+    without = usable.filter(pl.col("label").is_null())["path"]
+    if without.is_empty():
+        return None
+    return (
+        f"Expected the label 0 (real) or 1 (AI) of every image in {what}, got none for {len(without):,} of "
+        f"{usable.height:,} (first: {without.sort()[0]}). Give labels, as with imagefolder: or csv:, or leave these "
+        f"images out by --where label!=null."
+    )
+
+
+def check_labels(table: pl.DataFrame, what: str) -> None:
+    """Raise ``SynthscopeError`` unless all usable images of ``table``, called ``what``, have a label."""
+    if sentence := missing_labels(table, what):
+        raise SynthscopeError(sentence)
+
+
 def check_two_classes(table: pl.DataFrame, what: str) -> None:
-    """Raise ``SynthscopeError`` unless ``table``, called ``what``, holds usable images of both classes."""
+    """Raise ``SynthscopeError`` unless ``table``, called ``what``, holds labelled, usable images of both classes."""
+    check_labels(table, what)
     usable = table.filter(pl.col("error").is_null())
     n_ai = usable.filter(pl.col("label") == 1).height
     n_real = usable.filter(pl.col("label") == 0).height
@@ -166,16 +198,20 @@ def check_two_classes(table: pl.DataFrame, what: str) -> None:
 
 def describe(table: pl.DataFrame) -> str:
     """Images by subset, split and class, as aligned text."""
-    counts = table.group_by(pl.col("subset").fill_null("(every subset)"), pl.col("split").fill_null("-")).agg(
+    nowhere = pl.when(pl.col("label").is_null()).then(pl.lit("-")).otherwise(pl.lit("(every subset)"))
+    counts = table.group_by(pl.coalesce("subset", nowhere.alias("subset")), pl.col("split").fill_null("-")).agg(
         real=(pl.col("label") == 0).sum(),
         ai=(pl.col("label") == 1).sum(),
+        unlabelled=pl.col("label").is_null().sum(),
         unusable=pl.col("error").is_not_null().sum(),
         formats=pl.col("format").drop_nulls().unique().sort().str.join(" "),
     )
-    rows = [tuple(counts.columns), *counts.sort("subset", "split").rows()]
-    total = (table["label"] == 0).sum(), (table["label"] == 1).sum(), table["error"].count()
-    rows.append(("total", "", *total, ""))
-    return in_columns(rows, left=6)
+    counts = counts.sort("subset", "split")
+    if not table["label"].has_nulls():
+        counts = counts.drop("unlabelled")
+    numbers = counts.columns[2:-1]
+    total = ("total", "", *(counts[name].sum() for name in numbers), "")
+    return in_columns([tuple(counts.columns), *counts.rows(), total], left=3 + len(numbers))
 
 
 def in_columns(rows: Sequence[Sequence[object]], left: int) -> str:
@@ -238,10 +274,11 @@ def _checked(table: pl.DataFrame, path: Path) -> pl.DataFrame:
                 f"{suggest(column, table.columns)} Index other tables as parquet:{path}."
             )
     known = table["label"].cast(pl.Float64, strict=False).is_in([0.0, 1.0]).fill_null(False)
+    known |= table["label"].is_null()
     if not known.all():
         row = known.arg_min() or 0
         raise UsageError(
-            f"Expected label 0 or 1 in row {row + 1} of {path}, got {table['label'][row]!r}. Correct the row, or index "
-            f"the images again."
+            f"Expected label 0, 1 or null in row {row + 1} of {path}, got {table['label'][row]!r}. Correct the row, or "
+            f"index the images again."
         )
     return conform(table, MANIFEST, str(path))

@@ -1,29 +1,25 @@
 """Score images with detectors under degradations: a manifest in, one row an (image, detector, condition) out.
 
 Work is kept by key in ``parts/``: a run that was killed goes on where it stopped, a new detector or condition computes
-only what is new, and several machines can share the rows of one manifest.
+only what is new, and several machines can share the rows of one manifest. A run's table holds the rows of all calls.
 """
 
 from __future__ import annotations
 
-import platform
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from synthscope.data.degrade.recipe import encoder_versions, parse_recipe
+from synthscope.data.degrade.recipe import parse_recipe
 from synthscope.errors import UsageError
 from synthscope.inference.parts import one_run, read_parts, write_part
-from synthscope.inference.store import PART, assemble, finished
+from synthscope.inference.store import PART, add_rows, assemble, check_table, finished
 from synthscope.runtime import Progress, seed_for, tune_allocator
-from synthscope.runtime.files import read_json, write_json
-from synthscope.schema import MANIFEST, conform, write_table
+from synthscope.schema import MANIFEST, conform
 
 if TYPE_CHECKING:
     from synthscope.detectors.base import Detector
@@ -70,17 +66,20 @@ def predict(
         pool: ``mean`` of the logits of all crops, or ``max``, which ``.max`` in the id says.
 
     Returns:
-        Columns of ``schema.PREDICTIONS``, in order of manifest, detectors, conditions; the same table is written to
-        ``out/predictions.parquet``. With ``shard``, only the rows of the shard, and nothing but parts is written,
-        until all shards are there: then the whole table.
+        Columns of ``schema.PREDICTIONS``, in order of manifest, detectors, conditions: the rows of this call. They
+        are added to ``out/predictions.parquet``, in place of rows of the same path, subset, view, detector,
+        preprocessing, condition and precision; all other rows stay. With ``shard``, only the rows of the shard, and
+        nothing but parts is written, until all shards are there: then the whole table.
 
     Raises:
         UsageError: No images, detectors or conditions, the same detector twice, a bad recipe, view or number, or
             several crops for a detector that resizes images.
-        SynthscopeError: A folder that cannot be written, or a detector that does not return one logit an image.
+        SynthscopeError: A folder that cannot be written, a run whose files cannot be read, or a detector that does not
+            return one logit an image.
     """
     from synthscope.inference.crops import Crops
     from synthscope.inference.plan import make_plan
+    from synthscope.inference.settings import read_settings, write_settings
 
     out, images = Path(out), _images(manifest)
     i, n = _check_shard(shard)
@@ -95,7 +94,10 @@ def predict(
         seed=seed,
         crops=Crops(crops, pool),
     )
-    folder = out / "parts"
+    folder, written = out / "parts", out / "predictions.parquet"
+    settings = out / ("run.json" if shard is None else f"run-{i}-of-{n}.json")
+    check_table(written)
+    read_settings(settings)
     tune_allocator()
     with one_run(folder, None if shard is None else f"{i}-of-{n}"):
         start = time.monotonic()
@@ -108,9 +110,9 @@ def predict(
             table = table.filter(pl.Series(mine).gather(pl.int_range(table.height, eager=True) // units.height))
         table = table.drop("answered")
         if complete:
-            write_table(table, out / "predictions.parquet")
+            add_rows(written, table)
         _report(table, scorings, seconds)
-        _write_settings(out / ("run.json" if shard is None else f"run-{i}-of-{n}.json"), plan, units, scorings, seconds)
+        write_settings(settings, plan, units, images.filter(pl.Series(mine)), scorings=scorings, seconds=seconds)
     return table
 
 
@@ -218,31 +220,3 @@ def _report(table: pl.DataFrame, scorings: int, seconds: float) -> None:
         line += f", {failed.height} rows of {failed['path'].n_unique()} images failed"
         line += f" (first: {failed['path'][0]}: {failed['error'][0]})"
     print(line, file=sys.stderr)
-
-
-def _write_settings(path: Path, plan: Plan, units: pl.DataFrame, scorings: int, seconds: float) -> None:
-    import torch
-
-    packages = {name: version(name) for name in ("synthscope", "torch", "timm", "polars")}
-    earlier = read_json(path, dict).get("inputs", {}) if path.is_file() else {}
-    inputs = {
-        f"{d.config.digest()}{plan.crops}": d.config.model_dump(mode="json", include={"input", "options"})
-        | ({"crops": plan.crops._asdict()} if str(plan.crops) else {})
-        for d in plan.detectors
-    }
-    settings = {
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "detectors": units["detector"].unique(maintain_order=True).to_list(),
-        "inputs": earlier | inputs,  # of all passes into this folder, as are the predictions
-        "conditions": list(map(str, plan.conditions)),
-        "precision": plan.precision,
-        "seed": plan.seed,
-        "batch_size": plan.batch_size,
-        "workers": plan.workers,
-        "device": torch.cuda.get_device_name(plan.device) if plan.device.type == "cuda" else plan.device.type,
-        "threads": torch.get_num_threads(),
-        "scorings": scorings,
-        "seconds": round(seconds, 3),
-        "versions": {"python": platform.python_version(), **packages, **encoder_versions()},
-    }
-    write_json(path, settings)

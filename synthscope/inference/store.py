@@ -1,15 +1,18 @@
 """The resumable memory of a prediction run: small Parquet parts, keyed by what decides a logit.
 
 Every part is written whole or not at all, so a run can be killed at any time. A key with a logit is final; a key
-with an error is tried again by the next run.
+with an error is tried again by the next run. The table of a run holds the rows of all calls into it.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 
+from synthscope.errors import SynthscopeError
 from synthscope.metrics.calibration import calibrated
-from synthscope.schema import PREDICTIONS, conform
+from synthscope.schema import PREDICTIONS, conform, merged, read_table, view_name, write_table
 
 KEY = ["view", "detector", "preprocessing", "condition", "precision", "seed"]  # beside the image: its sha256, or path
 PART = pl.Schema(
@@ -26,6 +29,9 @@ PART = pl.Schema(
         "error": pl.String,
     }
 )
+ROW: tuple[str | pl.Expr, ...] = (  # of a run's table
+    "path", "subset", view_name(), "detector", "preprocessing", "condition", "precision",
+)  # fmt: skip
 _IMAGE = pl.coalesce("sha256", "path").alias("image")
 
 
@@ -68,3 +74,21 @@ def assemble(images: pl.DataFrame, units: pl.DataFrame, parts: pl.DataFrame) -> 
     table = table.with_columns(p_ai=pl.Series(p).fill_nan(None))
     answered = pl.col("logit").is_not_null() | pl.col("error").is_not_null()
     return conform(table, PREDICTIONS, "the predictions").with_columns(table.select(answered=answered)["answered"])
+
+
+def check_table(file: Path) -> None:
+    """Raise ``SynthscopeError`` unless ``file`` is absent, or a table to which rows can be added."""
+    try:
+        if file.is_file():
+            conform(pl.scan_parquet(file).head(0).collect(), PREDICTIONS, str(file))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise SynthscopeError(
+            f"Expected a table of predictions in {file}, got: {reason}. Remove it; parts/ beside it keeps all logits."
+        ) from error
+
+
+def add_rows(file: Path, table: pl.DataFrame) -> None:
+    """Add ``table`` (``schema.PREDICTIONS``) to the one in ``file``, in place of rows of the same ``ROW``."""
+    earlier = read_table(file, schema=PREDICTIONS) if file.is_file() else table.clear()
+    write_table(merged(earlier, table, ROW), file)

@@ -34,7 +34,7 @@ def choose(manifest: pl.DataFrame, data: Data) -> tuple[pl.DataFrame, pl.DataFra
     A collection in which no row has a split is one training set.
 
     Raises:
-        SynthscopeError: A class has no images, or too few to hold any out.
+        SynthscopeError: An image has no label, a class has no images, or too few to hold any out.
     """
     tail = pl.col("path").str.split("/").list.tail(3).list.join("/")
     table = conform(manifest, MANIFEST, "the manifest").with_columns(
@@ -43,7 +43,7 @@ def choose(manifest: pl.DataFrame, data: Data) -> tuple[pl.DataFrame, pl.DataFra
         pl.coalesce("group", "sha256").alias("group"),  # copies of one file must not stand on both sides
     )
     unsplit = data.split == "train" and bool(table["split"].is_null().all())
-    table = table.filter((pl.lit(unsplit) | (pl.col("split") == data.split)) & pl.col("label").is_in([0, 1]))
+    table = table.filter(pl.lit(unsplit) | (pl.col("split") == data.split))
     if data.subsets is not None:
         table = table.filter(pl.col("subset").is_in(data.subsets) | in_every_subset())
     if data.view is not None:

@@ -69,13 +69,13 @@ def test_loading_indexes_a_layout(tmp_path: Path) -> None:
 def test_what_is_not_a_manifest_is_named(tmp_path: Path) -> None:
     manifest().rename({"label": "labels"}).write_parquet(tmp_path / "wrong.parquet")
     manifest().with_columns(label=pl.lit(2)).write_parquet(tmp_path / "two.parquet")
-    manifest().with_columns(label=pl.lit(None)).write_parquet(tmp_path / "null.parquet")
     manifest().with_columns(width=pl.lit("wide")).write_parquet(tmp_path / "text.parquet")
+    (tmp_path / "photo.JPG").touch()
     (tmp_path / "broken.parquet").write_bytes(b"PAR1xxPAR1")
     cases = {
         "wrong.parquet": "no 'label' among .* Did you mean labels.* parquet:",
-        "two.parquet": "label 0 or 1 in row 1 .*, got 2",
-        "null.parquet": "label 0 or 1 in row 1 .*, got None",
+        "two.parquet": "label 0, 1 or null in row 1 .*, got 2",
+        "photo.JPG": "got the image .*photo.JPG. Write files:/.*photo.JPG",
         "text.parquet": "Int32 in column 'width'",
         "broken.parquet": "Expected a Parquet file at .*broken",
         "absent.parquet": "Expected a manifest at .*absent.parquet, got nothing",

@@ -19,6 +19,7 @@ from synthscope.data.degrade.recipe import parse_recipe, read_viewed
 from synthscope.data.images import read_rgb
 from synthscope.data.jpeg_header import read_compression
 from synthscope.errors import SynthscopeError, UsageError
+from synthscope.schema import MANIFEST
 from synthscope.tables.treatments import treatment_rows, treatment_text
 from tests.data.histories import picture, stored, tree
 
@@ -199,7 +200,7 @@ def test_names_of_views() -> None:
     with pytest.raises(UsageError, match="Expected a view, got 'align'. Did you mean aligned?"):
         view_id("align")
     with pytest.raises(UsageError, match="by subset or split"):
-        seen_through(pl.DataFrame(), "aligned", by="generator")
+        seen_through(pl.DataFrame(schema=MANIFEST), "aligned", by="generator")
 
 
 def test_null_world_the_audit_stands_at_chance_in_the_aligned_view_and_not_in_one_recipe_for_both(

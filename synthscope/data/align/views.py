@@ -17,7 +17,7 @@ from synthscope.data.align.select import align
 from synthscope.data.align.sets import LEFT_OUT
 from synthscope.data.degrade.recipe import parse_recipe
 from synthscope.data.degrade.steps import DEGRADATIONS
-from synthscope.data.manifest import with_view
+from synthscope.data.manifest import check_labels, with_view
 from synthscope.errors import SynthscopeError, UsageError, suggest
 
 RAW = "none"
@@ -110,11 +110,12 @@ def seen_through(
 
     Raises:
         UsageError: An unknown view.
-        SynthscopeError: Images that have a view already or were never measured, or nothing left of a class.
+        SynthscopeError: Images without a label, with a view already or never measured, or nothing left of a class.
     """
     name = view_id(view)
     if name not in PROTOCOLS:
         return with_view(table, name), pl.DataFrame(schema=TREATMENTS)
+    check_labels(table, f"the view {name}")
     marked = PROTOCOLS[name].apply(table, by=by, seed=seed)
     treatments = _treatments(marked, name)
     kept = marked.filter(pl.col(LEFT_OUT).is_null())

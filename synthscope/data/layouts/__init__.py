@@ -1,7 +1,8 @@
 """Collections of images as they lie on disk -> what names tell of each image: ``"<layout>:<path>[?key=value&…]"``.
 
 A layout is a generator function ``(root, **options)`` that yields rows of the manifest; ``data.index`` adds what
-headers tell. Third parties add some by the entry point group ``synthscope.layout``.
+headers tell. Where its first argument is called ``pattern``, there need be nothing at that very path. Third parties add
+some by the entry point group ``synthscope.layout``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ LAYOUTS: Readers = Registry("layout")
 LAYOUTS.register("genimage", "synthscope.data.layouts.folders:genimage")
 LAYOUTS.register("cnndetection", "synthscope.data.layouts.folders:cnndetection")
 LAYOUTS.register("imagefolder", "synthscope.data.layouts.folders:imagefolder")
+LAYOUTS.register("files", "synthscope.data.layouts.files:files")
 LAYOUTS.register("csv", "synthscope.data.layouts.tables:csv_table")
 LAYOUTS.register("parquet", "synthscope.data.layouts.tables:parquet_table")
 LAYOUTS.register("xaigd", "synthscope.data.layouts.xaigd:xaigd")

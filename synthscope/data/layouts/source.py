@@ -49,12 +49,12 @@ def read_rows(source: str, readers: Readers) -> Iterator[Row]:
     """
     name, root, options = parse_source(source, readers)
     read = readers[name]
-    known = list(inspect.signature(read).parameters)[1:]
+    first, *known = inspect.signature(read).parameters
     for key in options:
         if key not in known:
             advice = suggest(key, known) if known else "It takes none."
             raise UsageError(f"Expected options of {_kind(readers)} {name} in {source!r}, got {key!r}. {advice}")
-    if not root.exists():
+    if first != "pattern" and not root.exists():
         raise SynthscopeError(f"Expected a folder or file at {str(root)!r}, got nothing. Check the path in {source!r}.")
     return read(root, **options)
 

@@ -26,10 +26,17 @@ _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 def image_files(folder: Path) -> Iterator[tuple[str, str, str | None]]:
     """Path, stem and what is wrong with the name (or None) of every file below ``folder`` that counts."""
     for path, is_folder in tree(folder):
-        stem, dot, suffix = _name(path).rpartition(".")
-        suffix = suffix.lower() if dot else ""
-        if not is_folder and suffix not in METADATA_SUFFIXES:
-            yield path, stem, None if suffix in IMAGE_SUFFIXES else NOT_AN_IMAGE
+        if not is_folder and (named := image_name(_name(path))):
+            yield path, *named
+
+
+def image_name(name: str) -> tuple[str, str | None] | None:
+    """Stem of a file's name and what is wrong with it (or None); None for metadata, which don't count."""
+    stem, dot, suffix = name.rpartition(".")
+    suffix = suffix.lower() if dot else ""
+    if suffix in METADATA_SUFFIXES:
+        return None
+    return stem, None if suffix in IMAGE_SUFFIXES else NOT_AN_IMAGE
 
 
 def subfolders(root: Path) -> list[Path]:
