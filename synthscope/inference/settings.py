@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -72,8 +71,7 @@ def write_settings(
         "versions": {"python": platform.python_version(), **_packages(), **encoder_versions()},
         "passes": passes,
     }
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(earlier | settings, indent=2) + "\n")
+    write_json(path, earlier | settings)
 
 
 def _packages() -> dict[str, str]:
