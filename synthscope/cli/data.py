@@ -9,6 +9,7 @@ import typer
 
 from synthscope.cli.arguments import Source, View, Where, Workers, exit_with_unreadable, load
 from synthscope.errors import UsageError
+from synthscope.runtime.told import printable
 
 data = typer.Typer(help="Tables of images: index, verify, audit, align, sandbox.", no_args_is_help=True)
 
@@ -83,7 +84,7 @@ def data_audit(
     table = audit(images)
     print(audit_table(table).to_text())
     if sentence := warning(table):
-        print(f"\n{sentence}")
+        print(f"\n{printable(sentence)}")
     if out is not None:
         write_table(table, out)
 

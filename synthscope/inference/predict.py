@@ -23,6 +23,7 @@ from synthscope.inference.parts import one_run, read_parts, write_part
 from synthscope.inference.store import PART, assemble, finished
 from synthscope.runtime import Progress, seed_for, tune_allocator
 from synthscope.runtime.files import write_json
+from synthscope.runtime.told import printable
 from synthscope.schema import MANIFEST, conform, write_table
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def _report(table: pl.DataFrame, scorings: int, seconds: float) -> None:
     if failed.height:
         line += f", {failed.height} rows of {failed['path'].n_unique()} images failed"
         line += f" (first: {failed['path'][0]}: {failed['error'][0]})"
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)
 
 
 def _write_settings(path: Path, plan: Plan, units: pl.DataFrame, scorings: int, seconds: float) -> None:
