@@ -12,6 +12,7 @@ import polars as pl
 
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.runtime.files import reason, whole_file
+from synthscope.runtime.told import FORMULA
 
 MANIFEST = pl.Schema(
     {
@@ -151,14 +152,20 @@ def merged(earlier: pl.DataFrame, fresh: pl.DataFrame, key: Sequence[str | pl.Ex
 
 
 def write_table(frame: pl.DataFrame, path: str | Path) -> None:
-    """Write any data frame as ``.csv`` or ``.parquet``, whole or not at all."""
+    """Write any data frame as ``.csv`` or ``.parquet``, whole or not at all; see ``to_cell`` for texts in CSV."""
     suffix = Path(path).suffix
     if suffix not in {".csv", ".parquet"}:
         raise UsageError(f"Expected a .csv or .parquet file, got {path}. Change the ending.")
     if suffix == ".parquet":
         return write_parquet(frame, path)
     with whole_file(path) as temporary:
-        frame.write_csv(temporary)
+        frame.with_columns(_TEXT_CELLS).write_csv(temporary)
+
+
+_TEXT_CELLS = (  # as runtime.told.to_cell
+    pl.when(pl.col(pl.String).str.contains(FORMULA)).then(pl.concat_str(pl.lit("'"), pl.col(pl.String)))
+    .otherwise(pl.col(pl.String)).name.keep()
+)  # fmt: skip
 
 
 def write_parquet(frame: pl.DataFrame, path: str | Path) -> None:

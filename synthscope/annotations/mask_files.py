@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from synthscope.data.images import opened, read_file
 from synthscope.errors import SynthscopeError, UnreadableImageError
+from synthscope.runtime.told import reading
 
 Rule = Literal["nonzero", "zero_one", "bright"]
 
@@ -36,7 +37,7 @@ def read_mask(source: str | Path | bytes, *, rule: Rule, name: str | Path = "the
     where = name if isinstance(source, bytes) else source
     data = source if isinstance(source, bytes) else read_file(source)[0]
     try:
-        with opened(data) as image:
+        with reading(where), opened(data) as image:
             if rule == "bright":
                 return np.asarray(image.convert("RGB")).sum(axis=2, dtype=np.uint32) > 3 * 127.5
             bands = [image.getchannel(band) for band in image.getbands() if band != "A"]

@@ -18,6 +18,7 @@ from synthscope.config import load_recipe
 from synthscope.data.align.views import PROTOCOLS, RAW, seen_through
 from synthscope.data.degrade.recipe import expand
 from synthscope.errors import SynthscopeError, UsageError, suggest
+from synthscope.runtime.told import printable
 from synthscope.training.config import TrainConfig
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ def attempt(
     try:
         return call()
     except Exception as error:  # a night's other rows must not be lost to whatever one of them runs into
-        if not isinstance(error, SynthscopeError):
+        if not isinstance(error, SynthscopeError | OSError):
             traceback.print_exc()
         note(Failure(name, step, error, subset, view), failures)
         return None
@@ -100,7 +101,7 @@ def attempt(
 def note(failure: Failure, failures: list[Failure]) -> None:
     """Add a failure and tell it at once."""
     failures.append(failure)
-    print(f"failed: {failure.step} {failure.name}: {failure.sentence}", file=sys.stderr)
+    print(printable(f"failed: {failure.step} {failure.name}: {failure.sentence}"), file=sys.stderr)
 
 
 def trainings(config: BenchmarkConfig, training: pl.DataFrame, failures: list[Failure]) -> list[Training]:

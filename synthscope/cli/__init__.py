@@ -25,6 +25,7 @@ from synthscope.cli.xaigd import xaigd_metrics
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.runtime.files import reason
 from synthscope.runtime.signals import stoppable
+from synthscope.runtime.told import named_warnings, printable
 
 app = typer.Typer(
     help="Benchmark, train and explain detectors of AI-generated images.",
@@ -49,13 +50,13 @@ app.command("report")(report_command)
 def main() -> None:
     """Entry point: errors a user can act on become one sentence and an exit code."""
     try:
-        with stoppable():
+        with stoppable(), named_warnings():
             app()
     except SynthscopeError as error:
-        print(f"synthscope: {error}", file=sys.stderr)
+        print(f"synthscope: {printable(error)}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageError) else 1)
     except OSError as error:
-        print(f"synthscope: {_sentence(error)}", file=sys.stderr)
+        print(f"synthscope: {printable(_sentence(error))}", file=sys.stderr)
         sys.exit(1)
 
 

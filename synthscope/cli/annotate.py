@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from synthscope.cli.arguments import Seed
+from synthscope.runtime.told import printable
 
 annotate = typer.Typer(
     help="Annotations of artifacts: import, export, validate, agreement, config.", no_args_is_help=True
@@ -56,7 +57,7 @@ def validate_command(source: Annotations) -> None:
     table = load_annotations(source)
     findings = validate(table)
     for finding in findings:
-        print(f"{source}: {finding}")
+        print(printable(f"{source}: {finding}"))
     print(f"{len(findings)} findings in {table.height} rows.", file=sys.stderr)
     if findings:
         raise typer.Exit(1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthscope.errors import UsageError
+from synthscope.runtime.told import printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -85,5 +86,5 @@ def exit_with_unreadable(table: pl.DataFrame) -> None:
     if bad.height:
         print(f"{bad.height} unreadable:", file=sys.stderr)
         for path, error in bad.iter_rows():
-            print(f"  {path}: {error}", file=sys.stderr)
+            print(f"  {printable(path)}: {printable(error)}", file=sys.stderr)
         raise typer.Exit(3)

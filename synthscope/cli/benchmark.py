@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from synthscope.cli.arguments import Out, Overrides, exit_with_unreadable
+from synthscope.runtime.told import printable
 
 
 def demo_command(
@@ -48,7 +49,7 @@ def benchmark_command(
     print(f"\nReport: {report}")
     failures = read_failures(out)
     for failure in failures:
-        print(f"failed: {failure['step']} {failure['name']}: {failure['error']}", file=sys.stderr)
+        print(printable(f"failed: {failure['step']} {failure['name']}: {failure['error']}"), file=sys.stderr)
     exit_with_unreadable(predictions)
     if failures:
         raise typer.Exit(3)

@@ -10,6 +10,7 @@ import typer
 
 from synthscope.cli.arguments import Seed, Source, View, Where, Workers, exit_with_unreadable, load
 from synthscope.errors import SynthscopeError, UsageError
+from synthscope.runtime.told import printable
 
 data = typer.Typer(help="Tables of images: index, verify, audit, align, sandbox.", no_args_is_help=True)
 
@@ -95,7 +96,7 @@ def data_audit(
     found, unhashed = duplicates(images), images.filter(images["error"].is_null() & images["sha256"].is_null()).height
     for sentence in (warning(table), describe_duplicates(found), conflict(found)):
         if sentence:
-            print(f"\n{sentence}")
+            print(f"\n{printable(sentence)}")
     if unhashed:
         print(f"\nDuplicates are not looked for among {unhashed:,} images without a SHA-256: synthscope data verify.")
     if out is not None:

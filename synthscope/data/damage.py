@@ -14,6 +14,7 @@ from synthscope.data.layouts.source import parse_source
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import track, whole_file
 from synthscope.runtime.files import read_text
+from synthscope.runtime.told import to_cell
 
 KINDS = ("empty", "truncated", "undecodable", "other")
 
@@ -89,7 +90,7 @@ def _deletable(path: str, source: str | None) -> bool:
 
 def _list(doomed: pl.DataFrame, listing: Path) -> None:
     head = ["path", "damage", "bytes", "error"]
-    lines = doomed.select(head).rows()
+    lines = [tuple(to_cell(v) if isinstance(v, str) else v for v in row) for row in doomed.select(head).rows()]
     if listing.exists():
         earlier = list(csv.reader(StringIO(read_text(listing))))
         if earlier[:1] != [head]:

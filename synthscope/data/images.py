@@ -22,6 +22,7 @@ from synthscope.data.decode import to_rgb
 from synthscope.data.in_work import BYTES, claim, image_task
 from synthscope.data.jpeg_quality import estimate_quality
 from synthscope.errors import UnreadableImageError
+from synthscope.runtime.told import reading
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -74,10 +75,15 @@ def read_rgb(
         UnreadableImageError: Missing, empty, truncated, too large or not an image; names the file.
     """
     try:
-        with image_task(), opened(source if isinstance(source, bytes) else _read(source), max_megapixels) as image:
+        about = name if isinstance(source, bytes) else source
+        with (
+            reading(about),
+            image_task(),
+            opened(source if isinstance(source, bytes) else _read(source), max_megapixels) as image,
+        ):
             return to_rgb(image)
     except Exception as error:  # decoders raise nearly anything on hostile bytes
-        raise _unreadable(name if isinstance(source, bytes) else source, error) from error
+        raise _unreadable(about, error) from error
 
 
 @contextmanager
@@ -117,7 +123,7 @@ def measure(path: str, *, decode: bool = False) -> tuple[int | str | None, ...]:
         size = _size(path)
         data = _read(path) if decode else b""
         sha256 = hashlib.sha256(data).hexdigest() if decode else None
-        with opened(data if decode else path) as image:
+        with reading(path), opened(data if decode else path) as image:
             width, height, container = image.width, image.height, image.format
             tables = getattr(image, "quantization", None)
             quality = estimate_quality(tables[0]) if tables and 0 in tables else None
@@ -150,7 +156,7 @@ def _read(path: str | Path) -> bytes:
     """A whole file; of a large one the header first, and memory for the file and its pixels."""
     size = _size(path)
     if size > _LARGE:
-        with opened(path) as image:
+        with reading(path), opened(path) as image:
             claim(_megapixels(image) + size / BYTES)
     return Path(path).read_bytes()
 

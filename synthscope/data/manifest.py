@@ -19,6 +19,7 @@ from synthscope.data.layouts.walk import IMAGE_SUFFIXES, NOT_AN_IMAGE
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.runtime import seed_for, track
 from synthscope.runtime.threads import in_threads
+from synthscope.runtime.told import printable
 from synthscope.schema import MANIFEST, conform, merged, read_table, view_name, write_parquet
 
 
@@ -220,7 +221,7 @@ def in_columns(rows: Sequence[Sequence[object]], left: int) -> str:
     >>> in_columns([("name", "n"), ("a", 12)], left=1)
     'name   n\\na     12'
     """
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     padded = [
         [

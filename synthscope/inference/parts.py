@@ -15,6 +15,7 @@ import polars as pl
 
 from synthscope.runtime.files import reason, writing
 from synthscope.runtime.locks import MARK, lock
+from synthscope.runtime.told import printable
 from synthscope.schema import write_table
 
 
@@ -54,7 +55,10 @@ def read_parts(
             check(path)
             parts.append(narrow(pl.scan_parquet(path, schema=schema, missing_columns=missing, glob=False)).collect())
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-            print(f"Expected a part of {of}, got {path} ({reason(error)}). It is computed again.", file=sys.stderr)
+            print(
+                f"Expected a part of {of}, got {printable(path)} ({reason(error)}). It is computed again.",
+                file=sys.stderr,
+            )
             path.rename(path.with_suffix(".broken"))
     return pl.concat(parts)
 
@@ -80,6 +84,6 @@ def one_run(folder: Path, part: str | None = None) -> Iterator[None]:
         for name, file in zip(names, files, strict=True):
             shared = name != names[-1]
             if lock(file.fileno(), shared=shared) is False:
-                print(f"waiting for another run in {folder}", file=sys.stderr, flush=True)
+                print(f"waiting for another run in {printable(folder)}", file=sys.stderr, flush=True)
                 lock(file.fileno(), shared=shared, wait=True)
         yield

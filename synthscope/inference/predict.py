@@ -19,6 +19,7 @@ from synthscope.errors import UsageError
 from synthscope.inference.parts import one_run, read_parts, write_part
 from synthscope.inference.store import PART, add_rows, assemble, check_table, finished
 from synthscope.runtime import Progress, seed_for, tune_allocator
+from synthscope.runtime.told import printable
 from synthscope.schema import MANIFEST, conform
 
 if TYPE_CHECKING:
@@ -219,4 +220,4 @@ def _report(table: pl.DataFrame, scorings: int, seconds: float) -> None:
     if failed.height:
         line += f", {failed.height} rows of {failed['path'].n_unique()} images failed"
         line += f" (first: {failed['path'][0]}: {failed['error'][0]})"
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)

@@ -15,7 +15,7 @@ import torch
 
 from synthscope.data.degrade.recipe import encoder_versions
 from synthscope.inference.plan import Plan
-from synthscope.runtime.files import read_json
+from synthscope.runtime.files import read_json, write_json
 from synthscope.schema import view_name
 
 

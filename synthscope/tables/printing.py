@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from synthscope.data.audit import AUDIT, warning
+from synthscope.runtime.told import printable
 from synthscope.schema import SCORES, read_table
 from synthscope.scoring.differences import as_differences
 from synthscope.scoring.seeds import SEEDS
@@ -35,4 +36,4 @@ def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
         audit = read_table(run / "audit.parquet", schema=AUDIT)
         print(f"\n{audit_table(audit).to_text()}")
         if sentence := warning(audit):
-            print(f"\n{sentence}")
+            print(f"\n{printable(sentence)}")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from synthscope.runtime.told import to_cell
+
 _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "†": r"$\dagger$",
     "–": "--", "±": r"$\pm$", "σ": r"$\sigma$", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
@@ -84,10 +86,12 @@ class Table:
         heads = [f"{column} {part}".strip() for column in self.columns for part in parts]
         file = io.StringIO()
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([self.corner, *heads])
+        writer.writerow(map(to_cell, [self.corner, *heads]))
         for name, cells in self.rows:
             numbers = [(cell.value, cell.ci_low, cell.ci_high, cell.n_real, cell.n_ai) for cell in cells]
-            writer.writerow([name, *("" if number is None else repr(number) for group in numbers for number in group)])
+            writer.writerow(
+                [to_cell(name), *("" if number is None else repr(number) for group in numbers for number in group)]
+            )
         return file.getvalue()
 
     def text(self, cell: Cell) -> str:

@@ -19,6 +19,7 @@ from synthscope.data.degrade.recipe import parse_recipe, read_viewed
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import seed_for, tune_allocator
 from synthscope.runtime.signals import leave_stopping_to_parent
+from synthscope.runtime.told import printable
 from synthscope.training.augment import augment
 from synthscope.training.config import Augmentation
 from synthscope.training.data import Rows
@@ -49,7 +50,7 @@ class Images(Dataset[Sample]):
         try:
             rgb = self._pixels(row)
         except OSError as error:  # UnreadableImageError is one
-            print(f"warning: left out of training: {self.rows.paths[row]}: {error}", file=sys.stderr)
+            print(printable(f"warning: left out of training: {self.rows.paths[row]}: {error}"), file=sys.stderr)
             return row, self.rows.labels[row], None
         return row, self.rows.labels[row], self.transform(rgb, token)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from synthscope.data.layouts.folders import Row
 from synthscope.errors import SynthscopeError, UsageError, suggest
+from synthscope.runtime.told import from_cell
 
 PATH_COLUMNS = ("path", "filename", "file_name")
 LABEL_COLUMNS = ("label", "typ")
@@ -22,13 +23,17 @@ _LABELS |= dict.fromkeys(("1", "1.0", "ai", "fake", "1_fake", "synthetic", "gene
 
 
 def csv_table(root: Path) -> Iterator[Row]:
-    """Rows of a comma-separated file with a header line, UTF-8."""
+    """Rows of a comma-separated file with a header line, UTF-8; cells as this program writes them (``from_cell``)."""
     try:
         with root.open(newline="", encoding="utf-8-sig") as file:
             lines = csv.DictReader(file)
-            yield from _rows(root, lines.fieldnames or (), ((lines.line_num, line) for line in lines))
+            yield from _rows(root, lines.fieldnames or (), ((lines.line_num, _texts(line)) for line in lines))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SynthscopeError(f"Expected a UTF-8 CSV file at {root}, got: {error}. Save it as such.") from error
+
+
+def _texts(line: dict[Any, Any]) -> dict[Any, Any]:
+    return {name: from_cell(cell) if isinstance(cell, str) else cell for name, cell in line.items()}
 
 
 def parquet_table(root: Path) -> Iterator[Row]:

@@ -17,6 +17,7 @@ from typing import Any
 from synthscope.data.layouts.walk import IMAGE_SUFFIXES, image_files
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.runtime import whole_file
+from synthscope.runtime.told import printable
 
 Row = dict[str, Any]
 _SHARD = re.compile(r"(\w+?)-\d+-of-\d+")
@@ -159,7 +160,7 @@ class Shard:
         missing = sum(not path.is_file() for path in paths)
         if not missing:
             return
-        print(f"writing {missing} images of {self.path.name} below {self.images}", file=sys.stderr)
+        print(printable(f"writing {missing} images of {self.path.name} below {self.images}"), file=sys.stderr)
         try:
             with parquet.ParquetFile(self.path, buffer_size=1 << 20, pre_buffer=False) as file:
                 start = 0

@@ -22,6 +22,7 @@ from synthscope.explainers.base import Explainer, create_explainer
 from synthscope.inference.heatmaps.store import KEY
 from synthscope.inference.preparation import transform_key
 from synthscope.runtime import best_device
+from synthscope.runtime.told import printable
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def plan_units(
             try:
                 layer = method.layer(detector)
             except UsageError as error:
-                print(f"left out: {method} of {name}: {error}", file=sys.stderr)
+                print(printable(f"left out: {method} of {name}: {error}"), file=sys.stderr)
                 continue
             row = {"detector": name, "preprocessing": detector.config.digest(), "explainer": str(method)}
             row |= {"options": method.options.model_dump_json(), "layer": layer}

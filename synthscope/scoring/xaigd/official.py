@@ -17,6 +17,7 @@ from synthscope.errors import UsageError, suggest
 from synthscope.metrics.xaigd import Counts, Frame, count_instances, count_pixels, rasterise
 from synthscope.runtime import track, whole_file
 from synthscope.runtime.threads import in_threads
+from synthscope.runtime.told import to_cell
 from synthscope.scoring.xaigd.predictions import find_masks, prediction_key, read_boxes, read_mask
 from synthscope.scoring.xaigd.records import AnnotatedImage
 
@@ -152,7 +153,7 @@ def write_rows(rows: Sequence[Row], path: str | Path) -> None:
     with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as lines:
         writer = csv.DictWriter(lines, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({k: to_cell(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows)
 
 
 def _ignores(unknown: str) -> bool:

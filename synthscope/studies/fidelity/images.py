@@ -21,6 +21,7 @@ from synthscope.data.in_work import image_task
 from synthscope.errors import SynthscopeError, UnreadableImageError
 from synthscope.metrics.fidelity import PATCH, NiqeModel, par, patch_for
 from synthscope.runtime import Progress, seed_for, track
+from synthscope.runtime.told import printable
 from synthscope.schema import PREDICTIONS, read_table, write_table
 
 IMAGES = pl.Schema(
@@ -124,7 +125,7 @@ def _model(
         with ThreadPoolExecutor(workers) as pool:
             model = NiqeModel.fit(_pixels([row[:2] for row in drawn], pool, workers), patch=patch)
     except SynthscopeError as error:
-        print(f"NIQE is left out. {error}", file=sys.stderr)
+        print(printable(f"NIQE is left out. {error}"), file=sys.stderr)
         return None, name
     model.save(file)
     return model, name

@@ -16,6 +16,7 @@ import polars as pl
 from synthscope.data.manifest import check_two_classes, filter_manifest, in_every_subset
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.runtime import seed_for
+from synthscope.runtime.told import printable
 from synthscope.schema import view_name
 from synthscope.scoring.columns import MEAN
 from synthscope.training.config import TrainConfig
@@ -81,7 +82,7 @@ def scaling(
                     images = sample_cell(training, Cell(c, p, seed))
                 except SynthscopeError as error:
                     left_out.append(f"{c} x {p} is left out: {error}")
-                    print(left_out[-1], file=sys.stderr)
+                    print(printable(left_out[-1]), file=sys.stderr)
                     break
                 rows += _run(config, images, testing, Path(out) / "cells", subset, Cell(c, p, seed))
     if not rows:
