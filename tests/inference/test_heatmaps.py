@@ -259,6 +259,8 @@ def test_pairs_that_do_not_fit_are_left_out(
             explain(manifest, [RedSeeker() for _ in arguments[0]], arguments[1], out=tmp_path / "run")
     with pytest.raises(UsageError, match="empty manifest"):
         explain(manifest.head(0), [RedSeeker()], [METHOD], out=tmp_path / "run")
+    with pytest.raises(UsageError, match="Expected one recipe as the view of heatmaps, got aligned"):
+        explain(manifest.with_columns(protocol=pl.lit("aligned")), [RedSeeker()], [METHOD], out=tmp_path / "run")
 
 
 def test_conditions_that_crop_are_not_compared(world: tuple[pl.DataFrame, pl.DataFrame], tmp_path: Path) -> None:

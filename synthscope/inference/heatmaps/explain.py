@@ -69,6 +69,11 @@ def explain(
     out, images = Path(out), conform(manifest, MANIFEST, "the manifest").with_columns(pl.col("view").fill_null("none"))
     if images.is_empty():
         raise UsageError("Expected images to explain, got an empty manifest. Check the source and the filter.")
+    if (names := images["protocol"].drop_nulls()).len():
+        raise UsageError(
+            f"Expected one recipe as the view of heatmaps, got {names[0]}, which differs by image. Explain raw images, "
+            "or write the recipe of one test set, such as crop:size=256,grid=16."
+        )
     units = plan_units(detectors, explainers, ["none"] if conditions is None else conditions, seed)
     folder = out / "heatmaps"
     tune_allocator()
