@@ -6,22 +6,21 @@ those of views one for each condition, those of conditions two: means over the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike
 
 from synthscope.errors import UsageError, suggest
 from synthscope.metrics.detection import metric_named
-from synthscope.metrics.multiplicity import Floats, benjamini_hochberg, holm
 from synthscope.metrics.resampling import Units
 from synthscope.metrics.significance import bootstrap_p
 from synthscope.schema import DIFFERENCES, conform
 from synthscope.scoring.cells import Cells, cells_of, rows_of
 from synthscope.scoring.columns import MEAN, Key, matrices, read_predictions
+from synthscope.scoring.families import with_adjusted
 from synthscope.scoring.sets import cells_by_set
 
 BLANK = {  # kind -> the parts of a key that differ between the two, first what is compared
@@ -108,16 +107,8 @@ def differences(
 
 def in_families(table: pl.DataFrame) -> pl.DataFrame:
     """``DIFFERENCES`` with ``p_holm`` and ``q_bh`` of all families; rows without a p-value are no comparisons."""
-    named = table.with_row_index("place").with_columns(
-        family=pl.coalesce(
-            pl.when(kind=kind).then(pl.format(f"{kind} {{}} {{}}", "metric", key)) for kind, key in FAMILY.items()
-        )
-    )
-    parts = [
-        part.with_columns(p_holm=_adjusted(holm, part), q_bh=_adjusted(benjamini_hochberg, part))
-        for part in named.partition_by("family", maintain_order=True)
-    ]
-    return pl.concat(parts).sort("place").select(table.columns) if parts else table
+    names = (pl.when(kind=kind).then(pl.format(f"{kind} {{}} {{}}", "metric", key)) for kind, key in FAMILY.items())
+    return with_adjusted(table, table.select(family=pl.coalesce(names)).to_series())
 
 
 def as_differences(table: pl.DataFrame, name: str) -> pl.DataFrame:
@@ -133,11 +124,6 @@ def as_differences(table: pl.DataFrame, name: str) -> pl.DataFrame:
         a=pl.coalesce("a", sides.field("field_0")),
         b=pl.coalesce("b", sides.field("field_1")),
     )
-
-
-def _adjusted(method: Callable[[ArrayLike], Floats], part: pl.DataFrame) -> pl.Series:
-    values = method(part["p_value"].cast(pl.Float64).fill_null(np.nan).to_numpy())
-    return pl.Series(values).fill_nan(None)
 
 
 def _detector(table: pl.DataFrame, name: str) -> str:

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from synthscope.errors import UsageError, suggest
+from synthscope.metrics.significance import paired_t_p, smallest_detectable
+from synthscope.scoring.families import with_adjusted
+from synthscope.scoring.seed_families import family_of
 
 SEEDS = pl.Schema(
     {
@@ -33,6 +36,10 @@ SEEDS = pl.Schema(
         "difference": pl.Float64,  # mean over the seeds of this row less that one
         "difference_low": pl.Float64,
         "difference_high": pl.Float64,
+        "p_value": pl.Float64,  # of the difference, two-sided paired t test over the seeds
+        "p_holm": pl.Float64,  # adjusted for the differences of one table; null for what no table shows
+        "q_bh": pl.Float64,
+        "smallest_detectable": pl.Float64,  # true difference that so many seeds find with a power of 0.8 at 0.05
     }
 )
 KEYS = {
@@ -49,7 +56,7 @@ _PLAIN = {"view": "none", "condition": "none", "generator": "all"}  # values tha
 def over_seeds(
     tables: Mapping[str, pl.DataFrame], *, against: str | None = None, order: Sequence[str] = ()
 ) -> pl.DataFrame:
-    """Means over seeds of every figure of ``tables``, and differences to one row.
+    """Means over seeds of every figure of ``tables``, and differences to one row with paired t tests.
 
     Args:
         tables: Names in ``KEYS`` -> tidy scores with columns ``detector``, ``metric``, ``value`` and, where there are
@@ -82,12 +89,21 @@ def over_seeds(
         named |= {"value": mean, "ci_low": low, "ci_high": high, "sd": sd}
         reference = known.get((*key, against), ({}, None))[0] if row != against else {}
         if shared := [seed for seed in values if seed in reference]:
-            apart = t_interval(np.array([values[seed] - reference[seed] for seed in shared]))
-            named |= {"against": against} | dict(
-                zip(("difference", "difference_low", "difference_high"), apart, strict=False)
-            )
+            named |= {"against": against} | _apart(np.array([values[seed] - reference[seed] for seed in shared]))
         found.append(named)
-    return pl.DataFrame(found, schema=SEEDS)
+    families = [family_of(row["table"], row["about"], row["metric"]) for row in found]
+    return with_adjusted(pl.DataFrame(found, schema=SEEDS), pl.Series(families, dtype=pl.String))
+
+
+def _apart(values: NDArray[np.float64]) -> dict[str, float | None]:
+    mean, low, high, sd = t_interval(values)
+    return {
+        "difference": mean,
+        "difference_low": low,
+        "difference_high": high,
+        "p_value": paired_t_p(values),
+        "smallest_detectable": None if sd is None else smallest_detectable(sd, values.size),
+    }
 
 
 def t_interval(values: NDArray[np.float64]) -> tuple[float | None, float | None, float | None, float | None]:

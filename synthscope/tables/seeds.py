@@ -10,26 +10,29 @@ import numpy as np
 import polars as pl
 
 from synthscope.annotations.taxonomy import CATEGORIES
+from synthscope.schema import conform
+from synthscope.scoring.seed_families import (
+    DETECTION,
+    ERASURE,
+    HEATMAPS,
+    MASKS,
+    MASKS_BY_CATEGORY,
+    RECALLS,
+    STABILITY,
+    keys_of,
+)
+from synthscope.scoring.seeds import SEEDS
+from synthscope.tables.differences import comparisons, starred
 from synthscope.tables.render import Cell, Table
 
-DETECTION = "balanced_accuracy", "f1", "auroc"
-HEATMAPS = (
-    "relevance_mass", "relevance_rank", "pointing_game", "iou_at_area", "pixel_average_precision", "micro_iou",
-    "micro_f1",
-)  # fmt: skip
-STABILITY = "stability_spearman", "stability_cosine", "stability_iou_10pct"
-MASKS = "iou", "pix_precision", "pix_recall", "pix_f1", "average_precision"
-ERASURE = "drop_artifact", "drop_benign", "drop_twin", "difference", "difference_sd", "flips_artifact", "flips_benign"
-RECALLS = "recall_clean", "recall_artifacts", "recall_difference"
 _PERCENT = {*DETECTION, *MASKS, *RECALLS}
 SAME_CHANCE = 0.005  # apart by less, as where a blank heatmap of one detector leaves out an image
-_BOUNDS = "difference_low", "difference_high"
 Row = dict[str, Any]
 
 
 def seed_tables(seeds: pl.DataFrame) -> list[Table]:
     """All tables that there are figures for; each is followed by that of the differences, where rows are compared."""
-    rows = [row | {"keys": _keys(row["about"])} for row in seeds.iter_rows(named=True)]
+    rows = [row | {"keys": keys_of(row["about"])} for row in conform(seeds, SEEDS, "the seeds").iter_rows(named=True)]
     tables = []
     for grid in (*_detection(rows), *_heatmaps(rows), *_masks(rows), *_erasure(rows), *_fidelity(rows)):
         if grid.chosen:
@@ -76,7 +79,7 @@ def _masks(rows: list[Row]) -> Iterator[_Grid]:
     yield _Grid("seeds_masks", "Predicted artifact masks, whatever their category", MASKS, _by_metric(agnostic))
     heads = {category.label: category.name for category in CATEGORIES}
     by_category = [row for row in table if row["keys"].get("category") in heads]
-    for metric, what in (("pix_precision", "precision"), ("pix_recall", "recall"), ("iou", "IoU")):
+    for metric, what in MASKS_BY_CATEGORY.items():
         chosen = _placed(by_category, metric, lambda row: heads[row["keys"]["category"]])
         title = f"Predicted artifact masks, pixel {what} by category"
         yield _Grid(f"seeds_masks_{metric}", title, list(heads.values()), chosen)
@@ -118,7 +121,7 @@ def _placed(rows: list[Row], metric: str, column: Any) -> dict[str, dict[str, Ro
 def _table(grid: _Grid) -> Table:
     lines = []
     for name, figures in grid.chosen.items():
-        lines.append((name, tuple(_cell(figures.get(column), "value", "ci_low", "ci_high") for column in grid.columns)))
+        lines.append((name, tuple(_cell(figures.get(column)) for column in grid.columns)))
     lines += _chance(grid)
     seeds = {row["n_seeds"] for figures in grid.chosen.values() for row in figures.values()}
     note = f"Means over {_span(seeds)} training seeds, 95 % t intervals over them; the test images are fixed."
@@ -141,34 +144,44 @@ def _chance(grid: _Grid) -> list[tuple[str, tuple[Cell, ...]]]:
 
 def _difference(grid: _Grid) -> list[Table]:
     """The paired differences of a grid's figures, where there are any."""
-    lines, against = [], None
-    for name, figures in grid.chosen.items():
-        compared = {column: row for column, row in figures.items() if row["against"] is not None}
-        if compared:
-            against = next(iter(compared.values()))["against"]
-            apart = (_cell(compared.get(column), "difference", *_BOUNDS) for column in grid.columns)
-            lines.append((name, tuple(apart)))
-    if against is None:
+    compared = {
+        name: {column: row for column, row in figures.items() if column in grid.columns and row["against"] is not None}
+        for name, figures in grid.chosen.items()
+    }
+    shown = [row for figures in compared.values() for row in figures.values()]
+    if not shown:
         return []
-    notes = ("Means of paired differences, seed by seed, with 95 % t intervals; * marks those that leave out 0.",)
-    title, name = f"{grid.title}: less {against}", f"{grid.name}_difference"
-    return [Table(name, title, "trained for", tuple(grid.columns), tuple(lines), notes, intervals=True, signed=True)]
+    lines = [
+        (name, tuple(_apart(figures.get(column)) for column in grid.columns))
+        for name, figures in compared.items()
+        if figures
+    ]
+    notes = ["Means of paired differences, seed by seed, 95 % t intervals; p by paired t tests.", comparisons(shown)]
+    if any(row["smallest_detectable"] is not None and not starred(row) for row in shown):
+        notes.append(
+            "(sees x): the true difference that so many seeds of this spread find in four of five experiments, by a "
+            "two-sided paired t test at 0.05, before any correction."
+        )
+    title, name = f"{grid.title}: less {shown[0]['against']}", f"{grid.name}_difference"
+    columns = tuple(grid.columns)
+    return [Table(name, title, "trained for", columns, tuple(lines), tuple(notes), intervals=True, signed=True)]
 
 
-def _cell(row: Row | None, value: str, low: str, high: str) -> Cell:
-    if row is None or row[value] is None:
+def _apart(row: Row | None) -> Cell:
+    """A difference: "*" where it holds, else what would have been seen."""
+    if row is None or row["difference"] is None:
         return Cell()
-    aside = value == "difference" and row[low] is not None and not row[low] <= 0 <= row[high]
-    return Cell(row[value], row[low], row[high], percent=row["metric"] in _PERCENT, mark="*" if aside else "")
+    percent, seen = row["metric"] in _PERCENT, row["smallest_detectable"]
+    mark = "*" if starred(row) else ""
+    if not mark and seen is not None:
+        mark = f" (sees {100 * seen:.1f})" if percent else f" (sees {seen:.3f})"
+    return Cell(row["difference"], row["difference_low"], row["difference_high"], percent=percent, mark=mark)
 
 
-def _keys(about: str) -> dict[str, str]:
-    """
-    >>> _keys("explainer=occlusion:window=12 condition=jpeg:q=65")
-    {'explainer': 'occlusion:window=12', 'condition': 'jpeg:q=65'}
-    """
-    pairs = (part.partition("=") for part in about.split())
-    return {key: value for key, _, value in pairs}
+def _cell(row: Row | None) -> Cell:
+    if row is None or row["value"] is None:
+        return Cell()
+    return Cell(row["value"], row["ci_low"], row["ci_high"], percent=row["metric"] in _PERCENT)
 
 
 def _span(numbers: set[int]) -> str:

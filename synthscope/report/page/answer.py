@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from synthscope.metrics.significance import SURE
 from synthscope.report.names import CHANCE, distinct, metric_name, number, percent
 from synthscope.report.rows import chosen, comparable
 from synthscope.scoring.columns import MEAN
@@ -72,8 +73,8 @@ def answer_over_seeds(seeds: pl.DataFrame) -> list[str]:
         text += f"{100 * best['value']:.1f}\u00a0%"
         if best["ci_low"] is not None:
             text += f" (95\u00a0% t interval over seeds {100 * best['ci_low']:.1f}–{100 * best['ci_high']:.1f})"
-        compared = own.filter(pl.col("difference_low").is_not_null())
-        sure = compared.filter((pl.col("difference_low") > 0) | (pl.col("difference_high") < 0))
+        compared = own.filter(pl.col("p_holm").is_not_null())
+        sure = compared.filter(pl.col("p_holm") <= SURE)
         apart = [f"{row['row']} by {100 * row['difference']:+.1f}" for row in sure.iter_rows(named=True)]
         if compared.height:
             against = compared["against"][0]

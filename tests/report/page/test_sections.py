@@ -31,7 +31,7 @@ def seeds(*rows: dict) -> pl.DataFrame:
     plain = {
         "table": "detection", "row": "plain", "about": "test_set=own", "metric": "auroc", "value": 0.7, "sd": 0.02,
         "ci_low": 0.65, "ci_high": 0.75, "n_seeds": 5, "chance": None, "against": None, "difference": None,
-        "difference_low": None, "difference_high": None,
+        "difference_low": None, "difference_high": None, "p_value": None, "p_holm": None,
     }  # fmt: skip
     return pl.DataFrame([plain | row for row in rows], infer_schema_length=None)
 
@@ -54,7 +54,8 @@ def experiments(name: str = "d.all.seed0@1") -> dict[str, pl.DataFrame]:
                 "value": 0.61, "p_value": None, "n": 30},
     )  # fmt: skip
     over = seeds({}, {"row": "align", "value": 0.8, "against": "plain", "difference": 0.1, "difference_low": 0.05,
-                      "difference_high": 0.15}, {"table": "masks", "about": "category=low-level-color"})  # fmt: skip
+                      "difference_high": 0.15, "p_value": 0.01, "p_holm": 0.01},
+                 {"table": "masks", "about": "category=low-level-color"})  # fmt: skip
     return {"mask_scores": masks, "erasure_scores": erasure, "fidelity": fidelity, "seeds": over}
 
 
@@ -213,12 +214,14 @@ def test_pictures_of_noise_stay_below_the_limit(tmp_path: Path) -> None:
 def test_the_answer_names_no_lucky_seed() -> None:
     own = {"metric": "balanced_accuracy", "n_seeds": 5, "ci_low": 0.6, "ci_high": 0.8}
     table = seeds(own, own | {"row": "align", "value": 0.75, "against": "plain", "difference": 0.05,
-                              "difference_low": 0.01, "difference_high": 0.09})  # fmt: skip
+                              "difference_low": 0.01, "difference_high": 0.09, "p_holm": 0.04})  # fmt: skip
     [sentence] = answer_over_seeds(table)
     assert sentence.replace("\u00a0", " ") == (
         "On own, align has the best balanced accuracy over 5 training seeds: 75.0 % (95 % t interval over seeds "
         "60.0–80.0); from plain differ for sure: align by +5.0."
     )
+    unsure = table.with_columns(pl.col("p_holm") + 0.02)  # the interval leaves out 0, but there were many comparisons
+    assert answer_over_seeds(unsure)[0].endswith("from plain differ for sure: none.")
     assert answer_over_seeds(table.filter(table="masks")) == []
 
 
