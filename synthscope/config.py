@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -28,6 +30,14 @@ def recipe_names(package: str) -> list[str]:
     """Names of the YAML recipes that ship in ``package``, such as ``synthscope.training``."""
     folder = files(package) / "recipes"
     return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def recipe_summary(recipe: str, package: str) -> str:
+    """First sentence of the comment at the top of a shipped recipe."""
+    text = (files(package) / "recipes" / f"{recipe}.yaml").read_text(encoding="utf-8")
+    lines = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    comment = " ".join(line.lstrip("# ") for line in lines)
+    return re.split(r"(?<=[^A-Z\d.]\.) |(?<=\?) ", comment, maxsplit=1)[0].rstrip(".")
 
 
 def load_recipe(kind: type[C], recipe: str | Path, *, package: str, overrides: list[str] | None = None) -> C:

@@ -18,6 +18,7 @@ from synthscope.cli.data import data
 from synthscope.cli.detectors import detectors
 from synthscope.cli.explain import explain_command
 from synthscope.cli.predict import predict_command
+from synthscope.cli.recipes import recipes
 from synthscope.cli.report import report_command
 from synthscope.cli.score import score_command
 from synthscope.cli.train import train_command
@@ -37,6 +38,7 @@ app.add_typer(data, name="data")
 app.add_typer(analyze, name="analyze")
 app.add_typer(annotate, name="annotate")
 app.add_typer(detectors, name="detectors")
+app.add_typer(recipes, name="recipes")
 app.add_typer(xaigd_metrics, name="xaigd-metrics")
 app.command("explain")(explain_command)
 app.command("demo")(demo_command)

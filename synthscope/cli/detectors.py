@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +31,8 @@ def detectors_list(
         return
     from synthscope.detectors.hub import detectors_table
 
-    print(plain_text(pl.DataFrame(detectors_table())))
+    print(plain_text(pl.DataFrame([_short(facts) for facts in detectors_table()])))
+    print("\nPaper, licence and where weights come from: synthscope detectors show NAME")
 
 
 @detectors.command("show")
@@ -65,6 +67,22 @@ def detectors_import(
         file, as_=as_, out=out, name=name, options=options, input=input, ai_index=ai_index, backbone=backbone
     )
     print(folder)
+
+
+def _short(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts of an architecture that fit a line of 100 characters."""
+    input = facts["input"].partition(", smaller images")[0]
+    return {name: facts[name] for name in ("name", "parameters")} | {"input": input, "paper": _cited(facts["paper"])}
+
+
+def _cited(paper: str | None) -> str | None:
+    """Authors and year of a reference such as "Wang et al., A title, CVPR 2020, arXiv 1912.11035"."""
+    if paper is None:
+        return None
+    first = paper.partition(";")[0]
+    year = re.search(r"(?:[A-Z]\w+ )?\b(?:19|20)\d\d\b", first) or re.search(r"arXiv (\d\d)", first)
+    when = "" if year is None else f"20{year[1]}" if year.re.groups else year[0]
+    return ", ".join(filter(None, (paper.partition(",")[0], when)))
 
 
 def _change(override: str) -> tuple[str, Any]:

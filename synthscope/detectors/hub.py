@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from synthscope.config import validate
 from synthscope.detectors import DETECTORS
@@ -106,7 +108,7 @@ def load_detector(spec: str | Path, device: str | torch.device = "cpu") -> Detec
     """
     spec = str(spec)
     code, _, rest = spec.partition("@") if ".py:" in spec else ("", "", spec)
-    if (code and not rest) or (spec in DETECTORS and DETECTORS[spec].ready):
+    if (code and not rest) or (spec in DETECTORS and _kind(spec).ready):
         return create_detector(code or spec).to(device).eval()
     folder = _folder(rest)
     config = read_config(folder)
@@ -172,7 +174,29 @@ def _facts(name: str) -> dict[str, Any]:
 
 
 def _kind(architecture: str) -> type[Detector]:
-    return DETECTORS["timm" if architecture.startswith("timm:") else architecture]
+    kind = DETECTORS["timm" if architecture.startswith("timm:") else architecture]
+    if (lacking := _lacking(kind)) is not None:
+        raise UsageError(
+            f"Expected a subclass of synthscope.detectors.base.Detector as {architecture}, got {lacking}. Derive it "
+            "from Detector, take the config in __init__, return logits (B,) from forward: see docs/architecture.md."
+        )
+    return kind
+
+
+def _lacking(kind: Any) -> str | None:
+    """What a class from elsewhere is instead of a detector; None where it is one."""
+    if not isinstance(kind, type):
+        return f"a {type(kind).__name__}, which is no class"
+    if not issubclass(kind, Detector):
+        plain = "a plain nn.Module" if issubclass(kind, nn.Module) else "another class"
+        return f"{plain} without its config, preprocess and normalize"
+    if missing := sorted(kind.__abstractmethods__):
+        return f"one without {' and '.join(missing)}"
+    try:
+        inspect.signature(kind).bind("config")
+    except TypeError:
+        return f"one whose __init__ takes {inspect.signature(kind)} instead of (config)"
+    return None
 
 
 def _options(kind: type[Detector], options: dict[str, Any], origin: str) -> dict[str, Any]:

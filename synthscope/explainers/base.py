@@ -110,6 +110,11 @@ def create_explainer(text: str) -> Explainer:
             raise UsageError(f"Expected option=value in explainer {text!r}, got {part!r}. Put a value after =.")
         options[key] = value
     kind = EXPLAINERS[name]
+    if not (isinstance(kind, type) and issubclass(kind, Explainer)) or kind.__abstractmethods__:
+        raise UsageError(
+            f"Expected a subclass of synthscope.explainers.base.Explainer with heatmaps as {name}, got something else. "
+            f"Derive it from Explainer: see docs/architecture.md."
+        )
     return kind(validate(kind.Options, options, f"options of {name}"))
 
 
