@@ -15,9 +15,8 @@ import polars as pl
 
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.schema import PREDICTIONS, conform, read_table, write_table
-from synthscope.scoring.columns import ANSWERS
+from synthscope.scoring.columns import ANSWERS, PEOPLE
 
-PEOPLE = "people"  # architecture, and first word of ids
 SURE = 0.999  # a confidence of 1 would be an infinite logit
 UNSURE = 0.501  # at 0.5 the logit would be 0, and say real whatever the answer
 _IMAGE = "path", "sha256", "label", "generator", "subset", "split", "group"

@@ -18,6 +18,7 @@ from synthscope.metrics.resampling import Units, units_of
 from synthscope.schema import PREDICTIONS, conform, read_table, view_name
 
 MEAN = "mean"
+PEOPLE = "people"  # architecture of answers, and first word of their ids
 ANSWERS = "answers.parquet"  # in a run folder: what people said of its images, read with the predictions
 TEST_SETS = "subset", "generator", "split"  # columns that can name the test sets
 
@@ -78,7 +79,9 @@ def read_predictions(source: pl.DataFrame | str | Path, *, threshold: float | No
         pl.col("logit", "p_ai", "threshold").cast(pl.Float64),
     )
     own = pl.col("threshold").fill_null(0.0)
-    table = table.with_columns((own if threshold is None else pl.lit(float(threshold))).alias("threshold"))
+    if threshold is not None:  # people answer in words, which no threshold turns
+        own = pl.when(pl.col("architecture") == PEOPLE).then(own).otherwise(float(threshold))
+    table = table.with_columns(own.alias("threshold"))
     if table.is_empty():
         raise SynthscopeError(
             "Expected predictions, got an empty table. Run `synthscope predict` on some images first."

@@ -116,6 +116,14 @@ def test_they_stay_with_the_run_until_others_come(run: Path) -> None:
     assert after.equals(before)  # people change no figure of a detector
 
 
+def test_another_threshold_turns_no_answer(run: Path) -> None:
+    (run / "a.csv").write_text("path,answer\n10.png,AI\n00.png,real\n")
+    add_answers(run, [run / "a.csv"])
+    scores = score(run, metrics=["accuracy"], threshold=5.0, n_resamples=100)
+    assert scores.filter(architecture="people")["value"].to_list() == [1.0]
+    assert scores.filter(detector="d@1")["value"].to_list() == [0.5]  # all are real
+
+
 def test_the_command_and_the_page_show_them(run: Path) -> None:
     (run / "a.csv").write_text(
         "path,answer,annotator\n00.png,real,ann\n10.png,AI,ann\n10.png,real,ben\n00.png,AI,ben\n"
