@@ -159,13 +159,16 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> None:
     if suffix == ".parquet":
         return write_parquet(frame, path)
     with whole_file(path) as temporary:
-        frame.with_columns(_TEXT_CELLS).write_csv(temporary)
+        frame.with_columns(_cells(frame)).write_csv(temporary)
 
 
-_TEXT_CELLS = (  # as runtime.told.to_cell
-    pl.when(pl.col(pl.String).str.contains(FORMULA)).then(pl.concat_str(pl.lit("'"), pl.col(pl.String)))
-    .otherwise(pl.col(pl.String)).name.keep()
-)  # fmt: skip
+def _cells(frame: pl.DataFrame) -> list[pl.Expr]:
+    """The texts of a table as :func:`synthscope.runtime.told.to_cell` writes them."""
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    return [
+        pl.when(pl.col(name).str.contains(FORMULA)).then(pl.format("'{}", name)).otherwise(name).alias(name)
+        for name in texts
+    ]
 
 
 def write_parquet(frame: pl.DataFrame, path: str | Path) -> None:

@@ -189,7 +189,7 @@ def test_a_finished_run_does_no_work(source: str, tmp_path: Path, monkeypatch: p
     def never(*_: object, **__: object) -> None:
         raise AssertionError("work was done again")
 
-    for module, name in ((audit, "audit"), (score, "write_scores"), (images, "_to_rgb")):
+    for module, name in ((audit, "audit"), (score, "write_scores"), (images, "to_rgb")):
         monkeypatch.setattr(module, name, never)
     assert benchmark(whole, tmp_path, source=source).equals(table)
     assert times == {file: file.stat().st_mtime_ns for file in times} and len(times) > 20

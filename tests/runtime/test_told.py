@@ -39,15 +39,18 @@ def test_cells_are_no_formulas_and_give_the_text_back(text: str) -> None:
     assert from_cell(to_cell(text)) == text
 
 
-@given(st.lists(st.tuples(TEXTS, st.floats(allow_nan=False, allow_infinity=False)), min_size=1, max_size=5))
-def test_tables_in_csv_keep_texts_and_numbers(rows: list[tuple[str, float]]) -> None:
+@given(st.lists(st.tuples(TEXTS, st.floats(allow_nan=False, allow_infinity=False), TEXTS), min_size=1, max_size=5))
+def test_tables_in_csv_keep_texts_and_numbers(rows: list[tuple[str, float, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "a.csv"
-        write_table(pl.DataFrame(rows, schema={"name": pl.String, "value": pl.Float64}, orient="row"), file)
+        write_table(
+            pl.DataFrame(rows, schema={"name": pl.String, "value": pl.Float64, "text": pl.String}, orient="row"), file
+        )
         with file.open(newline="", encoding="utf-8") as lines:
             read = list(csv.reader(lines))[1:]
-    assert [cell for cell, _ in read] == [to_cell(text) for text, _ in rows]
-    assert [float(number) for _, number in read] == [number for _, number in rows]
+    assert [(name, float(value), text) for name, value, text in read] == [
+        (to_cell(name), value, to_cell(text)) for name, value, text in rows
+    ]
 
 
 def test_reports_and_lists_of_deleted_files_are_no_formulas(tmp_path: Path) -> None:
