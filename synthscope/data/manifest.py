@@ -177,8 +177,8 @@ def missing_labels(table: pl.DataFrame, what: str) -> str | None:
         return None
     return (
         f"Expected the label 0 (real) or 1 (AI) of every image in {what}, got none for {len(without):,} of "
-        f"{usable.height:,} (first: {without.sort()[0]}). Give labels, as with imagefolder: or csv:, or leave these images "
-        f"out by --where label!=null."
+        f"{usable.height:,} (first: {without.sort()[0]}). Give labels, as with imagefolder: or csv:, or leave these "
+        "images out by --where label!=null."
     )
 
 

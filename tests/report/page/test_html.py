@@ -22,7 +22,6 @@ from synthscope.report.page.answer import answer
 from synthscope.report.page.html import write_report, write_tables
 from synthscope.report.page.mistakes import galleries, thumbnail
 from synthscope.report.page.run import read_run
-from synthscope.scoring.columns import one_treatment
 from synthscope.tables.benchmark import cross_generator_matrix
 from tests.report.made_runs import make_audit, make_images, make_predictions, make_scores, write_run
 
@@ -223,7 +222,7 @@ def test_the_page_says_how_much_of_the_images_a_detector_sees(small: Path) -> No
         assert ("Of these images it sees 18.8 %" in page.text) == (told != "all")
     one = one_view_a_class(table)
     one.write_parquet(small / "predictions.parquet")
-    make_scores(one_treatment(one)).write_parquet(small / "scores.parquet")
+    make_scores(one.with_columns(view=pl.col("protocol"))).write_parquet(small / "scores.parquet")
     assert "largest errors of d" in page_of(small).text.lower()
 
 
