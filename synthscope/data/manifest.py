@@ -173,7 +173,7 @@ def missing_labels(table: pl.DataFrame, what: str) -> str | None:
     return (
         f"Expected the label 0 (real) or 1 (AI) of every image in {what}, got none for {len(without):,} of "
         f"{usable.height:,} (first: {without.sort()[0]}). Give labels, as with imagefolder: or csv:, or leave these "
-        f"images out by --where label!=null."
+        "images out by --where label!=null."
     )
 
 

@@ -71,8 +71,20 @@ def floor_of(detector: str) -> str | None:
     >>> floor_of("metadata.ADM.aligned@12345678"), floor_of("resnet50.ADM@12345678")
     ('metadata', None)
     """
-    kind = detector.partition("@")[0].partition(".")[0]
+    kind = _kind(detector)
     return kind if kind in FLOORS else None
+
+
+def _kind(detector: str, *told: str) -> str:
+    """First word of a name, without what is ``told`` of the detector elsewhere.
+
+    >>> _kind("resnet50_ADM.view1@12345678", "ADM"), _kind("glide@12345678", "glide", "none")
+    ('resnet50', '')
+    """
+    first = detector.partition("@")[0].partition(".")[0]
+    for word in filter(None, told):
+        first = first.replace(word, "")
+    return first.strip("_-")
 
 
 def short_names(detectors: Iterable[str]) -> dict[str, str]:
@@ -94,13 +106,21 @@ def row_names(
 ) -> tuple[list[str], str]:
     """Names of (training set, detector, training view), and the head above them; ``tests`` are all test sets.
 
-    Training sets where they tell the rows of detectors, and those of each floor, apart, with the words of ``views``
-    where it takes both; else detectors.
+    Training sets where they tell the rows of one kind of detector, and those of each floor, apart, with the words of
+    ``views`` where it takes both; else detectors. The kind is what stands before the first dot of a name, without the
+    training set and view.
+
+    >>> row_names([("a", "r.a@1", "none"), ("a", "r.a.lr@2", "lr:64")], {"none": "raw", "lr:64": "lr:64"})
+    (['a, raw', 'a, lr:64'], 'trained on')
+    >>> row_names([("a", "r.a@1", "none"), ("b", "npr@2", "lr:64")], {"none": "raw", "lr:64": "lr:64"})
+    (['r.a', 'npr'], 'detector')
     """
     tests = list(tests)
     keys = {(train_set, view, floor_of(detector)) for train_set, detector, view in rows}
-    sets = [train_set for train_set, detector, _ in rows if not floor_of(detector)]
-    if len(sets) > 1 and all(row[0] for row in rows) and len(keys) == len(rows):
+    own = [row for row in rows if not floor_of(row[1])]
+    sets = [train_set for train_set, _, _ in own]
+    kinds = {_kind(detector, train_set or "", view or "") for train_set, detector, view in own}
+    if len(sets) > 1 and len(kinds) == 1 and all(row[0] for row in rows) and len(keys) == len(rows):
         several = len(set(sets)) < len(sets)
         titles = []
         for train_set, detector, view in rows:

@@ -228,3 +228,16 @@ def test_unknown_names_suggest() -> None:
     ):
         with pytest.raises(UsageError, match=words):
             cross_generator_matrix(table_2(), **arguments)
+
+
+def test_rows_keep_the_names_of_detectors_of_several_kinds() -> None:
+    def names(*detectors: tuple[str, str, str]) -> list[str]:
+        rows = [{"detector": f"{name}@{i}", "train_set": train_set, "train_view": view, "view": "lr:64", "value": 0.5}
+                for i, (name, train_set, view) in enumerate(detectors)]  # fmt: skip
+        return [name for name, _ in cross_generator_matrix(scores(rows)).rows]
+
+    raw, low = ("resnet50.ADM", "ADM", "none"), ("resnet50.ADM.view1", "ADM", "lr:64")
+    assert names(raw, low) == ["ADM, raw", "ADM, lr:64"]
+    assert names(raw, ("npr.ADM.view1", "ADM", "lr:64")) == ["resnet50.ADM", "npr.ADM.view1"]
+    assert names(raw, low, ("npr.glide", "glide", "none")) == ["resnet50.ADM", "resnet50.ADM.view1", "npr.glide"]
+    assert names(("ADM", "ADM", "none"), ("glide", "glide", "none")) == ["ADM", "GLIDE"]  # named by what they learned

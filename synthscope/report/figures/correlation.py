@@ -9,7 +9,7 @@ from scipy.cluster.hierarchy import dendrogram
 
 from synthscope.metrics.detection import METRICS
 from synthscope.report.figures import style
-from synthscope.report.figures.style import INK, label, styled
+from synthscope.report.figures.style import INK, styled
 from synthscope.studies.correlation import Correlation, Transfer, notes, tree
 
 
@@ -54,8 +54,8 @@ def _heat(
         dark = np.isfinite(value) and np.dot(image.to_rgba(np.array([value]))[0][:3], (0.2126, 0.7152, 0.0722)) < 0.5
         text = form.format(value).replace("-", "−") if np.isfinite(value) else "–"
         axes.text(column, row, text, ha="center", va="center", size=7, color="white" if dark else INK)
-    axes.set_xticks(range(len(columns)), [label(name, 18) for name in columns], rotation=45, ha="right", size=8)
-    axes.set_yticks(range(len(rows)), [label(name, 24) for name in rows], size=8)
+    axes.set_xticks(range(len(columns)), [style.lines(name, 20) for name in columns], rotation=45, ha="right", size=8)
+    axes.set_yticks(range(len(rows)), [style.lines(name, 26) for name in rows], size=8)
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)

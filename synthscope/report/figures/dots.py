@@ -28,7 +28,7 @@ def dots_figure(table: pl.DataFrame, *, reference: str | None = None) -> Figure:
     if not rows:
         return style.blank_figure("nothing was scored")
     names = short_names(row[0] for row in rows)
-    texts = [label(", ".join([names[row[0]], *map(word, keys[1:], row[1:])]), 44) for row in rows]
+    texts = [label(", ".join([names[row[0]], *map(word, keys[1:], row[1:])])) for row in rows]
     figure = style.new_figure(1.0 + 0.075 * max(map(len, texts)) + 1.5 * len(metrics), 1.1 + 0.24 * len(rows))
     panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False).ravel()
     for axes, metric in zip(panels, metrics, strict=True):

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from synthscope.report.figures import style
-from synthscope.report.figures.style import COLOURS, INK, MUTED, capped, label, styled
+from synthscope.report.figures.style import COLOURS, INK, MUTED, capped, label, lines, styled
 from synthscope.schema import PREDICTIONS, read_table
 from synthscope.studies.fidelity.study import GROUPS, generator_means, with_fidelity
 from synthscope.tables.wording import floor_of, short_names, view_names, views_of
@@ -32,7 +32,7 @@ def save_fidelity_figure(run: str | Path, out: str | Path | None = None) -> list
     for number, view in enumerate(views, start=1):
         figure = fidelity_figure(table.filter(pl.col("view") == view), means.filter(pl.col("view") == view))
         if len(views) > 1:
-            figure.suptitle(label(f"{view_names(table)[view]} images", 60), size=9.5)
+            figure.suptitle(label(f"{view_names(table)[view]} images"), size=9.5)
         written += style.save_figure(figure, out / ("fidelity" if number == 1 else f"fidelity_{number}"))
     return written
 
@@ -58,7 +58,7 @@ def fidelity_figure(table: pl.DataFrame, means: pl.DataFrame) -> Figure:
     panels[0].set_ylim(-0.04, 1.04)
     panels[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
     handles = [Line2D([], [], color=c, marker=marker, linestyle="") for c, marker in looks.values()]
-    titles = [label(names[name], 30) for name in shown]
+    titles = [lines(names[name], 30) for name in shown]
     panels[2].legend(handles, titles, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
     images = max(means.group_by("detector").agg(pl.col("n").sum())["n"], default=0)
     sentence = f"{images} annotated AI images; a mark is a generator. Bars: 95 % intervals (Wilson)."
@@ -78,7 +78,7 @@ def _means(axes: Axes, means: pl.DataFrame, against: str, looks: dict[str, tuple
     spread = _spread([(x - low) / (high - low) for x in places[against]])
     for (generator, x), right in zip(places.iter_rows(), spread, strict=True):
         axes.annotate(
-            label(generator, 18),
+            label(generator, 40),
             (x, 1.0),
             (low + right * (high - low), 1.06),
             xycoords=axes.get_xaxis_transform(),

@@ -9,7 +9,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from synthscope.report.figures import style
-from synthscope.report.figures.style import COLOURS, DASHES, INK, MUTED, capped, label, styled
+from synthscope.report.figures.style import COLOURS, DASHES, INK, MUTED, capped, label, lines, styled
 from synthscope.studies.frequency.study import Spectrum
 from synthscope.tables.wording import pretty
 
@@ -30,7 +30,7 @@ def spectra_figure(spectra: list[Spectrum], *, order: str, denoiser: str) -> Fig
         edge = 0.5 + 0.5 / s.size
         extent = (-edge, 0.5 - 0.5 / s.size, 0.5 - 0.5 / s.size, -edge) if s.size % 2 == 0 else (-0.5, 0.5, 0.5, -0.5)
         image = axes.imshow(log, vmin=low, vmax=high, cmap="viridis", extent=extent, interpolation="nearest")
-        axes.set_title(label(pretty(s.source), 18), size=8.5)
+        axes.set_title(lines(pretty(s.source), 18), size=8.5)
         axes.set_xlabel(f"{s.n:,} images, {s.size} px", size=7, color=MUTED, labelpad=1)
         axes.set_xticks([-0.5, 0, 0.5], [])
         axes.set_yticks([-0.5, 0, 0.5], [])
@@ -60,7 +60,7 @@ def profile_figure(profiles: pl.DataFrame) -> Figure:
         colour = INK if real else palette[drawn % len(palette)]
         dashes = DASHES[0] if real else DASHES[(drawn % len(palette) + drawn // len(palette)) % len(DASHES)]
         drawn += not real
-        axes.plot(rows["frequency"], rows["amplitude"], color=colour, linestyle=dashes, label=label(pretty(source), 24),
+        axes.plot(rows["frequency"], rows["amplitude"], color=colour, linestyle=dashes, label=label(pretty(source)),
                   linewidth=2.2 if real else 1.4)  # fmt: skip
         if rows["ci_low"].is_not_null().any():
             x, low, high = (rows[name].to_numpy() for name in ("frequency", "ci_low", "ci_high"))

@@ -14,7 +14,7 @@ from synthscope.metrics.calibration import reliability
 from synthscope.metrics.detection import roc_counts
 from synthscope.metrics.intervals import wilson
 from synthscope.report.figures import style
-from synthscope.report.figures.style import AI, COLOURS, DASHES, GRID, INK, MUTED, REAL, capped, label, styled
+from synthscope.report.figures.style import AI, COLOURS, DASHES, GRID, INK, MUTED, REAL, capped, lines, styled
 from synthscope.report.names import distinct
 from synthscope.tables.wording import in_order, pretty, short_names
 
@@ -47,14 +47,14 @@ def roc_figure(predictions: pl.DataFrame, view: str = "none", by: str = "subset"
             if own["label"].n_unique() == 2:
                 alarms, hits, _ = roc_counts(own["label"], own["logit"].cast(pl.Float64))
                 axes.plot(alarms / alarms[-1], hits / hits[-1], **line)
-            axes.plot([], [], label=label(names[detector], 30), **line)
+            axes.plot([], [], label=detector, **line)
         first = rows.filter(detector=detectors[0])
-        axes.set_title(label(pretty(test), 26))
+        axes.set_title(lines(pretty(test), 24))
         axes.text(0.97, 0.04, _counts(first), ha="right", size=7.5, color=MUTED, transform=axes.transAxes)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1], aspect="equal")
     figure.supylabel("AI images found", size=9)
-    handles, texts = panels[0].get_legend_handles_labels()
-    figure.legend(handles, texts, loc="outside upper left", ncols=min(len(texts), 3))
+    handles, shown = panels[0].get_legend_handles_labels()
+    style.legend(figure, handles, [names[detector] for detector in shown], most=3)
     style.note(figure, ["Across: real images called AI.", *notes, *more])
     return figure
 
@@ -129,7 +129,7 @@ def _per_detector(
     for axes, detector in zip(panels, detectors, strict=True):
         rows = table.filter(detector=detector)
         draw(axes, rows)
-        axes.set_title(label(names[detector], 28), pad=13)
+        axes.set_title(lines(names[detector], 22), pad=13)
         axes.text(0, 1.015, _counts(rows.unique("path")), size=7, color=MUTED, va="bottom", transform=axes.transAxes)
     figure.supylabel(side, size=9)
     if legend:

@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from synthscope.data.audit import HISTORY
 from synthscope.report.figures import style
-from synthscope.report.figures.style import AI, COLOURS, INK, MUTED, capped, label, styled
+from synthscope.report.figures.style import AI, COLOURS, INK, MUTED, capped, label, lines, styled
 from synthscope.report.names import CHANCE, conditions, distinct, metric_name, sizes, test_sets
 from synthscope.report.rows import chosen, comparable
 from synthscope.scoring.columns import MEAN
@@ -66,7 +66,7 @@ def matrix_figure(scores: pl.DataFrame, metric: str = "accuracy", view: str = "n
         axes.text(*place, shown, color=colour, weight=weight, ha="center", va="center", size=8.5)
     turned = len(tests) > 4
     axes.set_xticks(
-        centres, [label(pretty(test), 20) for test in tests], rotation=35 if turned else 0,
+        centres, [label(pretty(test), 40) for test in tests], rotation=35 if turned else 0,
         ha="left" if turned else "center", rotation_mode="anchor",
     )  # fmt: skip
     axes.xaxis.tick_top()
@@ -75,9 +75,7 @@ def matrix_figure(scores: pl.DataFrame, metric: str = "accuracy", view: str = "n
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    style.note(
-        figure, [f"{metric_name(metric)} (%), {label(view_names(scores)[view], 60)} test images.", *notes, *more]
-    )
+    style.note(figure, [f"{metric_name(metric)} (%), {label(view_names(scores)[view])} test images.", *notes, *more])
     return figure
 
 
@@ -137,7 +135,7 @@ def audit_figure(audit: pl.DataFrame) -> Figure:
                 axes.scatter(values, places, marker="D", s=18, color=colors, zorder=3)
             axes.hlines(places, low, high, color=INK, linewidth=1)
         axes.axvline(0.6, color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
-        axes.set_title(label(view_names(table)[view], 34))
+        axes.set_title(lines(view_names(table)[view], 28))
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
     grid[0].set_yticks(range(len(subsets)), names)
@@ -177,7 +175,7 @@ def _dots(panels: dict[str, pl.DataFrame], metric: str, notes: list[str], keys: 
             if place is not None and row["value"] is not None:
                 _dot(axes, place, row, COLOURS[views.index(row["train_view"] or "none") % len(COLOURS)])
         _finish_panel(axes, metric)
-        axes.set_title(label(title, 18), size=8.5, pad=13)
+        axes.set_title(lines(title, 14), size=8.5, pad=13)
         axes.text(0, 1.015, sizes(panel), size=7, color=MUTED, va="bottom", transform=axes.transAxes)
     for index, axes in enumerate(grid):
         axes.set_visible(index < len(panels))
@@ -187,8 +185,8 @@ def _dots(panels: dict[str, pl.DataFrame], metric: str, notes: list[str], keys: 
     if len(views) > 1:
         handles = [Line2D([], [], color=colour, marker="o") for colour in COLOURS[: len(views)]]
         words = view_names(pl.DataFrame({"view": views}))
-        texts = [f"trained on {label(words[view])} images" for view in views[: len(handles)]]
-        figure.legend(handles, texts, loc="outside upper left", ncols=2)
+        texts = [f"trained on {words[view]} images" for view in views[: len(handles)]]
+        style.legend(figure, handles, texts, most=2)
     first = f"{metric_name(metric)} (%) with 95 % intervals; above each panel the images, real + AI."
     style.note(figure, [first, *notes, *more])
     return figure
@@ -213,7 +211,7 @@ def _finish_panel(axes: Axes, metric: str) -> None:
 
 def _row_names(keys: list[tuple[str, ...]]) -> list[str]:
     names = short_names(list(dict.fromkeys(key[0] for key in keys)))
-    return [" on ".join([label(names[key[0]]), *(label(pretty(test), 16) for test in key[1:])]) for key in keys]
+    return [" on ".join([label(names[key[0]]), *(label(pretty(test), 40) for test in key[1:])]) for key in keys]
 
 
 def _margin(names: list[str]) -> float:

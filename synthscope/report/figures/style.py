@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any, TypeVar
 
 import matplotlib
 import matplotlib.style
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -57,8 +60,10 @@ def grid_of_axes(count: int, *, columns: int, size: float) -> tuple[Figure, list
     return figure, axes[:count]
 
 
-def label(name: object, width: int = 36) -> str:
+def label(name: object, width: int = 72) -> str:
     """A name from a file as figure text: no line breaks or control characters, no formulas, at most ``width`` long.
+
+    Names of detectors and views fit; ``width`` is there for what nobody can read anyway.
 
     >>> label("a$b$\\n")
     'a\\\\$b\\\\$\\ufffd'
@@ -67,6 +72,30 @@ def label(name: object, width: int = 36) -> str:
     if len(text) > width:
         text = f"{text[: width // 2]}…{text[-(width - width // 2 - 1) :]}"
     return text.replace("$", r"\$")
+
+
+def lines(name: object, width: int) -> str:
+    """:func:`label` of a long name in lines of at most ``width`` characters, broken behind a sign where there is one.
+
+    >>> lines("crop:size=128,grid=16|jpeg:q=96", 14)
+    'crop:size=128,\\ngrid=16|\\njpeg:q=96'
+    """
+    broken = [""]
+    signs = "|,._/ -"
+    for piece in re.findall(f"[^{signs}]{{1,{width - 1}}}[{signs}]?|[{signs}]", label(name, 8 * width)):
+        if len(broken[-1] + piece.rstrip()) <= width:
+            broken[-1] += piece
+        else:
+            broken.append(piece)
+    return "\n".join(line.strip() for line in broken)
+
+
+def legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str], *, most: int) -> None:
+    """A legend above the panels, in as many columns as the figure is wide enough for, at most ``most``."""
+    character, key, width = 0.078, 0.6, figure.get_figwidth()  # inches
+    texts = [lines(name, int((width - key) / character)) for name in names]
+    columns = int(width / (character * max(map(len, names), default=0) + key))
+    figure.legend(handles, texts, loc="outside upper left", ncols=max(1, min(most, len(names), columns)))
 
 
 def capped(items: list[T], limit: int, what: str) -> tuple[list[T], list[str]]:
@@ -79,9 +108,16 @@ def capped(items: list[T], limit: int, what: str) -> tuple[list[T], list[str]]:
 
 
 def note(figure: Figure, sentences: list[str]) -> None:
-    """Small print under a figure: what was left out, how many images."""
+    """Small print under a figure, as many lines as it takes: what was left out, how many images."""
     if sentences:
-        figure.supxlabel("   ".join(sentences), fontsize=7.5, color=MUTED, x=0.01, ha="left")
+        text = small_print(sentences, figure.get_figwidth())
+        figure.supxlabel(text, fontsize=7.5, color=MUTED, x=0.01, ha="left")
+
+
+def small_print(sentences: Sequence[str], width: float) -> str:
+    """Sentences in lines that are at most ``width`` inches long at a size of 7.5 points."""
+    characters = int((width - 0.1) / 0.056)
+    return "\n".join(fill(line, characters) for line in "   ".join(sentences).split("\n"))
 
 
 def blank_figure(sentence: str) -> Figure:

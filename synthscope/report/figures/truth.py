@@ -77,7 +77,7 @@ def _panel(axes: Axes, part: pl.DataFrame, measures: list[str], span: float) -> 
         light = np.dot(image.to_rgba(np.array([np.nan_to_num(value)]))[0][:3], (0.2126, 0.7152, 0.0722))
         text = texts.get((row_index, column), "–")
         axes.text(column, row_index, text, ha="center", va="center", size=6.8, color="white" if light < 0.5 else INK)
-    axes.set_yticks(range(len(explainers)), [label(name, 26) for name in explainers], size=8)
+    axes.set_yticks(range(len(explainers)), [style.lines(name, 26) for name in explainers], size=8)
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)

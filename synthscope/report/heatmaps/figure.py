@@ -35,8 +35,11 @@ def heatmaps_figure(panels: Sequence[Panel], *, rule: str = "") -> Figure:
     """
     pictures = [tiles(panel, 2 * SIDE) for panel in panels]
     columns = [key for key in TILES if any(key in row for row in pictures)]
-    side, gap, top, bottom, left = 2.1, 0.08, 0.28, 0.8, 0.08  # inches
-    width, height = left + len(columns) * (side + gap), top + len(panels) * (side + 0.36) + bottom
+    side, gap, top, left = 2.1, 0.08, 0.28, 0.08  # inches
+    width = left + len(columns) * (side + gap)
+    told = style.small_print([label(rule, 1000)], width)
+    bottom = 0.8 + 0.12 * told.count("\n")
+    height = top + len(panels) * (side + 0.36) + bottom
     figure = style.new_figure(width, height)
     figure.set_layout_engine("none")  # the tiles are to have one size, whatever is written around them
     for row, (panel, found) in enumerate(zip(panels, pictures, strict=True)):
@@ -51,30 +54,30 @@ def heatmaps_figure(panels: Sequence[Panel], *, rule: str = "") -> Figure:
             if row == 0:
                 axes.set_title(TILES[key], size=9)
         below = (low - 0.06) / height
-        figure.text(left / width, below, label(panel.title, 56), va="top", size=9, weight="bold")
+        figure.text(left / width, below, label(panel.title), va="top", size=9, weight="bold")
         figure.text(1 - gap / width, below, panel.numbers, va="top", ha="right", size=9)
-    _key(figure, panels, left / width)
-    figure.text(left / width, 0.08 / height, label(rule, 200), size=7.5, color=MUTED)
+    _key(figure, panels, left / width, bottom - 0.8)
+    figure.text(left / width, 0.08 / height, told, size=7.5, color=MUTED)
     return figure
 
 
-def _key(figure: Figure, panels: Sequence[Panel], left: float) -> None:
-    """Legend of the categories and colour bar, at the bottom."""
+def _key(figure: Figure, panels: Sequence[Panel], left: float, above: float) -> None:
+    """Legend of the categories and colour bar, at the bottom, so many inches ``above`` it."""
     height = figure.get_figheight()
     if any(panel.heat is not None for panel in panels):
-        bar = figure.add_axes((0.7, 0.5 / height, 0.29, 0.1 / height))
+        bar = figure.add_axes((0.7, (above + 0.5) / height, 0.29, 0.1 / height))
         signed = any(panel.signed for panel in panels)
         bar.imshow(colour_bar(signed=signed), aspect="auto")
         bar.set_axis_off()
         words = "evidence for real, none, for AI" if signed else "relevance, each map from least to greatest"
-        bar.set_title(words, size=7.5, weight="normal", color=MUTED, pad=3)
+        bar.set_title(words, loc="right", size=7.5, weight="normal", color=MUTED, pad=3)
     categories = sorted({region.category for panel in panels for region in panel.regions}, key=category_name)
     if categories:
         handles = [
             Patch(facecolor=CATEGORY_COLOURS.get(c or "", OTHER), edgecolor=INK, linewidth=0.5) for c in categories
         ]
         names = [category_name(category) for category in categories]
-        place = (left, 0.3 / height)
+        place = (left, (above + 0.3) / height)
         figure.legend(handles, names, loc="lower left", bbox_to_anchor=place, ncols=4, fontsize=8, borderpad=0,
                       borderaxespad=0, columnspacing=1.2)  # fmt: skip
 

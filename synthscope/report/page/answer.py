@@ -13,6 +13,7 @@ from synthscope.report.rows import chosen, comparable
 from synthscope.scoring.columns import MEAN
 from synthscope.tables.wording import FLOORS, floor_of, pretty, short_names, tests_of, trained_on, view_names, views_of
 
+GUESSING = {name: CHANCE[name] for name in ("balanced_accuracy", "auroc")}  # whatever the share of the classes
 SMALL = 100  # images a class below which a single figure is called uncertain
 
 
@@ -40,8 +41,8 @@ def ranked(scores: pl.DataFrame, metric: str, view: str, *, floor: str | None = 
 
 
 def answer(scores: pl.DataFrame) -> list[str]:
-    """Sentences: the best detector, above which floors, off its own generator, under degradation, in other views, and
-    how sure that is."""
+    """Sentences: whether any detector is above chance, the best one, above which floors, off its own generator, under
+    degradation, in other views, and how sure that is."""
     metric = headline_metric(scores)
     views = views_of(scores)
     if not views or (order := ranked(scores, metric, views[0])).is_empty():
@@ -49,7 +50,8 @@ def answer(scores: pl.DataFrame) -> list[str]:
     names, words = short_names(distinct(scores, "detector")), view_names(scores)
     best = order.row(0, named=True)
     table = chosen(scores, metric, views[0])
-    sentences = [_first(order, names, table, metric, words[views[0]])]
+    chance = _chance(order, words[views[0]])
+    sentences = [chance + _first(order, names, table, metric, words[views[0]], guessing=_guessing(best) and not chance)]
     sentences += _floors(scores, best, metric, views[0])
     sentences += _off_generator(table.filter(detector=best["detector"]), best, names[best["detector"]], metric)
     sentences += _worst_condition(table.filter(detector=best["detector"]), metric)
@@ -69,7 +71,9 @@ def answer_over_seeds(seeds: pl.DataFrame) -> list[str]:
     for (about,), own in rows.group_by(["about"], maintain_order=True):
         order = own.sort("value", descending=True, maintain_order=True)
         best, where = order.row(0, named=True), pretty(str(about).removeprefix("test_set="))
-        text = f"On {where}, {best['row']} has the best balanced accuracy over {best['n_seeds']} training seeds: "
+        above = any((row["ci_low"] or row["value"]) > GUESSING["balanced_accuracy"] for row in own.to_dicts())
+        text = "" if above else f"No row is above chance on {where}. "
+        text += f"On {where}, {best['row']} has the best balanced accuracy over {best['n_seeds']} training seeds: "
         text += f"{100 * best['value']:.1f}\u00a0%"
         if best["ci_low"] is not None:
             text += f" (95\u00a0% t interval over seeds {100 * best['ci_low']:.1f}–{100 * best['ci_high']:.1f})"
@@ -83,14 +87,35 @@ def answer_over_seeds(seeds: pl.DataFrame) -> list[str]:
     return sentences
 
 
-def _first(order: pl.DataFrame, names: dict[str, str], table: pl.DataFrame, metric: str, view: str) -> str:
+def _chance(order: pl.DataFrame, view: str) -> str:
+    """What has to be said before anything else: that detectors, the best first, cannot be told from guessing."""
+    best = order.row(0, named=True)
+    if not all(_guessing(row) for row in order.iter_rows(named=True)):
+        return ""
+    where = f"{view} images" if best["test_set"] == MEAN else f"{view} images of {pretty(best['test_set'])}"
+    text = f"No detector is above chance on {where}. "
+    if best["ci_high"] is not None and best["ci_high"] < GUESSING[best["metric"]]:
+        text += "Even the best lies below it: labels may be exchanged. "
+    return text
+
+
+def _guessing(row: dict[str, Any]) -> bool:
+    """Whether the interval of a score, or its value where there is none, contains chance or lies below it."""
+    chance, least = GUESSING.get(row["metric"]), row["value"] if row["ci_low"] is None else row["ci_low"]
+    return chance is not None and least <= chance
+
+
+def _first(
+    order: pl.DataFrame, names: dict[str, str], table: pl.DataFrame, metric: str, view: str, *, guessing: bool
+) -> str:
     best = order.row(0, named=True)
     tests = [test for test in distinct(table.filter(condition="none"), "test_set") if test != MEAN]
     many = best["test_set"] == MEAN and len(tests) > 1
     where = f"Averaged over {len(tests)} test sets of" if many else f"On {pretty(tests[0])},"
     claim = f"{where} {view} images, {names[best['detector']]}"
     claim += f" has the best {_low(metric)}: " if order.height > 1 else f" reaches a {_low(metric)} of "
-    claim += f"{_value(best, metric)}."
+    guess = ", which cannot be told from guessing" if guessing else ""
+    claim += f"{_value(best, metric)}{guess}."
     if order.height > 1:
         second = order.row(1, named=True)
         claim += f" {names[second['detector']]} follows with {_value(second, metric, n=False)}"
@@ -138,19 +163,24 @@ def _off_generator(own: pl.DataFrame, best: dict[str, Any], name: str, metric: s
 
 
 def _worst_condition(own: pl.DataFrame, metric: str) -> list[str]:
+    """The lowest score among those that a degradation lowers, beside that of the same images clean."""
     table = comparable(own).filter(pl.col("condition") != MEAN, pl.col("value").is_not_null())
+    clean = dict(table.filter(condition="none").select("test_set", "value").iter_rows())
     hurt = table.filter(pl.col("condition") != "none")
     if hurt.is_empty():
         return []
-    higher = hurt["higher_is_better"][0] is not False
-    worst = hurt.sort("value", descending=not higher, maintain_order=True).row(0, named=True)
-    clean = table.filter(condition="none", test_set=worst["test_set"])
+    sign = -1 if hurt["higher_is_better"][0] is False else 1
+    rows = sorted(hurt.to_dicts(), key=lambda row: sign * row["value"])
+    lowered = [row for row in rows if sign * (row["value"] - clean.get(row["test_set"], row["value"] + sign)) < 0]
+    worst = (lowered or rows)[0]
     where = "the mean over the test sets" if worst["test_set"] == MEAN else pretty(worst["test_set"])
-    before = f" from {_plain(metric, clean['value'][0])} on clean images" if not clean.is_empty() else ""
-    text = f"The worst degradation, {worst['condition']}, takes it{before} to {_value(worst, metric)} on {where}"
-    chance = CHANCE.get(metric)
-    guessing = chance is not None and worst["ci_low"] is not None and worst["ci_low"] <= chance
-    return [text + (", which cannot be told from guessing." if guessing else ".")]
+    before = _plain(metric, clean[worst["test_set"]]) if worst["test_set"] in clean else ""
+    end = ", which cannot be told from guessing." if _guessing(worst) else "."
+    if not lowered:
+        found = f"under {worst['condition']} it has {_value(worst, metric)} on {where}, on clean images {before}"
+        return [f"No degradation lowers it: {found}{end}"]
+    before = f" from {before} on clean images" if before else ""
+    return [f"The worst degradation, {worst['condition']}, takes it{before} to {_value(worst, metric)} on {where}{end}"]
 
 
 def _other_view(order: pl.DataFrame, best: dict[str, Any], names: dict[str, str], metric: str, view: str) -> list[str]:
@@ -162,7 +192,7 @@ def _other_view(order: pl.DataFrame, best: dict[str, Any], names: dict[str, str]
     same = order.filter(detector=best["detector"])
     if top["detector"] != best["detector"] and not same.is_empty():
         text += f"; {names[best['detector']]} has {_value(same.row(0, named=True), metric, n=False)} there"
-    return [f"{text}."]
+    return [f"{text}{', which cannot be told from guessing' if _guessing(top) else ''}."]
 
 
 def _uncertainty(scores: pl.DataFrame, metric: str) -> list[str]:

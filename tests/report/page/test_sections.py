@@ -243,3 +243,11 @@ def test_the_truth_test_makes_a_page(tmp_path: Path) -> None:
     assert table[0][1:] == ["Relevance mass", "Micro F1"]
     assert table[1] == ["gradcam", "+0.200 [+0.150, +0.250]*", "-0.100 [-0.150, -0.050]"]
     assert "nothing to measure them by" not in page.text
+
+
+def test_nobody_above_chance_is_said_over_seeds_too() -> None:
+    rows = [{"row": name, "metric": "balanced_accuracy", "value": value, "ci_low": low, "ci_high": 0.6}
+            for name, value, low in (("plain", 0.52, 0.48), ("aligned", 0.55, 0.5))]  # fmt: skip
+    assert answer_over_seeds(seeds(*rows))[0].startswith("No row is above chance on own. On own, aligned has the best")
+    above = [*rows, {**rows[0], "row": "third", "value": 0.54, "ci_low": 0.51}]
+    assert answer_over_seeds(seeds(*above))[0].startswith("On own, aligned has the best")
