@@ -1,4 +1,4 @@
-"""Which images a page shows of every detector: by a rule, never by taste."""
+"""Which images a page shows of every detector: by a rule, unless a reader asks for files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from synthscope.metrics.localization.maps import relevance_mass
+from synthscope.report.choice import Choice
 from synthscope.report.heatmaps.overlays import (
     RGB,
     TILES,
@@ -26,7 +27,8 @@ from synthscope.runtime import track
 from synthscope.scoring.heatmaps.stability import stability
 from synthscope.tables.wording import pretty, short_names
 
-MAX_PAIRS, MAX_CONDITIONS = 6, 2
+MAX_PAIRS, MAX_CONDITIONS, MAX_CHOSEN = 6, 2, 12
+THE_RULE = Choice()
 QUALITY = 75  # of the tiles, JPEG
 RANKS = "best", "median", "worst"
 BARS = {False: "relevance, least to greatest", True: "evidence for real, none, evidence for AI"}
@@ -72,11 +74,12 @@ class Gallery:
     notes: list[str]
 
 
-def gallery(run: Path) -> Gallery:
+def gallery(run: Path, choice: Choice = THE_RULE) -> Gallery:
     """Best, median and worst image of up to ``MAX_PAIRS`` pairs of detector and explainer.
 
     Ranked by lift, the relevance mass less the annotated share of what is seen, on clean images. Without annotations,
     three images drawn by the hash of their files. First seeds go first, then the first explainer of every detector.
+    The files of a ``choice`` stand in place of those of the rule, in order of path, and the page says so.
 
     Raises:
         SynthscopeError: No heatmap that can be drawn.
@@ -85,21 +88,22 @@ def gallery(run: Path) -> Gallery:
     pairs = source.pairs()
     paths, total = source.images()
     annotated = source.regions is not None
-    lifts = _lifts(source, paths if annotated else [])
+    wanted = [path for path in source.table["path"].unique().sort() if choice.has(path)]
+    lifts = _lifts(source, paths if annotated and choice.files is None else [])
     verdicts, names = source.verdicts(), short_names(pair[0] for pair in pairs)
     exhibits = []
     for pair in pairs[:MAX_PAIRS]:
-        own = {path: lift[pair] for path, lift in lifts.items() if pair in lift}
-        scored = sorted((lift, path) for path, lift in own.items() if lift is not None and np.isfinite(lift))
-        chosen = _three(scored) if annotated else [("drawn", path) for path in paths[:3]]
+        if choice.files is not None:
+            chosen = [("chosen", path) for path in wanted[: choice.limit or MAX_CHOSEN]]
+            rule = f"Chosen by hand, not by a rule: {len(chosen)} of {len(wanted)} files that match {choice.files}."
+        elif annotated:
+            own = {path: lift[pair] for path, lift in lifts.items() if pair in lift}
+            chosen, rule = _by_lift(own, total)
+        else:
+            chosen, rule = [("drawn", path) for path in paths[:3]], "Three images, drawn by the hash of their files."
+        chosen = chosen[: choice.limit]
         examples = [example for rank, path in chosen if (example := _example(source, path, pair, rank, verdicts))]
-        unseen = list(own.values()).count(None)
         if examples:
-            rule = (
-                _rule(len(scored), len(own) - len(scored) - unseen, unseen, total)
-                if annotated
-                else "Three images, drawn by the hash of their files."
-            )
             exhibits.append(Exhibit(names[pair[0]], f"{pair[1]}, {pair[2]}", rule, examples))
     notes = [f"{MAX_PAIRS} of {len(pairs)} pairs of detector and explainer are shown."] if pairs[MAX_PAIRS:] else []
     notes += [f"Images as in the first of {len(source.views)} views."] if source.views[1:] else []
@@ -127,6 +131,13 @@ def _lifts(source: HeatmapRun, paths: list[str]) -> dict[str, dict[Pair, float |
             lift = relevance_mass(heat, mask) - float(mask.mean()) if mask.any() else None
             lifts[path][row["detector"], row["explainer"], row["layer"]] = lift
     return lifts
+
+
+def _by_lift(lifts: dict[str, float | None], total: int) -> tuple[list[tuple[str, str]], str]:
+    """(rank, path) of the images that the rule chooses by the lifts of one pair, and what the rule is."""
+    scored = sorted((lift, path) for path, lift in lifts.items() if lift is not None and np.isfinite(lift))
+    unseen = list(lifts.values()).count(None)
+    return _three(scored), _rule(len(scored), len(lifts) - len(scored) - unseen, unseen, total)
 
 
 def _three(scored: list[tuple[float, str]]) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from synthscope.data.audit import warning
+from synthscope.report.choice import Choice
 from synthscope.report.figures import predictions as curves
 from synthscope.report.figures import scores as figures
 from synthscope.report.figures.fidelity import save_fidelity_figure
@@ -48,7 +49,7 @@ def tabs(scores: pl.DataFrame) -> list[str]:
     return [name for name in TABS if name in scores["metric"]] or [headline_metric(scores)]
 
 
-def scored_contents(run: Run, folder: Path, seeds: pl.DataFrame) -> dict[str, Any]:
+def scored_contents(run: Run, folder: Path, seeds: pl.DataFrame, choice: Choice) -> dict[str, Any]:
     """What the page prints of scores; the figures are written to ``folder`` on the way."""
     scores, words = run.scores, view_names(run.scores)
     views = views_of(scores)
@@ -82,7 +83,7 @@ def scored_contents(run: Run, folder: Path, seeds: pl.DataFrame) -> dict[str, An
             for (view,), rows in run.audit.group_by("view", maintain_order=True)
         ],
         "figures": _figures(run, folder, metric, views, leaders),
-        "galleries": galleries(run.predictions, looked, view=raw, inputs=run.inputs),
+        "galleries": galleries(run.predictions, looked, view=raw, choice=choice, inputs=run.inputs),
         "sights": {name: seen_of_images(run, detector) for detector, name in short_names(looked).items()},
         "unseen_galleries": max(len(leaders) - MAX_GALLERIES, 0),
         "unreadable": run.unreadable.head(MAX_LISTED).rows(),
@@ -109,7 +110,7 @@ def unscored_contents(run: Path) -> dict[str, Any]:
     return {"settings": explain_settings(run), "unreadable": unreadable, "n_unreadable": errors.height}
 
 
-def heatmap_contents(run: Path, tables: dict[str, pl.DataFrame], folder: Path) -> dict[str, Any]:
+def heatmap_contents(run: Path, tables: dict[str, pl.DataFrame], folder: Path, choice: Choice) -> dict[str, Any]:
     """What the page shows of heatmaps and of the experiments beside the scores; figures are written to ``folder``."""
     scores = conform(tables["explanation_scores"], HEATMAP_SCORES, "the heatmap scores")
     found, drawn, shown = [], [], None
@@ -119,7 +120,7 @@ def heatmap_contents(run: Path, tables: dict[str, pl.DataFrame], folder: Path) -
         alt = "Dots with 95 % intervals, a panel per measure; the table holds the numbers."
         drawn.append(drawing(figure, folder / "explanations", "Heatmaps against annotations", alt))
     if has_heatmaps(run):
-        shown = gallery(run)
+        shown = gallery(run, choice)
     parts = []
     for section in sections(tables):
         pictures = [

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 from markupsafe import Markup, escape
 
+from synthscope.report.choice import Choice
 from synthscope.report.page.contents import heatmap_contents, scored_contents, tabs, unscored_contents
 from synthscope.report.page.run import read_experiments, read_run
 from synthscope.runtime.files import write_text
@@ -24,7 +25,13 @@ from synthscope.tables.slices import class_tables, worst_group_tables
 
 
 def write_report(
-    run: str | Path, *, out: Path | None = None, audit: pl.DataFrame | None = None, title: str | None = None
+    run: str | Path,
+    *,
+    out: Path | None = None,
+    audit: pl.DataFrame | None = None,
+    title: str | None = None,
+    files: str | None = None,
+    limit: int | None = None,
 ) -> Path:
     """Write ``run/report.html`` (or ``out``), and beside the scores ``run/figures/`` and ``run/tables/``.
 
@@ -35,16 +42,20 @@ def write_report(
         out: The page to write.
         audit: Table of ``data.audit`` to show instead of ``audit.parquet``; a ``view`` column is optional.
         title: Headline; default: the name of the folder.
+        files: Pattern of the paths, or of their ends, of the images that the galleries show; default: by a rule.
+        limit: Most pictures of a kind in a gallery; default: 12, and three heatmaps of the rule.
 
     Returns:
         Path of the page.
 
     Raises:
+        UsageError: ``files`` match none of the run's images, or ``limit`` is below 1.
         SynthscopeError: The run has neither scores nor heatmaps, or a file in it is broken.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    run = Path(run)
+    run, choice = Path(run), Choice(files, limit)
+    choice.check(run)
     environment = Environment(
         loader=PackageLoader("synthscope.report.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -54,8 +65,9 @@ def write_report(
     scored = (run / "scores.parquet").is_file() or not others
     tables = read_experiments(run)
     seeds = conform(tables["seeds"], SEEDS, str(run / "seeds.parquet"))
-    contents = scored_contents(read_run(run, audit), run / "figures", seeds) if scored else unscored_contents(run)
-    heatmaps = heatmap_contents(run, tables, run / "figures")
+    figures = run / "figures"
+    contents = scored_contents(read_run(run, audit), figures, seeds, choice) if scored else unscored_contents(run)
+    heatmaps = heatmap_contents(run, tables, figures, choice)
     page = environment.get_template("report.html").render(
         title=title or run.resolve().name, scored=scored, seeded=seeds.height > 0, **heatmaps, **contents
     )

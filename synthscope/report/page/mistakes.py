@@ -17,12 +17,14 @@ import polars as pl
 from synthscope.data.degrade.recipe import parse_recipe, read_viewed
 from synthscope.detectors.input import InputConfig
 from synthscope.detectors.sight import Span, seen_part
+from synthscope.report.choice import Choice
 from synthscope.report.figures.predictions import clean_predictions
 from synthscope.tables.wording import pretty, short_names
 
 if TYPE_CHECKING:
     from PIL import Image
 
+THE_RULE, LIMIT = Choice(), 12  # pictures a shelf
 SIDE, QUALITY = 160, 70  # of a thumbnail: longest side in pixels, JPEG quality
 
 
@@ -47,6 +49,7 @@ class Shelf:
     wrong: int
     n: int
     pictures: list[Picture]
+    shown: str = ""  # which of the errors, where those are not all
 
 
 def galleries(
@@ -54,13 +57,14 @@ def galleries(
     detectors: list[str],
     *,
     view: str = "none",
-    limit: int = 12,
+    choice: Choice = THE_RULE,
     inputs: Mapping[str, InputConfig] | None = None,
 ) -> list[tuple[str, list[Shelf]]]:
-    """(name of the detector, shelves of false alarms and misses) for clean images; at most ``limit`` a shelf.
+    """(name of the detector, shelves of false alarms and misses) for clean images: the worst, or those of ``choice``.
 
     ``inputs`` names what detectors get, by ``preprocessing``.
     """
+    limit = choice.limit or LIMIT
     table = clean_predictions(predictions, view).with_columns(pl.col("threshold").fill_null(0.0))
     table = table.with_columns(recipe=table.get_column("recipe", default=table["view"]).fill_null("none"))
     names = short_names(detectors)
@@ -73,7 +77,8 @@ def galleries(
             of_class = own.filter(label=label)
             margin = pl.col("logit") - pl.col("threshold")
             wrong = of_class.filter((margin > 0) if label == 0 else (margin <= 0))
-            worst = wrong.sort(margin.abs(), "path", descending=[True, False]).head(limit)
+            wanted = wrong.filter(pl.col("path").map_elements(choice.has, return_dtype=pl.Boolean))
+            worst = wanted.sort(margin.abs(), "path", descending=[True, False]).head(limit)
             for path, used, recipe in worst["path", "preprocessing", "recipe"].iter_rows():
                 if (path, used, recipe) not in thumbnails:
                     thumbnails[path, used, recipe] = thumbnail(path, view=recipe, input=inputs.get(used))
@@ -84,7 +89,10 @@ def galleries(
                 )
                 for row in worst.iter_rows(named=True)
             ]  # fmt: skip
-            shelves.append(Shelf(kind, wrong.height, of_class.height, pictures))
+            shown = f"the {len(pictures)} worst" if len(pictures) < wanted.height else ""
+            if choice.files is not None:
+                shown = f"{wanted.height} match {choice.files}{f', {shown}' if shown else ''}"
+            shelves.append(Shelf(kind, wrong.height, of_class.height, pictures, shown))
         if not own.is_empty():
             result.append((names[detector], shelves))
     return result

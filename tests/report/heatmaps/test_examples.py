@@ -17,6 +17,7 @@ from PIL import Image
 from synthscope.annotations import CATEGORIES
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.metrics.localization.maps import relevance_mass
+from synthscope.report.choice import Choice
 from synthscope.report.heatmaps import examples
 from synthscope.report.heatmaps.figure import heatmaps_figure, save_picture
 from synthscope.report.heatmaps.overlays import SIDE, Panel, Region, annotated, colour_of, overlay, relative, tiles
@@ -157,6 +158,16 @@ def test_best_median_and_worst_are_those_of_the_measure(tmp_path: Path) -> None:
     assert abs(expected - 0.9) < 0.05  # but for the bilinear edge
     assert f"Relevance mass {expected:.3f}, chance 0.500" in best.tiles[2].numbers
     assert all(tile.alt and tile.uri.startswith("data:image/jpeg;base64,") for tile in best.tiles)
+
+
+def test_files_and_their_number_can_be_chosen_and_the_page_says_so(tmp_path: Path) -> None:
+    paths = make_heatmaps(tmp_path, {("d@1", "gradcam"): [0.5, 0.9, -1.0, 0.2, 0.7, 0.6]})
+    [exhibit] = examples.gallery(tmp_path, Choice("00[0245].png", 3)).exhibits
+    assert [(e.rank, e.path) for e in exhibit.examples] == [("chosen", paths[i]) for i in (0, 2, 4)]
+    assert exhibit.rule == "Chosen by hand, not by a rule: 3 of 4 files that match 00[0245].png."
+    assert [len(e.examples) for e in examples.gallery(tmp_path, Choice("*.png")).exhibits] == [6]
+    [exhibit] = examples.gallery(tmp_path, Choice(limit=1)).exhibits
+    assert [e.rank for e in exhibit.examples] == ["best"] and exhibit.rule.startswith("Best, median and worst")
 
 
 def test_evidence_against_is_drawn_where_the_explainer_gives_some(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from synthscope.detectors.input import InputConfig
-from synthscope.errors import SynthscopeError
+from synthscope.errors import SynthscopeError, UsageError
+from synthscope.report.choice import Choice
 from synthscope.report.page import grids
 from synthscope.report.page.answer import answer
 from synthscope.report.page.html import write_report, write_tables
@@ -168,7 +169,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 def test_errors_are_shown_worst_first_and_counted(tmp_path: Path) -> None:
     table = make_predictions(tmp_path / "images", detectors={"d@1": None}, conditions=("none",), views=("none",), n=400)
     make_images(table.filter(pl.col("path").str.contains("ADM")).head(30))
-    [(name, (alarms, misses))] = galleries(table, ["d@1"], limit=12)
+    [(name, (alarms, misses))] = galleries(table, ["d@1"])
     assert name == "d"
     real, ai = table.filter(label=0), table.filter(label=1)
     assert (alarms.wrong, alarms.n) == ((real["logit"] > 0).sum(), 1200)
@@ -178,6 +179,27 @@ def test_errors_are_shown_worst_first_and_counted(tmp_path: Path) -> None:
     shifted = table.with_columns(threshold=pl.lit(100.0, dtype=pl.Float32))
     [(_, (alarms, misses))] = galleries(shifted, ["d@1"])
     assert (alarms.wrong, misses.wrong) == (0, 1200)
+
+
+def test_readers_can_choose_the_files_and_how_many(small: Path, tmp_path: Path) -> None:
+    table = pl.read_parquet(small / "predictions.parquet").filter(condition="none", view="none")
+    detector = table["detector"][0]
+    [(_, shelves)] = galleries(table, [detector], choice=Choice("ai/00?.png", 2))
+    alarms, misses = shelves
+    wrong = table.filter(pl.col("detector") == detector, pl.col("label") == 1, pl.col("logit") <= 0)
+    matching = wrong.filter(pl.col("path").str.contains(r"/ai/00.\.png$")).sort("logit")
+    assert [picture.path for picture in misses.pictures] == matching["path"].head(2).to_list()
+    assert misses.wrong == wrong.height and alarms.pictures == []
+    worst = f", the {min(2, matching.height)} worst" if matching.height > 2 else ""
+    assert misses.shown == f"{matching.height} match ai/00?.png{worst}"
+    assert all(len(shelf.pictures) <= 1 for shelf in galleries(table, [detector], choice=Choice(limit=1))[0][1])
+    with pytest.raises(UsageError, match="that match 'none.png', got none"):
+        write_report(small, files="none.png", out=tmp_path / "page.html")
+    with pytest.raises(UsageError, match="limit of at least 1, got 0"):
+        write_report(small, limit=0, out=tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
+    page = Page(write_report(small, files="ai/*.png", limit=1).read_text())
+    assert "match ai/*.png" in page.text
 
 
 def test_thumbnails_are_small_and_encoded_anew(tmp_path: Path) -> None:
