@@ -60,7 +60,7 @@ def world(tmp_path: Path) -> Path:
     for place in ("train/ai", "train/nature"):
         (tmp_path / "set" / place).mkdir(parents=True)
         for number in range(12):
-            pixels = np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+            pixels = np.random.default_rng([number, len(place)]).integers(0, 256, (64, 64, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "set" / place / f"{number}{place[-1]}.png")
     save_manifest(index(f"genimage:{tmp_path / 'set'}"), tmp_path / "m.parquet")
     save_detector(create_detector("cnn_small", name="mine", input={"crop": 32}), tmp_path / "detector")
