@@ -36,7 +36,9 @@ def generalization_table(table: pl.DataFrame, *, metric: str, view: str) -> Tabl
     rows = []
     for name, group in zip(names, groups.values(), strict=True):
         found = {row["part"]: row for row in group}
-        gap = replace(cell_of(found["gap"], mark="*"), signed=True)
+        low, high = found["gap"]["ci_low"], found["gap"]["ci_high"]
+        apart = None not in (low, high) and not low <= 0 <= high
+        gap = replace(cell_of(found["gap"], mark="*" if apart else ""), signed=True)
         rows.append((name, (cell_of(found["seen"]), cell_of(found["unseen"]), gap)))
     return Table(
         f"generalization_{metric}{slug(table, shown)}",

@@ -103,6 +103,10 @@ def test_tables_page_and_terminal_say_it(tmp_path: Path, capsys: pytest.CaptureF
     assert [name for name, _ in table.rows] == ["c", "all but a", "all but b", "all but c"]
     assert table.columns == ("seen (1 to 2 sets)", "unseen (1 to 2 sets)", "seen less unseen")
     assert [round(100 * (cell.value or 0), 2) for cell in dict(table.rows)["all but c"]] == [81.25, 50.0, 31.25]
+    for cells in dict(table.rows).values():
+        assert (cells[2].mark == "*") == (not (cells[2].ci_low or 0) <= 0 <= (cells[2].ci_high or 0))
+    around = written.with_columns(ci_low=pl.lit(-0.1), ci_high=pl.lit(0.4))
+    assert {cells[2].mark for _, cells in generalization_tables(around)[0].rows} == {""}
     print_tables(tmp_path)
     assert "+31.2 [" in capsys.readouterr().out
     page = write_report(tmp_path).read_text()
