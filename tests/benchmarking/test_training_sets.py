@@ -91,7 +91,7 @@ def test_the_families_of_genimage_are_those_of_its_folders() -> None:
 def test_rows_are_named_and_ordered_by_what_was_left_out() -> None:
     tests = ["VQDM", "ADM", "BigGAN", "stable_diffusion_v_1_4"]
     sets = ["+".join(sorted(set(tests) - {name})) for name in tests]
-    rows = [{"detector": f"r{i}@1", "train_set": name, "train_view": "none"} for i, name in enumerate([*sets, "ADM"])]
+    rows = [{"detector": f"r.{i}@1", "train_set": name, "train_view": "none"} for i, name in enumerate([*sets, "ADM"])]
     names, corner = row_names(list(by_training(rows)), {"none": "raw"}, tests)
     assert corner == "trained on"
     assert names == ["ADM", "all but SD V1.4", "all but ADM", "all but VQDM", "all but BigGAN"]
