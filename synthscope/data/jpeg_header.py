@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from synthscope.data.degrade.recipe import parse_recipe
+from synthscope.data.degrade.steps import PILLOW_SAMPLING, Jpeg, JpegTables
+
 Tables = tuple[tuple[int, ...], tuple[int, ...]]  # luma, chroma: 64 steps each, row by row
 _SAMPLING: dict[tuple[int, ...], str] = {
     (1, 1, 1, 1, 1, 1): "444",
@@ -49,14 +52,11 @@ def write_jpeg(rgb: np.ndarray, step: str) -> bytes:
     """A JPEG file of uint8 ``(H, W, 3)`` pixels, compressed as :attr:`Compression.step` says."""
     from PIL import Image
 
-    from synthscope.data.degrade.recipe import parse_recipe
-    from synthscope.data.degrade.steps import Jpeg, JpegTables
-
     (parsed,) = parse_recipe(step).steps
     assert isinstance(parsed, Jpeg | JpegTables)
     how = {"qtables": parsed.lists} if isinstance(parsed, JpegTables) else {"quality": parsed.q}
-    file, sampling = BytesIO(), {"444": 0, "422": 1, "420": 2}[parsed.subsampling]
-    Image.fromarray(rgb).save(file, "JPEG", subsampling=sampling, **how)
+    file = BytesIO()
+    Image.fromarray(rgb).save(file, "JPEG", subsampling=PILLOW_SAMPLING[parsed.subsampling], **how)
     return file.getvalue()
 
 
@@ -80,8 +80,6 @@ def _compression(image: object) -> Compression:
 
 
 def _step(tables: Tables, sampling: str) -> str:
-    from synthscope.data.degrade.recipe import parse_recipe
-
     quality = _qualities().get(tables)
     if quality is not None:
         return str(parse_recipe(f"jpeg:q={quality},subsampling={sampling}"))

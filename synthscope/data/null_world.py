@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from synthscope.data.align.one_compression import LOSSLESS
+from synthscope.data.align.select import LOSSLESS
 from synthscope.data.images import read_file, read_rgb
 from synthscope.data.jpeg_header import read_compression, write_jpeg
 from synthscope.data.manifest import draws

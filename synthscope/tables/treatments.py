@@ -6,11 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from synthscope.data.align.views import PROTOCOLS
+from synthscope.data.align.views import CLASSES, PROTOCOLS
 from synthscope.tables.render import plain_text
 from synthscope.tables.wording import in_order, pretty
-
-CLASSES = {0: "real", 1: "AI"}
 
 
 def treatment_rows(treatments: pl.DataFrame, view: str) -> pl.DataFrame:

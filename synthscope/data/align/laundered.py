@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from synthscope.data.align.sets import LEFT_OUT, SIDE, in_sets, with_side
+from synthscope.data.align.sets import FREE, SIDE, in_sets, with_side
 from synthscope.data.manifest import draws
 from synthscope.runtime import seed_for
 
@@ -38,5 +38,4 @@ def laundered(table: pl.DataFrame, *, by: str = "subset", seed: int = 0) -> pl.D
     side = (pl.col(SIDE) * SCALES[0]).floor().cast(pl.Int64)
     scale, quality = pl.Series([scale for scale, _ in drawn]), pl.Series([quality for _, quality in drawn])
     view = pl.format("resize:scale={}|crop:size={}|jpeg:q={}", scale, side, quality)
-    kept = pl.col(LEFT_OUT).is_null() & pl.col("error").is_null()
-    return rows.with_columns(view=pl.when(kept).then(view).otherwise(pl.lit("none"))).drop(SIDE)
+    return rows.with_columns(view=pl.when(FREE).then(view).otherwise(pl.lit("none"))).drop(SIDE)

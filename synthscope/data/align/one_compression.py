@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import polars as pl
 
-from synthscope.data.align.sets import LEFT_OUT, SIDE, in_sets, with_side
+from synthscope.data.align.select import LOSSLESS
+from synthscope.data.align.sets import CELLS, FREE, LEFT_OUT, SIDE, in_sets, with_side
 from synthscope.data.jpeg_header import read_compression
 from synthscope.data.manifest import draws
 from synthscope.runtime import track
 
-LOSSLESS = ("PNG", "BMP", "PPM")
 _STEP, _OWN = "_step", "_own"  # the compression an image gets, and the one it has
 
 
@@ -41,9 +41,8 @@ def aligned(table: pl.DataFrame, *, by: str = "subset", seed: int = 0) -> pl.Dat
     rows = _with_own(in_sets(table, by=by))
     rows = with_side(rows, by=by).with_row_index("_row")
     rows = rows.with_columns(_draw=pl.Series(draws(rows, seed)))
-    free = rows.filter(pl.col(LEFT_OUT).is_null(), pl.col("error").is_null())
-    cell = ["split"] if by == "split" else ["subset", "split"]
-    sets = free.sort("_draw", "path").partition_by(cell, maintain_order=True)
+    free = rows.filter(FREE)
+    sets = free.sort("_draw", "path").partition_by(CELLS[by], maintain_order=True)
     steps = [_matched(images) for images in sets]
     empty = pl.DataFrame(schema={"_row": rows.schema["_row"], _STEP: pl.String})
     given = rows.join(pl.concat([empty, *steps]), on="_row", how="left", maintain_order="left")

@@ -10,7 +10,8 @@ from synthscope.errors import SynthscopeError, UsageError, suggest
 SHARE = 0.9  # of the images of each class are at least as large as the crop
 LEFT_OUT = "left_out"  # column of reasons
 SIDE = "_side"  # column: crop of the set in pixels
-SETS = "subset", "split"
+CELLS = {"subset": ["subset", "split"], "split": ["split"]}  # what makes a test set -> columns that name it
+FREE = pl.col(LEFT_OUT).is_null() & pl.col("error").is_null()  # rows that nothing speaks against yet
 
 
 def in_sets(table: pl.DataFrame, *, by: str) -> pl.DataFrame:
@@ -24,8 +25,8 @@ def in_sets(table: pl.DataFrame, *, by: str) -> pl.DataFrame:
         UsageError: ``by`` is neither.
         SynthscopeError: Images that have a view already, or that nobody has measured.
     """
-    if by not in SETS:
-        raise UsageError(f"Expected test sets by subset or split for this view, got {by!r}. {suggest(by, SETS)}")
+    if by not in CELLS:
+        raise UsageError(f"Expected test sets by subset or split for this view, got {by!r}. {suggest(by, CELLS)}")
     usable = table.filter(pl.col("error").is_null())
     seen = usable.filter((pl.col("view").fill_null("none") != "none") | pl.col("protocol").is_not_null())
     if seen.height:
@@ -57,19 +58,17 @@ def with_side(table: pl.DataFrame, *, by: str) -> pl.DataFrame:
 
     A set without usable images of both classes is left out whole.
     """
-    cell = ["split"] if by == "split" else ["subset", "split"]
-    usable = table.filter(pl.col(LEFT_OUT).is_null(), pl.col("error").is_null())
+    cell, usable = CELLS[by], table.filter(FREE)
     short = pl.min_horizontal("width", "height")
     reached = usable.group_by(*cell, "label").agg(reached=short.sort(descending=True).get(_last(pl.len())))
     sizes = reached.group_by(cell).agg(
         pl.when(pl.col("label").n_unique() == 2).then(pl.col("reached").min()).alias(SIDE)
     )
     sized = table.join(sizes, on=cell, how="left", maintain_order="left", nulls_equal=True)
-    free = pl.col(LEFT_OUT).is_null() & pl.col("error").is_null()
     reason = (
-        pl.when(free & pl.col(SIDE).is_null())
+        pl.when(FREE & pl.col(SIDE).is_null())
         .then(pl.lit("no comparable image of the other class beside it"))
-        .when(free & (short < pl.col(SIDE)))
+        .when(FREE & (short < pl.col(SIDE)))
         .then(pl.lit("smaller than the crop of its test set"))
         .otherwise(LEFT_OUT)
     )

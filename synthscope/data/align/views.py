@@ -21,6 +21,7 @@ from synthscope.data.manifest import check_labels, with_view
 from synthscope.errors import SynthscopeError, UsageError, suggest
 
 RAW = "none"
+CLASSES = {0: "real", 1: "AI"}
 TREATMENTS = pl.Schema(
     {
         "view": pl.String,
@@ -122,7 +123,7 @@ def seen_through(
     seen = kept.with_columns(protocol=pl.lit(name)).select(table.columns)
     good = seen.filter(pl.col("error").is_null())
     if good["label"].n_unique() < 2:
-        found = ", ".join(f"{row['n']} {_CLASS[row['label']]}: {row['treatment']}" for row in treatments.to_dicts())
+        found = ", ".join(f"{row['n']} {CLASSES[row['label']]}: {row['treatment']}" for row in treatments.to_dicts())
         raise SynthscopeError(
             f"Expected comparable images of both classes for the view {name}, got none of one "
             f"({found or 'no images'}). Add images of the same formats and sizes, or look at the view laundered."
@@ -136,9 +137,6 @@ def tell_treatments(treatments: pl.DataFrame) -> None:
         kept, left = ([rows.filter(kept=kept, label=label)["n"].sum() for label in (0, 1)] for kept in (True, False))
         line = f"{kept[0]} real and {kept[1]} AI images kept, {left[0]} and {left[1]} left out"
         print(f"view {view}: {line}", file=sys.stderr)
-
-
-_CLASS = {0: "real", 1: "AI"}
 
 
 def _treatments(marked: pl.DataFrame, name: str) -> pl.DataFrame:

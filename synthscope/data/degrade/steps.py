@@ -31,6 +31,7 @@ Kernel = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]  # Pillow's
 Side = Annotated[int, Field(ge=1, le=8192)]
 Quality = Annotated[int, Field(ge=1, le=100)]
 Subsampling = Literal["420", "422", "444"]
+PILLOW_SAMPLING = {"444": 0, "422": 1, "420": 2}  # as Image.save counts it
 Tables = Annotated[str, AfterValidator(_quantisation)]
 Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Sigma = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
@@ -220,8 +221,8 @@ class JpegTables(Step):
         from PIL import Image
 
         _check_side(rgb, 65500, "JPEG")
-        file, sampling = BytesIO(), {"444": 0, "422": 1, "420": 2}[self.subsampling]
-        Image.fromarray(rgb).save(file, "JPEG", qtables=self.lists, subsampling=sampling)
+        file = BytesIO()
+        Image.fromarray(rgb).save(file, "JPEG", qtables=self.lists, subsampling=PILLOW_SAMPLING[self.subsampling])
         with Image.open(file) as image:
             return np.array(image)
 
