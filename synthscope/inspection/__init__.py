@@ -1,0 +1,1 @@
+"""One file to evidence: scope, verdict against reference photographs, stability, heatmaps and what the file says."""
