@@ -159,7 +159,12 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> None:
     if suffix == ".parquet":
         return write_parquet(frame, path)
     with whole_file(path) as temporary:
-        frame.with_columns(_cells(frame)).write_csv(temporary)
+        temporary.write_text(csv_text(frame), encoding="utf-8", newline="")
+
+
+def csv_text(frame: pl.DataFrame) -> str:
+    """A data frame as CSV; see ``to_cell`` for texts in it."""
+    return frame.with_columns(_cells(frame)).write_csv()
 
 
 def _cells(frame: pl.DataFrame) -> list[pl.Expr]:

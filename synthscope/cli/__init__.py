@@ -14,9 +14,11 @@ import typer
 from synthscope.cli.analyze import analyze
 from synthscope.cli.annotate import annotate
 from synthscope.cli.benchmark import benchmark_command, demo_command
+from synthscope.cli.calibrate import calibrate_command
 from synthscope.cli.data import data
 from synthscope.cli.detectors import detectors
 from synthscope.cli.explain import explain_command
+from synthscope.cli.inspect import inspect_command
 from synthscope.cli.predict import predict_command
 from synthscope.cli.recipes import recipes
 from synthscope.cli.report import report_command
@@ -40,6 +42,8 @@ app.add_typer(annotate, name="annotate")
 app.add_typer(detectors, name="detectors")
 app.add_typer(recipes, name="recipes")
 app.add_typer(xaigd_metrics, name="xaigd-metrics")
+app.command("inspect")(inspect_command)
+app.command("calibrate")(calibrate_command)
 app.command("explain")(explain_command)
 app.command("demo")(demo_command)
 app.command("train")(train_command)

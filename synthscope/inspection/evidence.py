@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from synthscope.config import Config
 
 SCHEMA_VERSION = "1"
@@ -37,7 +39,7 @@ class Finding(Config):
 
     source: str  # C2PA | XMP | PNG text | EXIF | JPEG | watermark
     claim: str  # one sentence for people
-    detail: dict[str, str] = {}  # further facts, by name
+    detail: dict[str, str] = Field(default_factory=dict)  # further facts, by name
     verified: bool = False  # a manifest that validates and whose signer is on the trust list
 
 
@@ -63,6 +65,7 @@ class Reference(Config):
     digest: str  # first 12 hex digits of the SHA-256 of the reference set
     view: str = "none"
     demo_only: bool = False  # not proven on unseen generators
+    quantiles: dict[str, float] = Field(default_factory=dict)  # of the photographs' logits: q50, q90, q95, q99
 
 
 class DetectorEvidence(Config):
@@ -132,5 +135,5 @@ class Evidence(Config):
     regions: tuple[Region, ...] = ()
     provenance: tuple[Finding, ...] = ()
     scope: tuple[ScopeCheck, ...] = ()
-    settings: dict[str, str | int | float | bool | None] = {}
-    versions: dict[str, str] = {}
+    settings: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)

@@ -192,14 +192,19 @@ def colour_bar(*, signed: bool = False) -> RGB:
     return _heated(np.full((*ramp.shape, 3), 128, np.uint8), ramp, signed=signed)
 
 
+def tinted(heat: Floats, *, signed: bool = False) -> NDArray[np.uint8]:
+    """The colours of a heatmap ``(H, W)`` with their opacity, uint8 ``(H, W, 4)`` RGBA, to lay over a picture."""
+    values = relative(heat, signed=signed)
+    colours = matplotlib.colormaps[SIGNED_MAP if signed else MAP]((values + 1) / 2 if signed else values)
+    colours[..., 3] = 0.35 + 0.45 * np.abs(values)  # what is not relevant should stay recognisable
+    return (255 * colours).round().astype(np.uint8)
+
+
 def _heated(rgb: RGB, heat: Floats, *, signed: bool) -> RGB:
-    values = relative(heat, signed=signed)[..., None]
+    colours = tinted(heat, signed=signed).astype(np.float32)
     grey = (rgb @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
-    place = (values[..., 0] + 1) / 2 if signed else values[..., 0]
-    colours = matplotlib.colormaps[SIGNED_MAP if signed else MAP](place)
-    opacity = 0.35 + 0.45 * np.abs(values)  # what is not relevant should stay recognisable
-    drawn = (1 - opacity) * grey + opacity * 255 * colours[..., :3].astype(np.float32)
-    return drawn.round().astype(np.uint8)
+    opacity = colours[..., 3:] / 255
+    return ((1 - opacity) * grey + opacity * colours[..., :3]).round().astype(np.uint8)
 
 
 def _outline(rgb: RGB, mask: Mask, colour: tuple[int, int, int], casing: tuple[int, int, int]) -> None:
