@@ -147,9 +147,9 @@ def counts(reference: Reference) -> str:
 
 def scope(check: ScopeCheck) -> str:
     """What one rule found, and what it gets wrong."""
-    sides = (("measured", check.value), ("applies from", check.limit))
+    sides = (("measured", check.value), ("limit", check.limit))
     measured = ", ".join(f"{name} {number(value, 4)}" for name, value in sides if value is not None)
-    parts = (check.sentence, f"({measured})" if measured else "", check.error_rate)
+    parts = (check.sentence, f"[{measured}]" if measured else "", check.error_rate and f"Errors: {check.error_rate}")
     return " ".join(part for part in parts if part)
 
 

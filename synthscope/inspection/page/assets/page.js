@@ -85,6 +85,7 @@ function compare(article) {
     button.textContent = marked ? (chosen.length === 2 ? "End comparison" : "Choose another file, or press again")
       : chosen.length ? "Compare with the chosen file" : "Compare with another file";
   }
+  article.scrollIntoView();
 }
 
 async function copy(quote, status) {
