@@ -102,8 +102,9 @@ def level(detector: DetectorEvidence) -> str:
     if detector.level is None or detector.reference is None:
         return ""
     least = 1 / (detector.reference.n + 1)
+    common = f", above {number(detector.common)} none" if detector.common is not None else ""
     return (
-        f"p-values up to {number(detector.level)} are evidence. With {detector.reference.n:,} photographs "
+        f"p-values up to {number(detector.level)} are evidence{common}. With {detector.reference.n:,} photographs "
         f"none below {number(least)} can be had."
     )
 

@@ -195,10 +195,7 @@ def colour_bar(*, signed: bool = False) -> RGB:
 
 def tinted(heat: Floats, *, signed: bool = False) -> NDArray[np.uint8]:
     """The colours of a heatmap ``(H, W)`` with their opacity, uint8 ``(H, W, 4)`` RGBA, to lay over a picture."""
-    values = relative(heat, signed=signed)
-    colours = matplotlib.colormaps[SIGNED_MAP if signed else MAP]((values + 1) / 2 if signed else values)
-    colours[..., 3] = 0.35 + 0.45 * np.abs(values)  # what is not relevant should stay recognisable
-    return (255 * colours).round().astype(np.uint8)
+    return (255 * _colours(heat, signed=signed)).round().astype(np.uint8)
 
 
 def transparent_png(heat: Floats, seen: Mask, side: int, *, signed: bool = False) -> bytes:
@@ -223,10 +220,18 @@ def transparent_png(heat: Floats, seen: Mask, side: int, *, signed: bool = False
 
 
 def _heated(rgb: RGB, heat: Floats, *, signed: bool) -> RGB:
-    colours = tinted(heat, signed=signed).astype(np.float32)
+    colours = _colours(heat, signed=signed)
     grey = (rgb @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
-    opacity = colours[..., 3:] / 255
-    return ((1 - opacity) * grey + opacity * colours[..., :3]).round().astype(np.uint8)
+    opacity = colours[..., 3:]
+    return ((1 - opacity) * grey + opacity * 255 * colours[..., :3]).round().astype(np.uint8)
+
+
+def _colours(heat: Floats, *, signed: bool) -> Floats:
+    """Red, green, blue and opacity, float32 ``(H, W, 4)`` from 0 to 1."""
+    values = relative(heat, signed=signed)
+    colours = matplotlib.colormaps[SIGNED_MAP if signed else MAP]((values + 1) / 2 if signed else values)
+    colours[..., 3] = 0.35 + 0.45 * np.abs(values)  # what is not relevant should stay recognisable
+    return colours.astype(np.float32)
 
 
 def _outline(rgb: RGB, mask: Mask, colour: tuple[int, int, int], casing: tuple[int, int, int]) -> None:
