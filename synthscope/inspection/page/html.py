@@ -66,7 +66,7 @@ def index_page(rows: Iterable[Row], *, title: str = "Inspected files") -> str:
 def _article(evidence: Evidence, picture: str, *, page: str = "", itself: bool = False) -> str:
     content = json.loads(evidence.model_dump_json())  # numbers that JSON does not know become null
     template = _environment().get_template("article.html")
-    kinds = sorted({one.signed for one in evidence.heatmaps})
+    kinds = sorted({one.signed for one in evidence.heatmaps if one.overlay})
     return template.render(
         evidence=evidence,
         picture=picture,
