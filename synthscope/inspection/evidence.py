@@ -65,6 +65,8 @@ class Reference(Config):
     digest: str  # first 12 hex digits of the SHA-256 of the reference set
     view: str = "none"
     demo_only: bool = False  # not proven on unseen generators
+    cllr: float | None = None  # cost of likelihood ratios in bits, on images that they were not fitted on
+    cllr_min: float | None = None  # the least that any monotone calibration could have
     quantiles: dict[str, float] = Field(default_factory=dict)  # of the photographs' logits: q50, q90, q95, q99
 
 
