@@ -37,7 +37,7 @@ class FileFacts(Config):
 class Finding(Config):
     """Something that the file says, or that its coding shows, of its origin. Never part of the answer."""
 
-    source: str  # C2PA | XMP | PNG text | EXIF | JPEG | watermark
+    source: str  # C2PA | XMP | marking | PNG text | EXIF | JPEG | watermark | file
     claim: str  # one sentence for people
     detail: dict[str, str] = Field(default_factory=dict)  # further facts, by name
     verified: bool = False  # a manifest that validates and whose signer is on the trust list
