@@ -63,7 +63,6 @@ class Reference(Config):
     n_ai: int = 0
     sources: tuple[str, ...] = ()
     digest: str  # first 12 hex digits of the SHA-256 of the reference set
-    quantiles: dict[str, float] = {}  # of the photographs' logits: q50, q90, q95, q99
     view: str = "none"
     demo_only: bool = False  # not proven on unseen generators
     quantiles: dict[str, float] = Field(default_factory=dict)  # of the photographs' logits: q50, q90, q95, q99

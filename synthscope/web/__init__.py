@@ -1,0 +1,1 @@
+"""``synthscope serve``: inspections for a browser on the same machine. Nothing leaves it, nothing is stored."""

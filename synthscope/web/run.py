@@ -1,0 +1,77 @@
+"""Run the server on a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterable
+from concurrent.futures import Future
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from synthscope.errors import SynthscopeError
+from synthscope.runtime.files import reason
+from synthscope.web.app import create_app
+from synthscope.web.asked import Asked
+from synthscope.web.limits import Limits
+
+_GRACE = 5  # seconds that requests in work have once the server is stopped
+
+
+class Impatient(H11Protocol):
+    """HTTP, on connections that are closed when no request begins on them in time."""
+
+    header_seconds = Limits().header_seconds
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start to wait."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self.loop.call_later(self.header_seconds, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens; ``port`` 0 = any that is free.
+
+    Raises:
+        SynthscopeError: The address is taken or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise SynthscopeError(
+            f"Expected to listen on {host} port {port}, got: {reason(error).lower()}. Choose another --port."
+        ) from error
+
+
+def run(listening: socket.socket, asked: Future[Asked], *, hosts: Iterable[str], limits: Limits | None = None) -> None:
+    """Answer requests until a signal comes or detectors cannot be loaded.
+
+    Raises:
+        SynthscopeError: Of the detectors.
+    """
+    app = create_app(asked, limits, hosts=hosts)
+    server = uvicorn.Server(configured(app))
+
+    def stop_if_failed(done: Future[Asked]) -> None:
+        server.should_exit = server.should_exit or done.exception() is not None
+
+    asked.add_done_callback(stop_if_failed)
+    server.run([listening])
+    if asked.done() and (error := asked.exception()):
+        raise error
+
+
+def configured(app: ASGIApp) -> uvicorn.Config:
+    """How uvicorn serves: it trusts no proxy, logs no names of files, and tells no one what it is."""
+    return uvicorn.Config(
+        app, http=Impatient,  # type: ignore[arg-type]
+        ws="none", lifespan="on", log_level="warning", access_log=False, proxy_headers=False,
+        server_header=False, timeout_graceful_shutdown=_GRACE,
+    )  # fmt: skip
