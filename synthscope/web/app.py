@@ -28,14 +28,14 @@ from synthscope.web.limits import Limits
 from synthscope.web.manual import manual
 from synthscope.web.meters import Metered, Meters
 from synthscope.web.places import Places
-from synthscope.web.problems import Problem, Told, add_problems
+from synthscope.web.problems import Problem, ErrorBody, add_problems
 from synthscope.web.security import Guard
 from synthscope.web.worker import Workers
 
 _STATIC = Path(str(files("synthscope.web") / "static"))
 _ASSETS = Path(str(files("synthscope.inspection.page") / "assets"))
 _STATUSES: dict[int | str, dict[str, object]] = {
-    status: {"model": Told} for status in (400, 403, 408, 413, 415, 422, 500, 503)
+    status: {"model": ErrorBody} for status in (400, 403, 408, 413, 415, 422, 500, 503)
 }
 _BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"format": "binary"}}}}}
 

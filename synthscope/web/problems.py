@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from synthscope.errors import SynthscopeError
 
 
-class Told(BaseModel):
-    """The body of every answer that is none."""
+class ErrorBody(BaseModel):
+    """The body of every answer other than 200."""
 
     error: str  # one sentence
 
@@ -29,7 +29,7 @@ class Problem(SynthscopeError):
 
 def told(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """A problem as a response."""
-    return JSONResponse(Told(error=sentence).model_dump(), status, headers)
+    return JSONResponse(ErrorBody(error=sentence).model_dump(), status, headers)
 
 
 def add_problems(app: FastAPI) -> None:

@@ -68,9 +68,10 @@ async function answer(entry) {
   }
 }
 
-/** What comes is a whole page, escaped by the server; its article is shown here, the page itself can be saved. */
+/** What comes is a whole page, escaped by the server: it can be saved, its article is shown here without its style. */
 function take(entry, text) {
-  const article = new DOMParser().parseFromString(text, "text/html").querySelector("[data-evidence]");
+  const own = text.slice(text.indexOf("<article"), text.lastIndexOf("</article>"));
+  const article = new DOMParser().parseFromString(own, "text/html").querySelector("[data-evidence]");
   entry.article = document.adoptNode(article);
   const save = document.createElement("a");
   save.className = "button";
