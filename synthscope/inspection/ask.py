@@ -17,6 +17,8 @@ from synthscope.inspection.reference import DIGITS
 from synthscope.inspection.verdict import Levels, judge, settle
 from synthscope.metrics.conformal import attainable_level
 
+AS_IT_IS = Redelivery("none", "as it is")
+
 
 class Said(NamedTuple):
     """Of one detector."""
@@ -57,9 +59,10 @@ def ask(
             p_value=p,
             answer=verdict.answer,
         )
-        for way, logit, p, verdict in zip(ways or (), logits[1:], p_values[1:], verdicts[1:], strict=True)
+        for way, logit, p, verdict in zip((AS_IT_IS, *(ways or ())), logits, p_values, verdicts, strict=True)
     ]
-    verdict = settle(verdicts[0], None if ways is None else deliveries)
+    verdict = settle(verdicts[0], None if ways is None else deliveries[1:])
+    level = attainable_level(levels.evidence, len(reference.photographs)) if reference else None
     evidence = DetectorEvidence(
         id=asked.id,
         weights_sha256=asked.weights_sha256,
@@ -69,15 +72,17 @@ def ask(
         reasons=verdict.reasons,
         logit=logits[0],
         p_value=p_values[0],
-        level=attainable_level(levels.evidence, len(reference.photographs)) if reference else None,
-        miss_rate=reference.miss_rate(levels.common) if reference else None,
+        level=level,
+        miss_rate=reference.miss_rate(level) if reference and level is not None else None,
+        common=levels.common if reference else None,
+        common_miss_rate=reference.miss_rate(levels.common) if reference else None,
         likelihood_ratio=reference.likelihood_ratio(logits[0]) if reference else None,
         reference=reference.shown() if reference else None,
         preprocessing=config.digest(),
         sees=sees(config.input),
         seen_share=round(seen_share(*shape, config.input), 4),
     )
-    return Said(evidence, tuple(deliveries))
+    return Said(evidence, () if ways is None else tuple(deliveries))
 
 
 def _logits(asked: Calibrated, inputs: Sequence[Tensor]) -> list[float]:

@@ -80,7 +80,9 @@ class DetectorEvidence(Config):
     logit: float | None = None
     p_value: float | None = None  # (1 + #{photographs that score at least this}) / (n + 1)
     level: float | None = None  # p-values up to this are evidence; not below 1 / (n + 1)
-    miss_rate: float | None = None  # share of the reference AI images that score no higher than photographs may
+    miss_rate: float | None = None  # share of the reference AI images whose p-value is above the level
+    common: float | None = None  # p-values above this are no evidence
+    common_miss_rate: float | None = None  # share of the reference AI images whose p-value is above that
     likelihood_ratio: float | None = None
     reference: Reference | None = None
     preprocessing: str

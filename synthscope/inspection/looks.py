@@ -18,7 +18,7 @@ from synthscope.explainers.base import Explainer, to_image
 from synthscope.inspection.calibrated import Calibrated
 from synthscope.inspection.evidence import Heatmap, Region
 from synthscope.inspection.trust import trust
-from synthscope.report.heatmaps.overlays import tinted
+from synthscope.report.heatmaps.overlays import transparent_png
 from synthscope.runtime.told import printable
 
 MAX_REGIONS = 5
@@ -42,18 +42,7 @@ class Look(NamedTuple):
 
     def overlay(self) -> bytes:
         """A PNG to lay over the image: colour and opacity by relevance, transparent where nothing was seen."""
-        from PIL import Image
-
-        height, width = self.placed.heat.shape
-        scale = min(1.0, SIDE / max(height, width))
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        heat = cv2.resize(self.placed.heat, size, interpolation=cv2.INTER_AREA)
-        rgba = tinted(np.asarray(heat, np.float32), signed=self.heatmap.signed)
-        seen = cv2.resize(self.placed.seen.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-        rgba[seen == 0] = 0
-        file = BytesIO()
-        Image.fromarray(rgba).save(file, "PNG")
-        return file.getvalue()
+        return transparent_png(self.placed.heat, self.placed.seen, SIDE, signed=self.heatmap.signed)
 
 
 def looks(

@@ -9,6 +9,7 @@ import polars as pl
 
 from synthscope.inspection.calibrated import Calibrated
 from synthscope.inspection.evidence import Answer
+from synthscope.inspection.page.listing import Row, listing
 from synthscope.inspection.run import Inspected
 from synthscope.metrics.calibration import calibrated
 from synthscope.tables.render import plain_text
@@ -45,33 +46,17 @@ def table(inspected: Sequence[Inspected], detectors: Sequence[Calibrated]) -> pl
     return pl.DataFrame(rows, schema=ROWS, orient="row")
 
 
-def by_evidence(inspected: Sequence[Inspected]) -> list[Inspected]:
-    """The files for which most speaks first: by least p-value, then by highest logit."""
-
-    def rank(one: Inspected) -> tuple[float, float]:
-        said = one.evidence.detectors
-        least = min((detector.p_value for detector in said if detector.p_value is not None), default=2.0)
-        return least, -max((detector.logit for detector in said if detector.logit is not None), default=-1e9)
-
-    return sorted(inspected, key=rank)
-
-
 def summary(inspected: Sequence[Inspected]) -> str:
     """How many files have which answer, and those for which most speaks."""
     counts = Counter(one.evidence.answer for one in inspected)
     told = ", ".join(f"{counts[answer]:,} {answer.value}" for answer in Answer if counts[answer])
-    first = by_evidence(inspected)[:SHOWN]
+    first = listing(Row(one.evidence, "") for one in inspected)[:SHOWN]
     rows = pl.DataFrame(
         {
-            "file": [one.path.name for one in first],
-            "p-value": [_least(one) for one in first],
+            "file": [one.evidence.file.name for one in first],
+            "p-value": ["–" if one.p_value is None else f"{one.p_value:.3g}" for one in first],
             "sentence": [one.evidence.sentence for one in first],
         }
     )
     more = f"\n… and {len(inspected) - SHOWN:,} more" if len(inspected) > SHOWN else ""
     return f"{len(inspected):,} files: {told}\n\n{plain_text(rows)}{more}"
-
-
-def _least(one: Inspected) -> str:
-    known = [detector.p_value for detector in one.evidence.detectors if detector.p_value is not None]
-    return f"{min(known):.3g}" if known else "–"

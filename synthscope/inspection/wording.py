@@ -102,8 +102,9 @@ def level(detector: DetectorEvidence) -> str:
     if detector.level is None or detector.reference is None:
         return ""
     least = 1 / (detector.reference.n + 1)
+    common = f", above {number(detector.common)} none" if detector.common is not None else ""
     return (
-        f"p-values up to {number(detector.level)} are evidence. With {detector.reference.n:,} photographs "
+        f"p-values up to {number(detector.level)} are evidence{common}. With {detector.reference.n:,} photographs "
         f"none below {number(least)} can be had."
     )
 
@@ -147,9 +148,9 @@ def counts(reference: Reference) -> str:
 
 def scope(check: ScopeCheck) -> str:
     """What one rule found, and what it gets wrong."""
-    sides = (("measured", check.value), ("applies from", check.limit))
+    sides = (("measured", check.value), ("limit", check.limit))
     measured = ", ".join(f"{name} {number(value, 4)}" for name, value in sides if value is not None)
-    parts = (check.sentence, f"({measured})" if measured else "", check.error_rate)
+    parts = (check.sentence, f"[{measured}]" if measured else "", check.error_rate and f"Errors: {check.error_rate}")
     return " ".join(part for part in parts if part)
 
 

@@ -33,7 +33,8 @@ MARKS = {
     Answer.NONE_FOUND: "none",
     Answer.NOT_APPLICABLE: "refused",
 }
-LONGEST = 240  # characters of a value before it is folded
+LONGEST = 600  # characters of a value before it is folded
+SHORT = 120  # characters of a name where a line must do
 MOST = 20_000  # characters of any text
 
 
@@ -65,7 +66,7 @@ def index_page(rows: Iterable[Row], *, title: str = "Inspected files") -> str:
 def _article(evidence: Evidence, picture: str, *, page: str = "", itself: bool = False) -> str:
     content = json.loads(evidence.model_dump_json())  # numbers that JSON does not know become null
     template = _environment().get_template("article.html")
-    kinds = sorted({one.signed for one in evidence.heatmaps})
+    kinds = sorted({one.signed for one in evidence.heatmaps if one.overlay})
     return template.render(
         evidence=evidence,
         picture=picture,
@@ -73,7 +74,7 @@ def _article(evidence: Evidence, picture: str, *, page: str = "", itself: bool =
         itself=itself,
         plots=plots(evidence),
         bars=[(signed, _colour_bar(signed=signed)) for signed in kinds],
-        trusts=dict.fromkeys((one.explainer, one.trust) for one in evidence.heatmaps),
+        trusts=dict.fromkeys((f"{one.explainer} of {one.detector}", one.trust) for one in evidence.heatmaps),
         scopes=[(check.rule, wording.scope(check)) for check in evidence.scope],
         json=htmlsafe_json_dumps(content),
     )
@@ -95,6 +96,7 @@ def _environment() -> Environment:
         finalize=_visible, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.globals |= {"wording": wording, "limits": limits, "marks": MARKS, "longest": LONGEST}
+    environment.filters["shortened"] = _shortened
     return environment
 
 
@@ -109,6 +111,11 @@ def _visible(value: object) -> object:
     hidden = {sign for sign in set(value) if unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Zl", "Zp"}} - set("\n\t")
     text = "".join(printable(sign) if sign in hidden else sign for sign in value) if hidden else value
     return text if len(text) <= MOST else f"{text[:MOST]} … ({len(text) - MOST:,} more characters)"
+
+
+def _shortened(text: str) -> str:
+    """A name without its middle, where it is too long for a line; ends of file names matter."""
+    return text if len(text) <= SHORT else f"{text[: SHORT - 31]}…{text[-30:]}"
 
 
 def _asset(name: str) -> Markup:

@@ -50,7 +50,7 @@ def _beside(path: str) -> str:
     """A path as an address that never leaves the machine.
 
     >>> _beside("a b#1.html"), _beside("//host/javascript:x"), _beside("")
-    ('./a%20b%231.html', './/host/javascript%3Ax', '')
+    ('./a%20b%231.html', './//host/javascript%3Ax', '')
     """
     return f"./{quote(path)}" if path else ""
 

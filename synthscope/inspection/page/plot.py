@@ -11,6 +11,7 @@ from synthscope.inspection import wording
 from synthscope.inspection.evidence import Delivery, DetectorEvidence, Evidence
 
 MARGIN = 6.0  # percent on either side
+ROOM = 35.0  # percent between two words
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class Plot:
     marks: tuple[Mark, ...]
     lines: tuple[Line, ...]  # from left to right
     here: float | None  # percent: the logit of the file as it is
+
+    @property
+    def labelled(self) -> list[Line]:
+        """The first line and, where there is room for its words, the last."""
+        ends = {line.share: line for line in (*self.lines[:1], *self.lines[-1:])}
+        return [line for line in ends.values() if line is self.lines[0] or line.x - self.lines[0].x > ROOM]
 
     @property
     def bands(self) -> list[tuple[float, float, int]]:

@@ -72,8 +72,8 @@ def test_parts_come_in_their_order() -> None:
     text = page.text
     order = [
         "Evidence of AI generation", "Where the evidence lies", "Heatmaps are not proof.", "Stability",
-        "What the file says of its origin", "Absence proves nothing", "Each detector", "How sure, and compared with what",
-        "Method, versions and limits", "Take it with you",
+        "What the file says of its origin", "Absence proves nothing", "Each detector",
+        "How sure, and compared with what", "Method, versions and limits", "Take it with you",
     ]  # fmt: skip
     places = [text.index(words) for words in order]
     assert places == sorted(places)
@@ -194,7 +194,7 @@ def test_the_index_puts_most_evidence_first() -> None:
 def test_an_index_of_hostile_names_loads_nothing_and_runs_nothing() -> None:
     page = Page(index_page([Row(made.hostile(), "javascript:alert(1)#?.html", "//host/<x>.jpg")]))
     assert [a["href"] for a in page.all("a")] == ["./javascript%3Aalert%281%29%23%3F.html"]
-    assert [a["src"] for a in page.all("img")] == [".//host/%3Cx%3E.jpg"]
+    assert [a["src"] for a in page.all("img")] == [".///host/%3Cx%3E.jpg"]
     assert [a["type"] for a in page.all("script")] == ["module"]
 
 

@@ -1,7 +1,6 @@
 // Behaviour of the page of the evidence on one file, and of the index. Without it everything can be read; what needs it is
 // hidden until it runs. A server imports start() and calls it on every fragment that it puts into its page.
 
-let articles = 0;
 const whole = document.querySelector("[data-save=page]") && `<!DOCTYPE html>\n${document.documentElement.outerHTML}`; // as it came
 
 /** Make every fragment and index in `root` work; those that do already stay as they are. */
@@ -14,7 +13,6 @@ export function start(root = document) {
 
 function startArticle(article) {
   article.dataset.ready = "";
-  article.dataset.number = ++articles;
   const find = (name) => article.querySelector(`[data-${name}]`);
   if (find("controls")) startLayers(article, find);
   find("compare").addEventListener("click", () => compare(article));
@@ -85,6 +83,7 @@ function compare(article) {
     button.textContent = marked ? (chosen.length === 2 ? "End comparison" : "Choose another file, or press again")
       : chosen.length ? "Compare with the chosen file" : "Compare with another file";
   }
+  article.scrollIntoView();
 }
 
 async function copy(quote, status) {
