@@ -37,7 +37,8 @@ def serve_command(
             "Leave --host out, or add --allow-network."
         )
     try:
-        from synthscope.web.run import bound, run
+        from synthscope.web.app import create_app
+        from synthscope.web.run import bound, serve
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("synthscope"):
             raise
@@ -55,7 +56,7 @@ def serve_command(
         name = f"[{host}]" if ":" in host else host
         print(f"http://{name}:{listening.getsockname()[1]}", flush=True)
         print("Open this address in a browser. Ctrl-C stops the server.", file=sys.stderr)
-        run(listening, asked, hosts=[host, *(allow_host or [])])
+        serve(listening, create_app(asked, hosts=[host, *(allow_host or [])]), asked)
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,1 +1,1 @@
-"""``synthscope serve``: inspections for a browser on the same machine. Nothing leaves it, nothing is stored."""
+"""Pages for a browser on the same machine: inspections, and the images of a run. Nothing leaves it."""

@@ -28,7 +28,7 @@ from synthscope.web.limits import Limits
 from synthscope.web.manual import manual
 from synthscope.web.meters import Metered, Meters
 from synthscope.web.places import Places
-from synthscope.web.problems import Problem, ErrorBody, add_problems
+from synthscope.web.problems import ErrorBody, Problem, add_problems
 from synthscope.web.security import Guard
 from synthscope.web.worker import Workers
 

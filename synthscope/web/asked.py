@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
 
 from synthscope.inspection.evidence import Evidence
 from synthscope.inspection.examine import Examined
+from synthscope.inspection.page.pictures import data_uri, jpeg
 
 if TYPE_CHECKING:
     from synthscope.inspection.calibrated import Calibrated
     from synthscope.inspection.inspect import Inspection, Settings
-
-SIDE = 1600  # pixels of the longer side of a picture on the page
 
 
 class Asked(NamedTuple):
@@ -40,7 +35,7 @@ class Asked(NamedTuple):
         from synthscope.inspection.page.html import evidence_page
 
         inspection = self.inspect(examined)
-        picture = "" if inspection.rgb is None else _picture(inspection.rgb)
+        picture = "" if inspection.rgb is None else data_uri(jpeg(inspection.rgb), "image/jpeg")
         return evidence_page(_evidence(inspection, raw=False), picture)
 
 
@@ -69,24 +64,10 @@ def _evidence(inspection: Inspection, *, raw: bool) -> Evidence:
     heatmaps = tuple(
         look.heatmap.model_copy(
             update={
-                "raw": _uri("application/octet-stream", look.raw()) if raw else None,
-                "overlay": _uri("image/png", look.overlay()),
+                "raw": data_uri(look.raw(), "application/octet-stream") if raw else None,
+                "overlay": data_uri(look.overlay(), "image/png"),
             }
         )
         for look in inspection.looks
     )
     return inspection.evidence.model_copy(update={"heatmaps": heatmaps})
-
-
-def _picture(rgb: np.ndarray) -> str:
-    from PIL import Image
-
-    image = Image.fromarray(rgb)
-    image.thumbnail((SIDE, SIDE))
-    file = BytesIO()
-    image.save(file, "JPEG", quality=90)
-    return _uri("image/jpeg", file.getvalue())
-
-
-def _uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

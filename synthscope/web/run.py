@@ -1,11 +1,11 @@
-"""Run the server on a socket."""
+"""Serve an application on a socket of this machine."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterable
 from concurrent.futures import Future
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -13,8 +13,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from synthscope.errors import SynthscopeError
 from synthscope.runtime.files import reason
-from synthscope.web.app import create_app
-from synthscope.web.asked import Asked
 from synthscope.web.limits import Limits
 
 _GRACE = 5  # seconds that requests in work have once the server is stopped
@@ -50,21 +48,26 @@ def bound(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def run(listening: socket.socket, asked: Future[Asked], *, hosts: Iterable[str], limits: Limits | None = None) -> None:
-    """Answer requests until a signal comes or detectors cannot be loaded.
+def serve(listening: socket.socket, app: ASGIApp, needs: Future[Any] | None = None) -> None:
+    """Answer requests until a signal comes.
+
+    Args:
+        listening: Of :func:`bound`.
+        app: What answers.
+        needs: Something that is still being made; should that fail, serving ends.
 
     Raises:
-        SynthscopeError: Of the detectors.
+        SynthscopeError: What ``needs`` failed with.
     """
-    app = create_app(asked, limits, hosts=hosts)
     server = uvicorn.Server(configured(app))
 
-    def stop_if_failed(done: Future[Asked]) -> None:
+    def stop_if_failed(done: Future[Any]) -> None:
         server.should_exit = server.should_exit or done.exception() is not None
 
-    asked.add_done_callback(stop_if_failed)
+    if needs is not None:
+        needs.add_done_callback(stop_if_failed)
     server.run([listening])
-    if asked.done() and (error := asked.exception()):
+    if needs is not None and needs.done() and (error := needs.exception()):
         raise error
 
 

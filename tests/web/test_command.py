@@ -34,5 +34,5 @@ def test_detectors_that_are_not_there_end_it() -> None:
 
 
 def test_the_page_is_served_where_torch_is_not_loaded() -> None:
-    code = "import sys, synthscope.cli, synthscope.web.run, synthscope.web.confined; assert 'torch' not in sys.modules"
+    code = "import sys, synthscope.cli, synthscope.web.app, synthscope.web.run; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
