@@ -23,6 +23,7 @@ from synthscope.cli.predict import predict_command
 from synthscope.cli.recipes import recipes
 from synthscope.cli.report import report_command
 from synthscope.cli.score import score_command
+from synthscope.cli.serve import serve_command
 from synthscope.cli.train import train_command
 from synthscope.cli.xaigd import xaigd_metrics
 from synthscope.errors import SynthscopeError, UsageError
@@ -43,6 +44,7 @@ app.add_typer(detectors, name="detectors")
 app.add_typer(recipes, name="recipes")
 app.add_typer(xaigd_metrics, name="xaigd-metrics")
 app.command("inspect")(inspect_command)
+app.command("serve")(serve_command)
 app.command("calibrate")(calibrate_command)
 app.command("explain")(explain_command)
 app.command("demo")(demo_command)

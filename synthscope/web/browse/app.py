@@ -13,13 +13,13 @@ from fastapi import FastAPI, Query
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
-from synthscope.web.problems import Problem, add_problems
-from synthscope.web.security import Guard
 
 from synthscope.errors import UnreadableImageError
 from synthscope.web.browse import pictures
 from synthscope.web.browse.collection import Collection
 from synthscope.web.browse.collection import Query as Listed
+from synthscope.web.problems import Problem, add_problems
+from synthscope.web.security import Guard
 
 THUMBNAIL, LARGE = 240, 1280  # longest side in pixels
 _STATIC = Path(str(files("synthscope.web.browse") / "static"))
