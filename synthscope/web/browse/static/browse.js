@@ -42,8 +42,10 @@ function card(image) {
   const item = byId("card").content.cloneNode(true);
   const button = item.querySelector("button"), line = item.querySelector(".line");
   item.querySelector("img").src = `/picture/${image.number}?side=240`;
-  const answer = image.answer === null ? "" : image.wrong ? `called ${image.answer}, wrong` : `called ${image.answer}`;
-  line.textContent = [label(image.label), answer, image.logit === null ? "" : logit(image.logit)].filter(Boolean).join(" · ");
+  const answer = image.answer === null ? "" : ` → ${image.answer}`;
+  const told = [`label ${label(image.label)}`, image.answer && `called ${image.answer}`, image.wrong && "wrong"];
+  button.setAttribute("aria-label", [image.name, ...told].filter(Boolean).join(", "));
+  line.append(element("b", label(image.label) + answer), element("span", image.logit === null ? "" : logit(image.logit)));
   if (image.wrong || image.answer === "error") line.classList.add("wrong");
   item.querySelector(".file").textContent = image.name;
   if (image.error) button.title = image.error;
