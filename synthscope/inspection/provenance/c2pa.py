@@ -18,8 +18,11 @@ from synthscope.runtime.files import read_text
 
 MOST_REPORT = 2**24  # characters of the library's report that are read
 _MIME = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
-# c2pa-rs settings; OFFLINE names no host at all, beside the two switches
-OFFLINE = {"verify": {"verify_trust": True, "remote_manifest_fetch": False, "ocsp_fetch": False}}
+# Settings of c2pa-rs: neither manifests nor revocation lists are fetched, and no host may be asked for anything
+OFFLINE = {
+    "core": {"allowed_network_hosts": []},
+    "verify": {"verify_trust": True, "remote_manifest_fetch": False, "ocsp_fetch": False},
+}
 STATES = {
     "Trusted": "validates, and its signer is on the trust list",
     "Valid": "validates, but its signer is unknown to this machine",

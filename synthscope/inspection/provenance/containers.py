@@ -8,7 +8,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from io import BytesIO
 
 MOST_TEXTS = 10_000  # text chunks of a PNG; ComfyUI writes two, ImageMagick a dozen
 MOST_CHUNKS = 100_000  # chunks or segments that are walked over
@@ -137,10 +136,13 @@ def _ask_pillow(data: bytes, parts: Parts) -> None:
     from synthscope.data.images import opened
 
     try:
-        with opened(BytesIO(data).getvalue()) as image:
+        with opened(data) as image:
             exif, xmp = image.info.get("exif"), image.info.get("xmp")
             if exif is None and image.format == "TIFF":
-                exif = image.getexif().tobytes()
+                read = image.getexif()
+                for directory in (0x8769, 0x8825):  # of the shot and of the place, which are written if they were read
+                    read.get_ifd(directory)
+                exif = read.tobytes()
     except Exception:  # examine() says why a file cannot be read
         return
     if isinstance(exif, bytes):

@@ -23,15 +23,19 @@ FREQUENCIES = ((0, 1), (1, 0), (2, 0), (1, 1), (0, 2), (0, 3), (1, 2), (2, 1), (
 LOWEST = 40  # earlier qualities up to this are not looked for
 FEWEST = 300  # coefficients beyond zero below which nothing is said
 LARGEST = 512  # pixels of a side that are looked at
-LEVEL = 0.1
-ERROR_RATES = ""
+LEVEL = 0.1  # share explained from which a file is called twice compressed; none of 216 of the split train reached it
+# python benchmarks/provenance.py ../shared/images --every 2
+ERROR_RATES = (
+    "Of 856 files compressed once, 0.1 % are called twice compressed (107 generated images: 1 of 428; 107 halved "
+    "photographs: 0 of 428); of 3,852 compressed at a lower quality before, 98 % are found; of 2,140 at a higher, 22 %."
+)
 _REACH, _FINE = 128, 2  # density of |coefficient| up to 128, in bins of a half
 _NOISE = ((0.5, 0.5), (2.0, 0.5))  # standard deviation and weight: pixels are rounded in between, some colours clipped
 _OTHERWISE = 0.1  # weight of a single compression in every hypothesis, so that no bin is impossible
 
 
 def recompression_finding(data: bytes, tables: Tables) -> Iterator[Finding]:
-    """One sentence, with the measured error rate; none where the picture has too little to judge by."""
+    """One sentence, and the measured error rates; none where the picture has too little to judge by."""
     luma = decoded_luma(data)
     if luma is None or not tables or min(luma.shape) < 24 or min(tables[0]) < 1:
         return
@@ -39,10 +43,10 @@ def recompression_finding(data: bytes, tables: Tables) -> Iterator[Finding]:
     if counted < FEWEST:
         return
     if score >= LEVEL:
-        claim = f"The file was compressed at least twice: before, at about quality {quality} of libjpeg. {ERROR_RATES}"
+        claim = f"The file was compressed at least twice: before, at about quality {quality} of libjpeg."
     else:
-        claim = f"No earlier compression found; one as strong or weaker leaves little trace. {ERROR_RATES}"
-    detail = {"explained by two compressions": f"{score:.2f}", "level": f"{LEVEL:.2f}", "coefficients": str(counted)}
+        claim = "No earlier compression found; one at the same or a higher quality leaves little trace."
+    detail = {"explained by two": f"{score:.2f}", "level": f"{LEVEL:.2f}", "error rates": ERROR_RATES}
     yield Finding(source="JPEG", claim=claim, detail=detail)
 
 

@@ -201,16 +201,16 @@ def pem(certificate: Any) -> bytes:
 
 def signed(
     file: bytes, root: tuple[Any, Any], *actions: dict[str, Any], remote: str | None = None,
-    ingredient: bytes | None = None,
+    ingredient: bytes | None = None, mime: str = "image/jpeg",
 ) -> bytes:  # fmt: skip
-    """A JPEG file with a C2PA manifest; with ``remote``, one that only points there."""
+    """A file with a C2PA manifest; with ``remote``, one that only points there."""
     import c2pa
 
     chain, key = signer(root)
     painted = {"action": "c2pa.created", "digitalSourceType": TRAINED, "softwareAgent": {"name": "Painter"}}
     builder = c2pa.Builder({
         "claim_generator_info": [{"name": "Test Generator", "version": "1.0"}], "title": "fox.jpg",
-        "format": "image/jpeg",
+        "format": mime,
         "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": list(actions or [painted])}}],
     })  # fmt: skip
     if remote:
@@ -221,7 +221,7 @@ def signed(
         builder.add_ingredient(json.dumps(about), "image/jpeg", BytesIO(ingredient))
     out = BytesIO()
     with c2pa.Signer.from_info(c2pa.C2paSignerInfo("es256", chain, key, None)) as by:
-        builder.sign(by, "image/jpeg", BytesIO(file), out)
+        builder.sign(by, mime, BytesIO(file), out)
     return out.getvalue()
 
 

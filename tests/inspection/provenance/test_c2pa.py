@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from synthscope.inspection.evidence import Finding
 from synthscope.inspection.provenance import TRUST_LIST, find_provenance
@@ -51,6 +53,14 @@ def test_it_is_verified_where_the_signer_is_on_the_trust_list(
     assert [finding.verified for finding in of_c2pa(signed, trust=trust)] == [True, True]
     monkeypatch.setenv(TRUST_LIST, str(trust))
     assert [finding.verified for finding in of_c2pa(signed)] == [True, True]
+
+
+@pytest.mark.parametrize("container", ["PNG", "WEBP", "TIFF", "AVIF"])
+def test_other_containers_are_read_alike(container: str, root: tuple[Any, Any], trust: Path) -> None:
+    file = BytesIO()
+    Image.fromarray(files.pixels()).save(file, container)
+    data = files.signed(file.getvalue(), root, mime=f"image/{container.lower()}")
+    assert [finding.verified for finding in of_c2pa(data, trust=trust)] == [True, True]
 
 
 def test_the_root_of_somebody_else_verifies_nothing(signed: bytes, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -20,12 +21,14 @@ def of(source: str, data: bytes, **options: Any) -> list[Finding]:
     return [finding for finding in find_provenance(data, **options) if finding.source == source]
 
 
-def webp(**options: Any) -> bytes:
-    from io import BytesIO
-
+def saved(container: str, **options: Any) -> bytes:
     file = BytesIO()
-    Image.fromarray(files.pixels()).save(file, "WEBP", **options)
+    Image.fromarray(files.pixels()).save(file, container, **options)
     return file.getvalue()
+
+
+def webp(**options: Any) -> bytes:
+    return saved("WEBP", **options)
 
 
 MARKED = files.packet(f'Iptc4xmpExt:DigitalSourceType="{files.TRAINED}" xmp:CreatorTool="Painter 2"')
@@ -36,12 +39,14 @@ NESTED = files.packet(
 
 
 @pytest.mark.parametrize("packet", [MARKED, NESTED], ids=["attribute", "element"])
-@pytest.mark.parametrize("container", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("container", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
 def test_the_source_type_of_xmp_is_told_without_any_manifest(packet: bytes, container: str) -> None:
     data = {
         "JPEG": lambda: files.jpeg(xmp=packet),
         "PNG": lambda: files.with_chunk(files.png(), b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet),
         "WEBP": lambda: webp(xmp=packet),
+        "AVIF": lambda: saved("AVIF", xmp=packet),
+        "TIFF": lambda: saved("TIFF", tiffinfo={700: packet}),
     }[container]()
     (finding,) = of("XMP", data)
     assert "made by a generative model (trainedAlgorithmicMedia)" in finding.claim and not finding.verified
@@ -111,6 +116,13 @@ def test_the_same_text_is_read_from_the_exif_comment(order: str) -> None:
         assert "fox" not in json.dumps([each.model_dump() for each in find_provenance(data)])
 
 
+def test_a_graph_without_its_workflow_is_read_by_its_own_keys() -> None:
+    (finding,) = of("PNG text", files.png({"prompt": json.dumps(files.COMFY)}))
+    assert "ComfyUI" in finding.claim
+    wanted = files.FRONT_ENDS["ComfyUI"][1]
+    assert wanted.items() <= finding.detail.items()
+
+
 def test_draw_things_is_read_from_its_place_in_xmp() -> None:
     text = files.FRONT_ENDS["Draw Things"][0]["parameters"].replace('"', "&quot;")
     xmp = files.packet(f'xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:UserComment="{text}"')
@@ -135,6 +147,19 @@ def test_the_camera_is_named_and_the_private_hidden() -> None:
     assert "012345678" not in finding.model_dump_json() and "52.0" not in finding.model_dump_json()
     (asked,) = of("EXIF", data, private=True)
     assert asked.detail["serial number"] == "012345678" and "52.0" in asked.detail["place"]
+
+
+@pytest.mark.parametrize("container", ["PNG", "WEBP", "AVIF", "TIFF"])
+def test_the_camera_is_named_in_other_containers(container: str) -> None:
+    exif = files.camera_exif()
+    whole = {**exif, 0x8769: dict(exif.get_ifd(0x8769))}  # Pillow writes no directories of its EXIF into TIFF
+    (finding,) = of("EXIF", saved(container, **({"tiffinfo": whole} if container == "TIFF" else {"exif": exif})))
+    assert "Canon EOS R5" in finding.claim and finding.detail["lens"] == "RF24-105mm F4 L IS USM"
+
+
+def test_padding_of_names_is_not_shown() -> None:
+    (finding,) = of("EXIF", files.jpeg(exif=files.camera_exif(Make="SONY\0\0 ", Model="DSLR-A900 \0")))
+    assert "the camera SONY DSLR-A900" in finding.claim
 
 
 @pytest.mark.parametrize(
