@@ -23,6 +23,14 @@ class Answer(StrEnum):
     NOT_APPLICABLE = "not applicable"
 
 
+class Signature(StrEnum):
+    """How far a manifest's signature goes."""
+
+    TRUSTED = "valid, by a signer on the trust list"
+    UNKNOWN = "valid, by a signer unknown to this machine"
+    INVALID = "invalid"
+
+
 class FileFacts(Config):
     """The file that was looked at."""
 
@@ -41,6 +49,7 @@ class Finding(Config):
     claim: str  # one sentence for people
     detail: dict[str, str] = Field(default_factory=dict)  # further facts, by name
     verified: bool = False  # a manifest that validates and whose signer is on the trust list
+    signature: Signature | None = None  # of the manifest that says so; None = nobody signed this
 
 
 class ScopeCheck(Config):

@@ -64,7 +64,8 @@ def _stability(evidence: Evidence) -> list[str]:
 def _provenance(evidence: Evidence) -> list[str]:
     lines = []
     for one in evidence.provenance:
-        lines += _pair(one.source, f"{one.claim} ({'verified' if one.verified else 'not verified'})")
+        signed = " (verified)" if one.verified else f" (signature: {one.signature})" if one.signature else ""
+        lines += _pair(one.source, f"{one.claim}{signed}")
         for name, value in one.detail.items():
             lines += _pair("", f"{name}: {value}")
     return [*(lines or _wrapped("Nothing found.")), *_wrapped(limits.ABSENCE)]

@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import Any
 
 from synthscope.errors import UsageError
-from synthscope.inspection.evidence import Finding
+from synthscope.inspection.evidence import Finding, Signature
 from synthscope.inspection.provenance.source import Source, facts, read_json, shown
 from synthscope.inspection.provenance.xmp import properties, told_type
 from synthscope.runtime.files import read_text
@@ -28,6 +28,7 @@ STATES = {
     "Valid": "validates, but its signer is unknown to this machine",
     "Invalid": "does not validate: the file or the manifest was changed after signing, or the signature is broken",
 }
+SIGNATURES = {"Trusted": Signature.TRUSTED, "Valid": Signature.UNKNOWN, "Invalid": Signature.INVALID}
 CREDENTIALS = "Credentials tell who says so, not that a picture is true or false."
 
 
@@ -85,14 +86,17 @@ def _told(report: dict[str, Any]) -> Iterator[Finding]:
         "problems": ", ".join(problems),
     })  # fmt: skip
     verified = state == "Trusted"
-    yield Finding(source="C2PA", claim=claim, detail=detail, verified=verified)
+    signature = SIGNATURES.get(state, Signature.INVALID)
+    yield Finding(source="C2PA", claim=claim, detail=detail, verified=verified, signature=signature)
     others = [_table(each) for each in list(manifests.values())[:20] if each is not active]
     for manifest in (active, *others):
         whose = "The manifest" if manifest is active else "The manifest of an ingredient"
         for words, told in _origins(manifest):
             # the list trusts the signer of the file, who vouches for the ingredients' bytes, not for what they say
             by_signer = verified and manifest is active
-            yield Finding(source="C2PA", claim=f"{whose} says {words}.", detail=facts(told), verified=by_signer)
+            says = f"{whose} says {words}."
+            own = signature if manifest is active else None
+            yield Finding(source="C2PA", claim=says, detail=facts(told), verified=by_signer, signature=own)
 
 
 def _origins(manifest: dict[str, Any]) -> Iterator[tuple[str, dict[str, object]]]:

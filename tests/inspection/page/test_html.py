@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from synthscope.inspection.evidence import Answer, Evidence
+from synthscope.inspection.evidence import Answer, Evidence, Finding, Signature
 from synthscope.inspection.page.html import ASSETS, evidence_fragment, evidence_page, index_page
 from synthscope.inspection.page.listing import Row
 from tests.inspection import made_evidence as made
@@ -155,8 +155,20 @@ def test_the_disk_of_each_answer_has_its_own_shape() -> None:
 def test_findings_say_in_words_whether_they_are_verified() -> None:
     text = page_of(made.evidence()).text
     assert text.count("Verified: it validates, and its signer is on the trust list") == 1
-    assert text.count("Not verified: anybody can write this") == 2
+    assert text.count("Not signed: anybody can write this") == 2
     assert "Nothing found. Absence proves nothing" in page_of(made.undecided_by_flip()).text
+
+
+def test_a_signature_that_nobody_here_knows_has_a_sign_of_its_own() -> None:
+    def sign(signature: Signature) -> str:
+        finding = Finding(source="C2PA", claim="Signed.", signature=signature)
+        return evidence_fragment(made.evidence().model_copy(update={"provenance": (finding,)}), "")
+
+    unknown, invalid = sign(Signature.UNKNOWN), sign(Signature.INVALID)
+    assert "Not verified: the signature is valid, by a signer unknown to this machine" in unknown
+    assert "Not verified: the signature is invalid" in invalid
+    marks = [re.findall(r'<text class="mark"[^>]*>(.)</text>', text) for text in (unknown, invalid)]
+    assert marks == [["?"], ["!"]]
 
 
 def test_every_heatmap_is_a_layer_with_its_trust() -> None:
