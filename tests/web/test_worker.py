@@ -77,6 +77,12 @@ def test_it_may_not_write_a_file(worker: Worker) -> None:
     assert worker.examine(b"write", "a.jpg").file.name in ("File too large", "No such file or directory")  # no folder
 
 
+def test_answers_that_are_none_are_refused(worker: Worker) -> None:
+    with pytest.raises(Problem, match="the decoder crashed"):
+        worker.examine(b"lie", "a.jpg")
+    assert answers(worker)
+
+
 def test_one_that_was_ended_from_outside_blames_no_file(worker: Worker) -> None:
     worker._process.kill()
     worker._process.join()
