@@ -27,7 +27,7 @@ KINDS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 def worker() -> Iterator[Worker]:
     one = Worker(Limits(examine_seconds=120), examine)
     yield one
-    one.kill()
+    one.close()
 
 
 def png(*chunks: tuple[bytes, bytes]) -> bytes:
