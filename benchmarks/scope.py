@@ -111,10 +111,8 @@ def measure_all(images: Path, images_2026: Path, *, held_out: bool) -> Iterator[
 
 def main(arguments: list[str]) -> None:
     """Print a row a set, a column a rule."""
-    folders = [Path(text) for text in arguments if not text.startswith("--")] or [
-        SHARED / "images",
-        SHARED / "images_2026",
-    ]
+    given = [Path(text) for text in arguments if not text.startswith("--")]
+    folders = given or [SHARED / "images", SHARED / "images_2026"]
     if len(folders) != 2 or not all((folder / "manifest.csv").is_file() for folder in folders):
         print(f"Skipped: expected two folders with a manifest.csv, got {', '.join(map(str, folders))}.")
         return

@@ -14,6 +14,7 @@ import typer
 from synthscope.cli.analyze import analyze
 from synthscope.cli.annotate import annotate
 from synthscope.cli.benchmark import benchmark_command, demo_command
+from synthscope.cli.browse import browse_command
 from synthscope.cli.calibrate import calibrate_command
 from synthscope.cli.data import data
 from synthscope.cli.detectors import detectors
@@ -46,6 +47,7 @@ app.add_typer(xaigd_metrics, name="xaigd-metrics")
 app.command("inspect")(inspect_command)
 app.command("serve")(serve_command)
 app.command("calibrate")(calibrate_command)
+app.command("browse")(browse_command)
 app.command("explain")(explain_command)
 app.command("demo")(demo_command)
 app.command("train")(train_command)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from synthscope.cli.arguments import at_least
+from synthscope.errors import SynthscopeError
 
 
 def browse_command(
@@ -14,12 +16,19 @@ def browse_command(
     port: Annotated[int, typer.Option(callback=at_least(0), help="0 = any that is free.")] = 8766,
 ) -> None:
     """Serve a page of the images, the most wrong first, with heatmaps and annotations; on this computer alone."""
-    from synthscope.web.browse.collection import open_collection
-    from synthscope.web.run import bound, serve
+    try:
+        from synthscope.web.browse.app import create_browser
+        from synthscope.web.browse.collection import open_collection
+        from synthscope.web.run import bound, serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("synthscope"):
+            raise
+        raise SynthscopeError(
+            f"Expected the packages of a server, got no {error.name}. Run pip install 'synthscope[web]'."
+        ) from error
 
     collection = open_collection(source)
     listening = bound("127.0.0.1", port)
-    print(f"http://127.0.0.1:{listening.getsockname()[1]}/", flush=True)
-    from synthscope.web.browse.app import create_browser
-
+    print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
+    print("Open this address in a browser. Ctrl-C stops the server.", file=sys.stderr)
     serve(listening, create_browser(collection))

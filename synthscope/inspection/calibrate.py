@@ -37,8 +37,8 @@ def calibrate(
 
     Args:
         detector: As :func:`synthscope.load_detector` takes it.
-        photographs: Columns of ``schema.MANIFEST``; labels are not asked for, but none may be AI.
-        ai: AI images, for miss rates and likelihood ratios.
+        photographs: Columns of ``schema.MANIFEST``. Images labelled as AI count as such; without label: photographs.
+        ai: More images, for miss rates and likelihood ratios; without label: AI images.
         out: Folder of the detector and its reference set.
         name: Of the reference set; the detector's if None.
         view: Recipe that images are seen through, here and in inspections.
@@ -47,8 +47,7 @@ def calibrate(
 
     Raises:
         UsageError: No images, or a bad view.
-        SynthscopeError: A label that contradicts its table, a file under both labels, no readable image, or a folder
-            that cannot be written.
+        SynthscopeError: A file under both labels, no readable photograph, or a folder that cannot be written.
     """
     model = detector if isinstance(detector, Detector) else load_detector(detector)
     recipe, out = str(parse_recipe(view)), Path(out)
@@ -83,14 +82,12 @@ def calibrate(
     return reference
 
 
-def _labelled(images: pl.DataFrame, label: int, view: str) -> pl.DataFrame:
-    kind = "AI images" if label else "photographs"
-    if (images["label"] == 1 - label).any():
-        path = images.filter(label=1 - label)["path"][0]
-        raise SynthscopeError(f"Expected {kind} alone, got {path} of the other label. Filter them with --where.")
-    source = pl.coalesce("generator" if label else "subset", pl.lit(kind))
-    source = pl.when(source == "real").then(pl.lit(kind)).otherwise(source)
-    return images.with_columns(label=pl.lit(label, pl.Int8), view=pl.lit(view), subset=source)
+def _labelled(images: pl.DataFrame, otherwise: int, view: str) -> pl.DataFrame:
+    """Images with a label, and in ``subset`` what sources are called: generators, subsets, else the kind."""
+    label = pl.col("label").fill_null(otherwise)
+    named = pl.when(label == 1).then("generator").otherwise("subset")
+    kind = pl.when(label == 1).then(pl.lit("AI images")).otherwise(pl.lit("photographs"))
+    return images.with_columns(label=label, view=pl.lit(view), subset=pl.coalesce(named, kind))
 
 
 def _independent(scored: pl.DataFrame, seed: int) -> pl.DataFrame:

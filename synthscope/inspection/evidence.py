@@ -37,7 +37,7 @@ class FileFacts(Config):
 class Finding(Config):
     """Something that the file says, or that its coding shows, of its origin. Never part of the answer."""
 
-    source: str  # C2PA | XMP | PNG text | EXIF | JPEG | watermark
+    source: str  # C2PA | XMP | marking | PNG text | EXIF | JPEG | watermark | file
     claim: str  # one sentence for people
     detail: dict[str, str] = Field(default_factory=dict)  # further facts, by name
     verified: bool = False  # a manifest that validates and whose signer is on the trust list
@@ -65,6 +65,8 @@ class Reference(Config):
     digest: str  # first 12 hex digits of the SHA-256 of the reference set
     view: str = "none"
     demo_only: bool = False  # not proven on unseen generators
+    cllr: float | None = None  # cost of likelihood ratios in bits, on images that they were not fitted on
+    cllr_min: float | None = None  # the least that any monotone calibration could have
     quantiles: dict[str, float] = Field(default_factory=dict)  # of the photographs' logits: q50, q90, q95, q99
 
 

@@ -6,6 +6,7 @@ import polars as pl
 
 from synthscope.inspection.reference import ReferenceSet
 from synthscope.inspection.verdict import percent
+from synthscope.inspection.wording import costs
 from synthscope.metrics.conformal import critical_score, missed
 from synthscope.metrics.intervals import wilson
 from synthscope.tables.render import plain_text
@@ -40,10 +41,8 @@ def levels_text(reference: ReferenceSet) -> str:
     )
     n, n_ai = len(reference.photographs), len(reference.ai)
     lines = [f"{n:,} reference photographs, {n_ai:,} AI images", "", plain_text(table)]
-    costs = {name: cost for name, cost in reference.costs().items() if cost is not None}
-    if costs:
-        told = ", ".join(f"{name} {cost:.3f}" for name, cost in costs.items())
-        lines += ["", f"Likelihood ratios cost, in bits of 1: {told}"]
+    if line := costs(reference.shown()):
+        lines += ["", line]
     return "\n".join(lines)
 
 

@@ -32,16 +32,16 @@ REDELIVERIES = (
     Redelivery("resize:long=1920", "resized to 1,920 pixels"),
     Redelivery("resize:long=1280", "resized to 1,280 pixels"),
     Redelivery("resize:long=640", "resized to 640 pixels"),
-    Redelivery("jpeg:q=95", "JPEG of quality 95"),
-    Redelivery("jpeg:q=85", "JPEG of quality 85"),
-    Redelivery("jpeg:q=70", "JPEG of quality 70"),
-    Redelivery("jpeg:q=50", "JPEG of quality 50"),
+    Redelivery("jpeg:q=95", "saved as JPEG of quality 95"),
+    Redelivery("jpeg:q=85", "saved as JPEG of quality 85"),
+    Redelivery("jpeg:q=70", "saved as JPEG of quality 70"),
+    Redelivery("jpeg:q=50", "saved as JPEG of quality 50"),
     # Web sites send WebP at the size of a page. At 12 megapixels it would cost more than all the others together.
-    Redelivery("resize:long=1920|webp:q=80", "WebP of quality 80, at most 1,920 pixels"),
+    Redelivery("resize:long=1920|webp:q=80", "saved as WebP of quality 80, at most 1,920 pixels"),
     # Assumed; messengers publish neither size nor quality, and change both.
     Redelivery("resize:long=1600,interp=bilinear|jpeg:q=75", "sent by a messenger (1,600 pixels, JPEG of quality 75)"),
     # Assumed: shown on a screen of 1,080 pixels, stored without loss.
-    Redelivery("resize:long=1080,interp=bilinear", "as a screenshot (1,080 pixels)"),
+    Redelivery("resize:long=1080,interp=bilinear", "shown as a screenshot of 1,080 pixels"),
     # The corner lies 3 pixels off the grid of 8 and 16 that a JPEG before had: what a detector knew of it has moved.
     Redelivery("crop:frac=0.95,grid=16,offset=3", "cropped by 5 %"),
 )
@@ -51,7 +51,7 @@ def redeliveries(height: int, width: int) -> tuple[Redelivery, ...]:
     """Those that do anything to an image of this size.
 
     >>> [way.label for way in redeliveries(1200, 900)][:2]
-    ['resized to 640 pixels', 'JPEG of quality 95']
+    ['resized to 640 pixels', 'saved as JPEG of quality 95']
     """
     return tuple(way for way in REDELIVERIES if way.changes(height, width))
 

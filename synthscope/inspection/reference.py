@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,12 @@ from synthscope.errors import SynthscopeError
 from synthscope.inspection.evidence import Reference
 from synthscope.metrics.conformal import attainable_level, conformal_p, missed
 from synthscope.metrics.intervals import wilson
-from synthscope.metrics.likelihood_ratio import cllr, cllr_min, crossfitted_cllr, fit_log_ratios
+from synthscope.metrics.likelihood_ratio import LogRatios, cllr_min, crossfitted_cllr, fit_log_ratios
 from synthscope.runtime.files import read_json, write_text
 
 FILE = "reference.json"
 DIGITS = 4  # of a logit: what is left of rounding with other batches and threads
+LEAST = 10  # images of a class, for likelihood ratios
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
 
@@ -73,43 +75,42 @@ class ReferenceSet(Config):
 
     def likelihood_ratio(self, logit: float) -> float | None:
         """How much more likely the logit is among the AI images; None with fewer than ten of a class."""
-        if min(len(self.photographs), len(self.ai)) < 10:
-            return None
-        return float(np.exp(fit_log_ratios(*self._labelled()).of(logit)))
+        ratios = _log_ratios(self)
+        return None if ratios is None else float(np.exp(ratios.of(logit)))
 
-    def costs(self) -> dict[str, float | None]:
-        """What likelihood ratios are worth, in bits: as calibrated, on images held out of it, at best."""
-        if min(len(self.photographs), len(self.ai)) < 10:
-            return {"cllr": None, "cllr_crossfitted": None, "cllr_min": None}
-        labels, logits = self._labelled()
-        fitted = fit_log_ratios(labels, logits).of(logits)
-        return {
-            "cllr": cllr(labels, fitted),
-            "cllr_crossfitted": crossfitted_cllr(labels, logits),
-            "cllr_min": cllr_min(labels, logits),
-        }
-
-    def _labelled(self) -> tuple[np.ndarray, np.ndarray]:
+    def labelled(self) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and logits of all images."""
         labels = np.repeat([0, 1], [len(self.photographs), len(self.ai)])
         return labels, np.array((*self.photographs, *self.ai))
 
     def shown(self) -> Reference:
         """What evidence says of it."""
-        return Reference(
-            name=self.name,
-            date=self.date,
-            n=len(self.photographs),
-            n_ai=len(self.ai),
-            sources=tuple(f"{source.name} ({source.n})" for source in self.sources),
-            digest=self.digest(),
-            view=self.view,
-            demo_only=self.demo_only,
-            quantiles=dict(zip(map(_name, QUANTILES), np.quantile(self.photographs, QUANTILES).tolist(), strict=True)),
-        )
+        return _shown(self)
 
 
-def _name(quantile: float) -> str:
-    return f"q{100 * quantile:g}"
+@lru_cache(maxsize=16)
+def _log_ratios(reference: ReferenceSet) -> LogRatios | None:
+    few = min(len(reference.photographs), len(reference.ai)) < LEAST
+    return None if few else fit_log_ratios(*reference.labelled())
+
+
+@lru_cache(maxsize=16)
+def _shown(reference: ReferenceSet) -> Reference:
+    few = min(len(reference.photographs), len(reference.ai)) < LEAST
+    kinds = ("photographs", "AI images")
+    return Reference(
+        name=reference.name,
+        date=reference.date,
+        n=len(reference.photographs),
+        n_ai=len(reference.ai),
+        sources=tuple(f"{source.name} ({source.n:,} {kinds[source.label]})" for source in reference.sources),
+        digest=reference.digest(),
+        view=reference.view,
+        demo_only=reference.demo_only,
+        cllr=None if few else crossfitted_cllr(*reference.labelled()),
+        cllr_min=None if few else cllr_min(*reference.labelled()),
+        quantiles={f"q{100 * q:g}": float(np.quantile(reference.photographs, q)) for q in QUANTILES},
+    )
 
 
 def save_reference(reference: ReferenceSet, folder: str | Path) -> None:

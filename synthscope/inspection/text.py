@@ -94,6 +94,8 @@ def _reference(one: Reference) -> Iterator[str]:
     yield from _wrapped(f"{one.name}, {one.date}, {one.digest}: {wording.counts(one)}")
     if one.sources:
         yield from _pair("sources", ", ".join(one.sources), indent=4)
+    if told := wording.costs(one):
+        yield from _pair("ratios", told, indent=4)
 
 
 def _method(evidence: Evidence) -> list[str]:

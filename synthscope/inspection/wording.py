@@ -16,6 +16,7 @@ from synthscope.inspection.evidence import (
     Region,
     ScopeCheck,
 )
+from synthscope.metrics.likelihood_ratio import SCALE, in_words
 
 ORIGINAL = "none"  # the condition that leaves the file as it is
 _OPENINGS = {
@@ -120,14 +121,26 @@ def miss(detector: DetectorEvidence) -> str:
 
 
 def ratio(detector: DetectorEvidence) -> str:
-    """The likelihood ratio, in words that need no scale."""
+    """The likelihood ratio, as a frequency and in the words of a scale; see :func:`costs`."""
     if detector.likelihood_ratio is None:
         return ""
     value, than = detector.likelihood_ratio, ("reference AI images", "reference photographs")
     if value < 1:
         value, than = 1 / value if value else float("inf"), than[::-1]
-    times = number(value) if np.isfinite(value) else "infinitely many"
-    return f"Such a logit is {times} times as frequent among the {than[0]} as among the {than[1]}."
+    words = in_words(detector.likelihood_ratio)
+    return f"Such a logit is {number(value)} times as frequent among the {than[0]} as among the {than[1]}: {words}."
+
+
+def costs(reference: Reference) -> str:
+    """What likelihood ratios against a reference set are worth, and the scale of their words in full."""
+    if reference.cllr_min is None:
+        return ""
+    fitted = "" if reference.cllr is None else f"{number(reference.cllr)} bits on images left out of the fit, and "
+    scale = ", ".join(f"from {least:,} {word}" for least, word in SCALE)
+    return (
+        f"Likelihood ratios cost {fitted}at best {number(reference.cllr_min)}; ratios that say nothing cost 1. Words: "
+        f"{scale} (ENFSI 2015; other scales have other words)."
+    )
 
 
 def sight(detector: DetectorEvidence) -> str:

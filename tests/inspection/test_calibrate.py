@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from synthscope.cli import app
-from synthscope.data.index import index_files
+from synthscope.data.index import index, index_files
 from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import load_detector, save_detector
 from synthscope.errors import SynthscopeError
@@ -67,10 +67,11 @@ def test_a_file_cannot_be_both(images: Path, detector: Detector, tmp_path: Path)
         calibrate(detector, folder(images, "photographs"), folder(images, "ai"), out=tmp_path / "out")
 
 
-def test_labels_that_contradict_are_refused(images: Path, detector: Detector, tmp_path: Path) -> None:
-    labelled = folder(images, "photographs").with_columns(label=pl.lit(1, pl.Int8))
-    with pytest.raises(SynthscopeError, match="photographs alone, got .* of the other label"):
-        calibrate(detector, labelled, out=tmp_path / "out")
+def test_labels_that_are_known_count(images: Path, detector: Detector, tmp_path: Path) -> None:
+    both = index(f"imagefolder:{images}?ai=ai&real=photographs")
+    made = calibrate(detector, both, out=tmp_path / "out")
+    apart = calibrate(detector, folder(images, "photographs"), folder(images, "ai"), out=tmp_path / "apart")
+    assert (made.photographs, made.ai) == (apart.photographs, apart.ai)
 
 
 def test_a_stopped_run_goes_on(

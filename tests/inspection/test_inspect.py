@@ -101,9 +101,7 @@ def test_the_heatmap_lies_over_the_pixels_that_were_seen(photo: Path, calibrate:
 
 
 def test_regions_hold_the_share_that_they_say(photo: Path, calibrate: Calibrate) -> None:
-    (look,) = inspection(photo, calibrate([0.0])).looks
-    if not look.regions:
-        pytest.skip("nothing of this heatmap is positive")
+    (look,) = inspection(photo, calibrate([0.0]), explainers=("occlusion:window=16,stride=8",)).looks
     shares = [region.share for region in look.regions]
     assert shares == sorted(shares, reverse=True) and 0.05 <= shares[-1] and sum(shares) <= 1.0001
     for region in look.regions:
@@ -121,7 +119,7 @@ def test_out_of_scope_no_detector_is_asked(tmp_path: Path, calibrate: Calibrate)
 def test_what_is_no_image_is_refused_in_a_sentence(content: bytes, calibrate: Calibrate) -> None:
     evidence = inspect_image(examine(content, "../../<x>.jpg"), [calibrate([0.0])], Settings()).evidence
     assert evidence.answer == Answer.NOT_APPLICABLE
-    assert evidence.file.name == "<x>.jpg" and "Expected an image" in evidence.sentence
+    assert evidence.file.name == "<x>.jpg" and "expected an image in" in evidence.sentence
 
 
 def test_bytes_and_paths_say_the_same(photo: Path, detector: Detector) -> None:

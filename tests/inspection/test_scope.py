@@ -85,7 +85,7 @@ def test_what_looks_like_a_photograph_is_in_scope(quality: int | None) -> None:
         assert rules(image if quality is None else as_jpeg(image, quality)) == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sampled_from(sorted(KINDS)), st.integers(0, 3), st.booleans())
 def test_flips_and_turns_do_not_change_the_answer(kind: str, turns: int, flip: bool) -> None:
     rgb = example(kind)
@@ -124,8 +124,8 @@ def test_the_figures_of_photographs_are_measured_again() -> None:
 
 
 @needs_images
-@pytest.mark.parametrize("rule", ["flat", "text"])  # the others take minutes
-def test_the_figures_of_drawn_pictures_are_measured_again(rule: str) -> None:
+def test_the_figure_of_drawn_pages_is_measured_again() -> None:
+    rule = "text"  # the others take minutes
     files = benchmark.classes(SHARED / "images", SHARED / "images_2026", held_out=False)["photographs"]
     tasks = [(kind, seed, benchmark.shown(files, seed)) for kind in benchmark.OWN[rule] for seed in benchmark.SEEDS]
     hits = [rule in benchmark.refused(benchmark.drawn(task)) for task in tasks]

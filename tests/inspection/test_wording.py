@@ -42,7 +42,8 @@ def test_level_and_misses_are_told_with_their_n() -> None:
 
 
 def test_a_small_likelihood_ratio_speaks_for_photographs() -> None:
-    text = "Such a logit is 4 times as frequent among the reference photographs as among the reference AI images."
+    text = "Such a logit is 4 times as frequent among the reference photographs as among the reference AI images: "
+    text += "weak support for a photograph."
     assert wording.ratio(made.detector(likelihood_ratio=0.25)) == text
 
 

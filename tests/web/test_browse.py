@@ -66,7 +66,7 @@ def names(collection: Collection, **query: object) -> str:
         ({"low": 1.0, "high": 2.0}, "ca"),
         ({"text": "b.png"}, "b"),
         ({"subset": "other"}, ""),
-        ({"condition": "jpeg:q=30"}, "adcbef"),
+        ({"condition": "jpeg:q=30"}, "dacbef"),
     ],
 )
 def test_what_is_listed_in_which_order(run: Path, query: dict[str, object], expected: str) -> None:
