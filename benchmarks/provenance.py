@@ -2,8 +2,8 @@
 
     python benchmarks/provenance.py ../shared/images
 
-The folder holds images in the layout of GenImage. Compressions are counted on lossless images of ``val``, which chose
-no constant; the level of ``recompressed.py`` was set on ``train``.
+The folder holds images in the layout of GenImage. Compressions are counted on images of ``val``, which chose no
+constant; the level of ``recompressed.py`` was set on generated ones of ``train``.
 """
 
 from __future__ import annotations
@@ -32,17 +32,20 @@ def main() -> None:
     parser.add_argument("--split", default="val")
     parser.add_argument("--every", type=int, default=1, help="take every so manyth image")
     options = parser.parse_args()
-    lossless = sorted(options.folder.glob(f"*/{options.split}/ai/*.png"))[:: options.every]
-    count_compressions(lossless)
+    generated = sorted(options.folder.glob(f"*/{options.split}/ai/*.png"))[:: options.every]
+    photographs = sorted(options.folder.glob(f"*/{options.split}/nature/*"))[:: options.every]
+    print("generated images, lossless")
+    count_compressions(Image.fromarray(read_rgb(path)) for path in generated)
+    print("photographs, halved so that their own compression is gone")
+    count_compressions(Image.fromarray(read_rgb(path)).reduce(2) for path in photographs)
     match_watermarks(sorted(options.folder.glob("*/*/nature/*"))[:: options.every])
 
 
-def count_compressions(paths: list[Path]) -> None:
+def count_compressions(images: Iterable[Image.Image]) -> None:
     """Shares called twice compressed, by what was done."""
     said: dict[str, list[bool]] = {"once": [], "lower before": [], "higher before": []}
-    right, judged, files = [], 0, 0
-    for path in paths:
-        image = Image.fromarray(read_rgb(path))
+    right, judged, files, n = [], 0, 0, 0
+    for n, image in enumerate(images, 1):  # noqa: B007
         for last in LAST:
             for earlier in (None, *EARLIER):
                 data = compressed(image, [last] if earlier is None else [earlier, last])
@@ -57,7 +60,7 @@ def count_compressions(paths: list[Path]) -> None:
                 said[kind].append(score >= LEVEL)
                 if kind == "lower before" and score >= LEVEL:
                     right.append(abs(quality - (earlier or 0)) <= 2)
-    print(f"{len(paths)} lossless images, {files} files, {judged} of them judged")
+    print(f"{n} images, {files} files, {judged} of them judged")
     for kind, answers in said.items():
         print(f"{kind}: {np.mean(answers):.3f} of {len(answers)} called compressed at least twice")
     print(f"quality within 2: {np.mean(right):.3f} of {len(right)} found")

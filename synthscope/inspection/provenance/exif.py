@@ -6,7 +6,7 @@ Weak evidence: EXIF is plain text that editors keep, copy and write. Serial numb
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from synthscope.inspection.evidence import Finding
@@ -88,7 +88,12 @@ def _directories(exif: bytes) -> tuple[dict[int, Any], dict[int, Any], dict[int,
         raise ValueError(f"{len(exif)} bytes, more than {_LARGEST}")
     read = Image.Exif()
     read.load(exif)
-    return dict(read), _directory(read, _SHOT), _directory(read, _PLACE)
+    return _trimmed(read), _trimmed(_directory(read, _SHOT)), _directory(read, _PLACE)
+
+
+def _trimmed(values: Mapping[int, Any]) -> dict[int, Any]:
+    """Texts without the zeros and spaces that cameras pad them with."""
+    return {tag: value.strip("\0 ") if isinstance(value, str) else value for tag, value in values.items()}
 
 
 def _directory(read: Image.Exif, tag: int) -> dict[int, Any]:

@@ -40,12 +40,7 @@ PROGRAMS = (
     Program("NovelAI", "NovelAIParser", ("Source", "Software", "Title"), "NovelAI"),
     Program("ComfyUI", "ComfyUIParser", ("prompt", "workflow"), '"class_type"'),
     Program("ComfyUI", "", ("workflow",), '"nodes"'),
-    Program(
-        "AUTOMATIC1111, or Forge, SD.Next and others that write alike",
-        "AUTOMATIC1111Parser",
-        ("parameters",),
-        "Steps: ",
-    ),
+    Program("AUTOMATIC1111, Forge, SD.Next or one alike", "AUTOMATIC1111Parser", ("parameters",), "Steps: "),
 )
 _FACTS = {
     "seed": ("seed", "noise_seed", "Seed", "rand_seed"),

@@ -23,8 +23,12 @@ FREQUENCIES = ((0, 1), (1, 0), (2, 0), (1, 1), (0, 2), (0, 3), (1, 2), (2, 1), (
 LOWEST = 40  # earlier qualities up to this are not looked for
 FEWEST = 300  # coefficients beyond zero below which nothing is said
 LARGEST = 512  # pixels of a side that are looked at
-LEVEL = 0.1
-ERROR_RATES = ""
+LEVEL = 0.1  # share explained from which a file is called twice compressed; none of 216 of the split train reached it
+# python benchmarks/provenance.py ../shared/images --every 2
+ERROR_RATES = (
+    "Measured on 107 lossless images: 0.2 % of 428 files compressed once are called twice compressed; of files "
+    "compressed before, 97 % of 1,926 are found after a lower quality, 24 % of 1,070 after a higher one."
+)
 _REACH, _FINE = 128, 2  # density of |coefficient| up to 128, in bins of a half
 _NOISE = ((0.5, 0.5), (2.0, 0.5))  # standard deviation and weight: pixels are rounded in between, some colours clipped
 _OTHERWISE = 0.1  # weight of a single compression in every hypothesis, so that no bin is impossible
@@ -41,7 +45,7 @@ def recompression_finding(data: bytes, tables: Tables) -> Iterator[Finding]:
     if score >= LEVEL:
         claim = f"The file was compressed at least twice: before, at about quality {quality} of libjpeg. {ERROR_RATES}"
     else:
-        claim = f"No earlier compression found; one as strong or weaker leaves little trace. {ERROR_RATES}"
+        claim = f"No earlier compression found; one at the same or a higher quality leaves little trace. {ERROR_RATES}"
     detail = {"explained by two compressions": f"{score:.2f}", "level": f"{LEVEL:.2f}", "coefficients": str(counted)}
     yield Finding(source="JPEG", claim=claim, detail=detail)
 

@@ -55,7 +55,7 @@ def read_json(text: str) -> Any:
 
 
 def values_of(tree: Any) -> Iterator[tuple[str, str | int | float]]:
-    """Keys and plain values of a JSON tree, outer ones first, at most ``MOST_NODES``; lists hand their key down."""
+    """Keys and plain values of a JSON tree, outer ones first, at most ``MOST_NODES``; what stands in lists has none."""
     level, seen = [("", tree)], 0
     while level:
         deeper: list[tuple[str, Any]] = []
@@ -66,7 +66,7 @@ def values_of(tree: Any) -> Iterator[tuple[str, str | int | float]]:
             if isinstance(value, dict):
                 deeper += [(str(name), child) for name, child in value.items()]
             elif isinstance(value, list):
-                deeper += [(key, child) for child in value]
+                deeper += [("", child) for child in value]
             elif isinstance(value, str | int | float) and not isinstance(value, bool):
                 yield key, value
         level = deeper

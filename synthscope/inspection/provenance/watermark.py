@@ -17,6 +17,7 @@ from synthscope.inspection.provenance.source import Source
 
 SMALLEST = 256 * 256  # pixels; the encoder refuses smaller images
 STEP, BLOCK = 36, 4  # its quantisation step and block
+STRIP = 512  # rows that are looked at together, whole blocks
 LEVEL = 1e-6  # chance at which a watermark is told
 NOT_CHECKABLE = "SynthID and other watermarks with a secret decoder are not checkable here."
 
@@ -55,18 +56,26 @@ def best_matches(rgb: np.ndarray) -> dict[str, int]:
     """
     if rgb.shape[0] * rgb.shape[1] < SMALLEST:
         return {}
-    read = [block_bits(rgb), block_bits(rgb.astype(np.float32))]
+    read = [block_bits(rgb, kind) for kind in (np.uint8, np.float32)]
     return {
         name: max(int((read_message(blocks, len(message)) == message).sum()) for blocks in read)
         for name, message in MESSAGES.items()
     }
 
 
-def block_bits(rgb: np.ndarray) -> np.ndarray:
-    """The bit of every block, bool ``(rows x columns of blocks,)``, of ``(H, W, 3)`` pixels, uint8 or float32 0..255.
+def block_bits(rgb: np.ndarray, kind: type = np.uint8) -> np.ndarray:
+    """The bit of every block, bool ``(rows x columns of blocks,)``, of uint8 ``(H, W, 3)`` pixels.
 
-    The largest of a block's coefficients but the first, modulo ``STEP``: above half of it is a one.
+    Args:
+        rgb: The pixels.
+        kind: What the encoder was given, ``np.uint8`` or ``np.float32``.
     """
+    strips = (rgb[top : top + STRIP].astype(kind) for top in range(0, len(rgb), STRIP))
+    return np.concatenate([_strip_bits(strip) for strip in strips])
+
+
+def _strip_bits(rgb: np.ndarray) -> np.ndarray:
+    """The largest of a block's coefficients but the first, modulo ``STEP``: above half of it is a one."""
     height, width = (length // 4 * 4 for length in rgb.shape[:2])
     plane = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV)[:height, :width, 1].astype(np.float32)
     approximation = plane.reshape(height // 2, 2, width // 2, 2).sum((1, 3)) / 2  # Haar

@@ -60,6 +60,12 @@ def test_a_small_picture_holds_none() -> None:
     assert names(embed(picture(0, 200, 200), MESSAGES["SDXL (48 bits)"])) == []
 
 
+def test_a_picture_of_several_strips_is_read_as_one() -> None:
+    message = MESSAGES["Stable Diffusion 1 (StableDiffusionV1)"]
+    (claim,) = names(embed(picture(0, 1101, 300), message))
+    assert "136 of 136" in claim
+
+
 @settings(max_examples=15)
 @given(st.integers(0, 3), st.integers(0, 7), st.integers(0, 7))
 def test_pixels_beyond_the_last_whole_block_do_not_matter(seed: int, below: int, beside: int) -> None:

@@ -111,6 +111,13 @@ def test_the_same_text_is_read_from_the_exif_comment(order: str) -> None:
         assert "fox" not in json.dumps([each.model_dump() for each in find_provenance(data)])
 
 
+def test_a_graph_without_its_workflow_is_read_by_its_own_keys() -> None:
+    (finding,) = of("PNG text", files.png({"prompt": json.dumps(files.COMFY)}))
+    assert "ComfyUI" in finding.claim
+    wanted = files.FRONT_ENDS["ComfyUI"][1]
+    assert wanted.items() <= finding.detail.items()
+
+
 def test_draw_things_is_read_from_its_place_in_xmp() -> None:
     text = files.FRONT_ENDS["Draw Things"][0]["parameters"].replace('"', "&quot;")
     xmp = files.packet(f'xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:UserComment="{text}"')
@@ -135,6 +142,11 @@ def test_the_camera_is_named_and_the_private_hidden() -> None:
     assert "012345678" not in finding.model_dump_json() and "52.0" not in finding.model_dump_json()
     (asked,) = of("EXIF", data, private=True)
     assert asked.detail["serial number"] == "012345678" and "52.0" in asked.detail["place"]
+
+
+def test_padding_of_names_is_not_shown() -> None:
+    (finding,) = of("EXIF", files.jpeg(exif=files.camera_exif(Make="SONY\0\0 ", Model="DSLR-A900 \0")))
+    assert "the camera SONY DSLR-A900" in finding.claim
 
 
 @pytest.mark.parametrize(
