@@ -50,8 +50,9 @@ async function inspect(entry) {
     take(entry, text);
   } catch (error) {
     const gone = error instanceof TypeError || error instanceof SyntaxError;
-    const unread = error instanceof DOMException;
-    tell(entry, "failed", gone ? "The server did not answer. Is it still running?" : unread ? "It cannot be read. Is it a folder?" : error.message);
+    const problem = gone ? "The server did not answer. Is it still running?"
+      : error instanceof DOMException ? "It cannot be read. Is it a folder?" : error.message;
+    tell(entry, "failed", problem);
   }
   next();
 }
