@@ -34,11 +34,16 @@ def main() -> None:
         )
         page.goto(given.page.resolve().as_uri())
         clip = {"x": 0, "y": given.top, "width": given.width, "height": given.height}
-        shot = Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
+        store(page.screenshot(clip=clip), given.out)
         browser.close()
+
+
+def store(screenshot: bytes, out: Path) -> None:
+    """Write a screenshot with few colours."""
+    shot = Image.open(io.BytesIO(screenshot)).convert("RGB")
     few = shot.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE)
-    shot.quantize(palette=few, dither=Image.Dither.FLOYDSTEINBERG).save(given.out, optimize=True)
-    print(given.out)
+    shot.quantize(palette=few, dither=Image.Dither.FLOYDSTEINBERG).save(out, optimize=True)
+    print(out)
 
 
 if __name__ == "__main__":

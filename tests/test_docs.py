@@ -53,6 +53,12 @@ def test_files_and_folders_that_a_page_names_exist(page: str) -> None:
     assert not (missing := [path for path in (*links, *named, *rooms) if not path.exists()]), missing
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_tests_that_a_page_names_exist(page: str) -> None:
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / page).read_text(encoding="utf-8")):
+        assert f"\ndef {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"
+
+
 def test_python_names_of_the_readme_exist() -> None:
     table = re.findall(r"^\|.*\| `([\w.]+)(?:\(.*\))?` \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
     names = [name.removeprefix("synthscope.") for name in table if "." in name]

@@ -78,9 +78,7 @@ def create_app(
     return Metered(Guard(app, hosts), meters)
 
 
-def _add_inspect(
-    app: FastAPI, asked: Future[Asked], limits: Limits, places: Places, workers: list[Workers]
-) -> None:  # fmt: skip
+def _add_inspect(app: FastAPI, asked: Future[Asked], limits: Limits, places: Places, workers: list[Workers]) -> None:
     one_at_a_time = asyncio.Lock()  # detectors use all cores
 
     @app.post("/v1/inspect", response_model=Evidence, responses=_STATUSES, openapi_extra=_BODY)

@@ -13,7 +13,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from synthscope.errors import SynthscopeError
 from synthscope.runtime.files import reason
-from synthscope.web.limits import Limits
 
 _GRACE = 5  # seconds that requests in work have once the server is stopped
 
@@ -21,12 +20,12 @@ _GRACE = 5  # seconds that requests in work have once the server is stopped
 class Impatient(H11Protocol):
     """HTTP, on connections that are closed when no request begins on them in time."""
 
-    header_seconds = Limits().header_seconds
+    seconds = 10.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start to wait."""
         super().connection_made(transport)  # type: ignore[arg-type]
-        self.loop.call_later(self.header_seconds, self._lose_patience)
+        self.loop.call_later(self.seconds, self._lose_patience)
 
     def _lose_patience(self) -> None:
         if self.cycle is None:

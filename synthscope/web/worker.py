@@ -29,7 +29,7 @@ class Worker:
 
     def __init__(self, limits: Limits, examine: Examine) -> None:
         """Start a process that calls ``examine``, which it must be able to import."""
-        self._limits, self._examine = limits, examine
+        self._limits, self._examine, self._closed = limits, examine, False
         self._start()
 
     def examine(self, data: bytes, name: str, *, private: bool = False) -> Examined:
@@ -47,18 +47,25 @@ class Worker:
                 self._connection.send_bytes(data)
                 return self._receive()
         except (OSError, EOFError, ValidationError) as error:
-            self.kill()
+            self._kill()
             sentence = self._why(expired=late.is_set())
             self._start()
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, sentence) from error
 
-    def kill(self) -> None:
-        """End the process, whatever it does."""
+    def close(self) -> None:
+        """End the process, whatever it does, for good."""
+        self._closed = True
+        self._process.kill()
+        self._process.join()
+
+    def _kill(self) -> None:
         self._process.kill()
         self._process.join()
         self._connection.close()
 
     def _start(self) -> None:
+        if self._closed:
+            return
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         told = (theirs, self._examine, self._limits.examine_bytes)
@@ -70,7 +77,7 @@ class Worker:
 
     def _wait_until_ready(self) -> None:
         if not self._ready and not self._connection.poll(_START_SECONDS):
-            self.kill()
+            self._kill()
             raise TimeoutError(f"a process that decodes did not start within {_START_SECONDS:g} seconds")
         if not self._ready:
             self._connection.recv_bytes()
@@ -139,4 +146,4 @@ class Workers:
     def close(self) -> None:
         """End all of them."""
         for worker in self._all:
-            worker.kill()
+            worker.close()

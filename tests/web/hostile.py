@@ -31,10 +31,19 @@ def hostile(data: bytes, name: str, *, private: bool = False) -> Examined:
             return _tried(lambda: subprocess.run([sys.executable, "-c", ""], check=True))
         case b"write":
             return _tried(_write)
+        case b"lie":  # of more pixels than there are
+            return Examined(FileFacts(name="a"), _Pixels(), (), ())  # type: ignore[arg-type]
         case b"wait":  # a while, as a large file does
             threading.Event().wait(0.5)
             return _said("waited")
     return examine(data, name, private=private)
+
+
+class _Pixels:
+    shape, data = (50, 50, 3), b"few"
+
+    def reshape(self, _: int) -> _Pixels:
+        return self
 
 
 def _said(name: str) -> Examined:

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from starlette.testclient import TestClient
 
 from synthscope.errors import SynthscopeError
@@ -62,6 +63,16 @@ def test_a_page_shows_names_as_text(client: TestClient) -> None:
     assert response.text.count("<article") == 1
     assert "<img src=x" not in response.text and "&lt;img src=x" in response.text
     assert 'src="data:image/jpeg;base64,' in response.text
+
+
+def test_a_page_shows_metadata_as_text(client: TestClient) -> None:
+    texts, exif, script = PngInfo(), Image.Exif(), "<script>alert(1)</script>"
+    for key in ("parameters", "prompt", "Software", script):
+        texts.add_text(key, script)
+    exif[0x010F] = exif[0x0131] = script
+    for data in (encoded(0, "PNG", pnginfo=texts), encoded(0, "JPEG", exif=exif)):
+        page = client.post("/v1/inspect?format=html", content=data)
+        assert page.status_code == 200 and "<script>alert" not in page.text
 
 
 @pytest.mark.parametrize("content", [b"<svg onload=alert(1)>", b"<!DOCTYPE html><script>alert(1)</script>", b"GIF89a"])

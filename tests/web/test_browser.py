@@ -134,6 +134,15 @@ def test_a_full_server_is_asked_again_and_a_lost_one_told(opens: Opens, pictures
     answered(page, 2)
 
 
+def test_what_the_browser_cannot_read_is_told(opens: Opens, pictures: list[Path]) -> None:
+    page = opens()
+    page.evaluate(
+        "() => { File.prototype.arrayBuffer = async () => { throw new DOMException('', 'NotFoundError'); }; }"
+    )
+    page.set_input_files("#choose", pictures[0])
+    page.get_by_text("It cannot be read. Is it a folder?", exact=True).wait_for()
+
+
 def test_two_files_side_by_side_by_keyboard_alone(opens: Opens, pictures: list[Path]) -> None:
     page = opens()
     page.set_input_files("#choose", pictures[:2])

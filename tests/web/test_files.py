@@ -17,6 +17,7 @@ from synthscope.inspection.examine import Examined, examine
 from synthscope.web.limits import Limits
 from synthscope.web.worker import Worker
 from tests.inspection.conftest import scene
+from tests.inspection.provenance import files
 from tests.web.conftest import encoded
 
 SCRIPT = "<script>alert(1)</script>"
@@ -27,7 +28,7 @@ KINDS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 def worker() -> Iterator[Worker]:
     one = Worker(Limits(examine_seconds=120), examine)
     yield one
-    one.kill()
+    one.close()
 
 
 def png(*chunks: tuple[bytes, bytes]) -> bytes:
@@ -115,4 +116,8 @@ def test_damaged_files_never_stop_it(worker: Worker, kind: str, changes: list[tu
     assert worker._process.pid == process
 
 
-FILES = {kind: encoded(0, kind) for kind in KINDS} | {"JPEG": with_exif("a camera"), "PNG": with_text(4, "a prompt")}
+TEXTS = {"parameters": "a cat\nSteps: 20, Sampler: Euler, Seed: 1", "prompt": '{"3": {"class_type": "KSampler"}}'}
+FILES = {kind: encoded(0, kind) for kind in KINDS} | {
+    "JPEG": files.jpeg(exif=files.camera_exif(), xmp=files.packet()),
+    "PNG": files.png(TEXTS),
+}

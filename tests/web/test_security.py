@@ -66,6 +66,7 @@ def test_only_the_own_page_may_send_files(client: TestClient, headers: dict[str,
     [
         ("GET", "/"), ("GET", "/nope"), ("GET", "/docs"), ("GET", "/assets/page.js"), ("DELETE", "/"),
         ("POST", "/v1/inspect"),
+        ("OPTIONS", "/v1/inspect"),
     ],
 )  # fmt: skip
 def test_every_answer_has_the_headers(client: TestClient, method: str, path: str) -> None:

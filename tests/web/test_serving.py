@@ -39,7 +39,7 @@ def test_a_slow_body_is_ended_while_others_are_answered(serve: Serve) -> None:
 
 
 def test_a_connection_on_which_no_request_begins_is_closed(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Impatient, "header_seconds", 0.2)
+    monkeypatch.setattr(Impatient, "seconds", 0.2)
     port = serve()
     assert raw(port, b"POST /v1/inspect HTTP/1.1\r\nhost: local") == b""
     assert raw(port, b"") == b""

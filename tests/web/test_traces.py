@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.inspection.provenance import files
 from tests.web.conftest import Command, encoded
 
 
@@ -38,3 +40,15 @@ def test_the_watch_sees_what_it_should(command: Command, tmp_path: Path) -> None
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path)
     seen = told.read_text()
     assert "socket.connect" in seen and "open 'x'" in seen
+
+
+def test_a_manifest_elsewhere_is_not_fetched_by_native_code_either(command: Command) -> None:
+    pytest.importorskip("c2pa", reason="c2pa-python is not installed: pip install 'synthscope[provenance]'")
+    pytest.importorskip("cryptography", reason="cryptography is not installed; the test's own root needs it")
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.setblocking(False)
+        url = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/a.c2pa"
+        answer = command.post(files.signed(files.jpeg(), files.authority(), remote=url), name="a.jpg")
+        assert url in answer.text
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not
 def worker() -> Iterator[Worker]:
     one = Worker(Limits(examine_seconds=60), hostile)
     yield one
-    one.kill()
+    one.close()
 
 
 def answers(worker: Worker) -> bool:
@@ -64,7 +66,7 @@ def test_what_takes_too_long_is_killed() -> None:
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)
     finally:
-        worker.kill()
+        worker.close()
 
 
 @pytest.mark.parametrize("word", ["connect", "program"])
@@ -77,10 +79,28 @@ def test_it_may_not_write_a_file(worker: Worker) -> None:
     assert worker.examine(b"write", "a.jpg").file.name in ("File too large", "No such file or directory")  # no folder
 
 
+def test_answers_that_are_none_are_refused(worker: Worker) -> None:
+    with pytest.raises(Problem, match="the decoder crashed"):
+        worker.examine(b"lie", "a.jpg")
+    assert answers(worker)
+
+
 def test_one_that_was_ended_from_outside_blames_no_file(worker: Worker) -> None:
     worker._process.kill()
     worker._process.join()
     assert answers(worker)
+
+
+def test_closing_ends_what_is_in_work() -> None:
+    before = multiprocessing.active_children()
+    workers = Workers(Limits(workers=1), hostile, lambda: None)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(workers.examine, encoded(), "a.jpg").result().rgb is not None
+        hangs = pool.submit(workers.examine, b"hang", "a.jpg")
+        workers.close()
+        with pytest.raises((Problem, EOFError, OSError)):
+            hangs.result()
+    assert multiprocessing.active_children() == before
 
 
 def test_restarts_are_counted() -> None:

@@ -50,17 +50,20 @@ async function inspect(entry) {
     take(entry, text);
   } catch (error) {
     const gone = error instanceof TypeError || error instanceof SyntaxError;
-    tell(entry, "failed", gone ? "The server did not answer. Is it still running?" : error.message);
+    const problem = gone ? "The server did not answer. Is it still running?"
+      : error instanceof DOMException ? "It cannot be read. Is it a folder?" : error.message;
+    tell(entry, "failed", problem);
   }
   next();
 }
 
 /** The server may be full of other pages' files; then it says when to ask again. */
 async function answer(entry) {
+  const body = await entry.file.arrayBuffer();
   const name = encodeURIComponent([...(entry.file.name || "pasted.png")].slice(-200).join(""));
   for (;;) {
     const response = await fetch(`/v1/inspect?format=html&name=${name}`, {
-      method: "POST", body: entry.file, headers: { "content-type": "application/octet-stream" },
+      method: "POST", body, headers: { "content-type": "application/octet-stream" },
     });
     if (response.status !== 503) return response;
     tell(entry, "sending", "Waiting for a place …");
