@@ -33,12 +33,12 @@ SHOWN = 20  # files of a summary
 def table(inspected: Sequence[Inspected], detectors: Sequence[Calibrated]) -> pl.DataFrame:
     """One row a file and detector, in their order; a file that no detector was asked about has one row."""
     fitted = {one.id: one.detector.config.calibration for one in detectors}
-    rows = []
+    rows: list[tuple[str | float | None, ...]] = []
     for path, evidence in inspected:
         own = (str(path), evidence.file.sha256, evidence.answer.value, evidence.sentence)
         for said in evidence.detectors:
             fit, p_ai = fitted[said.id], None
-            if fit.prior is not None:
+            if fit.prior is not None and said.logit is not None:
                 p_ai = calibrated(said.logit, fit.temperature, fit.bias).item()
             rows.append((*own, said.id, said.answer.value, said.logit, p_ai, said.p_value))
         if not evidence.detectors:

@@ -61,8 +61,8 @@ class Collection:
         table = self._scored(query)
         error = pl.coalesce("error", "failure")
         above = pl.col("logit") > pl.col("threshold").fill_null(0.0)
-        answer = pl.when(error.is_not_null()).then(pl.lit("error"))
-        answer = answer.when(above).then(pl.lit("AI")).when(~above).then(pl.lit("real"))
+        known = pl.when(error.is_not_null()).then(pl.lit("error"))
+        answer = known.when(above).then(pl.lit("AI")).when(~above).then(pl.lit("real"))
         side = pl.when(pl.col("label") == 1).then(1.0).when(pl.col("label") == 0).then(-1.0)
         table = table.with_columns(
             answer=answer,
@@ -101,8 +101,7 @@ def open_collection(source: str | Path) -> Collection:
             "or LAYOUT:PATH."
         )
     predictions = read_table(written, schema=PREDICTIONS).with_columns(view_name()) if written.is_file() else None
-    listed = load_manifest(manifest) if manifest.is_file() else conform(predictions, MANIFEST, str(written))
-    images = _images(listed)
+    images = _images(load_manifest(manifest) if predictions is None or manifest.is_file() else predictions)
     if predictions is not None:
         predictions = predictions.join(images.select("path", "number"), on="path", how="inner", maintain_order="left")
         predictions = None if predictions.is_empty() else predictions
