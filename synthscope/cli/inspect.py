@@ -34,6 +34,9 @@ def inspect_command(
     ] = None,
     level: Annotated[float, typer.Option(help="P-values among reference photographs up to this are evidence.")] = 0.01,
     quick: Annotated[bool, typer.Option("--quick", help="Scores alone: no re-delivery, no heatmaps.")] = False,
+    twin: Annotated[
+        bool, typer.Option("--twin", help="Also heatmaps of the same networks with random weights.")
+    ] = False,
     private: Annotated[bool, typer.Option("--private", help="Also tell prompts, places and serial numbers.")] = False,
     workers: Workers = None,
 ) -> None:
@@ -52,7 +55,8 @@ def inspect_command(
     if wrong := [file for file in files if file != "-" and not plain(file)]:
         raise UsageError(f"Expected files or folders of images, got {wrong[0]}. Name the images themselves.")
     methods = [] if quick or explainer == ["none"] else explainer or ["gradcam"]
-    told = {"level": level, "stability": not quick, "explainers": tuple(methods), "private": private}
+    told = {"level": level, "stability": not quick, "explainers": tuple(methods)}
+    told |= {"twin": twin, "private": private}
     settings = validate(Settings, told, "the options")
     paths = image_paths(from_stdin(files))
     asked = [load_calibrated(spec) for spec in detector or ["bundled"]]

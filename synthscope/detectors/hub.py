@@ -73,6 +73,11 @@ def create_detector(
     return detector
 
 
+def random_twin(detector: Detector, *, seed: int = 0) -> Detector:
+    """The same network with random weights, in evaluation mode: what heatmaps show that knows nothing of images."""
+    return _build(type(detector), detector.config, seed).eval()
+
+
 def save_detector(detector: Detector, folder: str | Path, *, card: str | None = None) -> None:
     """Write a detector folder. ``config.json`` comes last, so a folder that has one is complete.
 

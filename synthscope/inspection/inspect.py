@@ -39,6 +39,7 @@ class Settings(Config):
     level: float = Field(default=0.01, gt=0, lt=0.5)  # p-values up to this are evidence
     stability: bool = True  # look at the image under re-delivery, too
     explainers: tuple[str, ...] = ("gradcam",)
+    twin: bool = False  # also heatmaps of the same networks with random weights
     private: bool = False  # tell prompts, places and serial numbers
     seed: int = Field(default=0, ge=0, lt=2**63)
 
@@ -112,7 +113,7 @@ def inspect_image(
             with _ONE_AT_A_TIME:
                 said.append(ask(one, inputs, ways, settings.levels, shape))
                 if shape == rgb.shape[:2]:  # a view that crops moves heatmaps away from the picture
-                    seen += looks(one, inputs[0], rgb.shape, explainers)
+                    seen += looks(one, inputs[0], rgb.shape, explainers, twin=settings.twin)
     answers = [one.evidence for one in said]
     verdict = combine(answers, examined.scope)
     evidence = Evidence(

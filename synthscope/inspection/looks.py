@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from io import BytesIO
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synthscope.detectors.base import Detector
+from synthscope.detectors.hub import random_twin
 from synthscope.detectors.input import Placed
 from synthscope.errors import UsageError
 from synthscope.explainers.base import Explainer, to_image
@@ -24,6 +27,10 @@ from synthscope.runtime.told import printable
 MAX_REGIONS = 5
 HALF = 0.5  # of the greatest relevance: where a region begins
 LEAST_SHARE = 0.05  # of the relevance, that a region holds
+RANDOM = "random weights"
+KNOWS_NOTHING = (
+    "This network has random weights and has seen no image: a map that looks like this one shows no evidence."
+)
 SIDE = 1024  # longest side of a picture of a heatmap
 
 
@@ -46,7 +53,7 @@ class Look(NamedTuple):
 
 
 def looks(
-    asked: Calibrated, input: Tensor, shape: tuple[int, ...], explainers: Sequence[Explainer]
+    asked: Calibrated, input: Tensor, shape: tuple[int, ...], explainers: Sequence[Explainer], *, twin: bool = False
 ) -> tuple[Look, ...]:
     """Heatmaps of one image by all explainers that fit the detector; the others are told on stderr.
 
@@ -55,6 +62,7 @@ def looks(
         input: uint8 ``(3, h, w)`` of its ``preprocess``.
         shape: ``(H, W, 3)`` of the image that the input was made from.
         explainers: Methods.
+        twin: Also those of the same network with random weights, without regions.
     """
     found = []
     for explainer in explainers:
@@ -65,11 +73,19 @@ def looks(
             print(printable(f"left out: {explainer} of {asked.id}: {error}"), file=sys.stderr)
             continue
         name = str(explainer)
-        heatmap = Heatmap(
-            detector=asked.id, explainer=name, layer=layer, signed=explainer.signed, trust=trust(name)
-        )  # fmt: skip
+        heatmap = Heatmap(detector=asked.id, explainer=name, layer=layer, signed=explainer.signed, trust=trust(name))
         found.append(Look(heatmap, placed, _regions(asked.id, name, placed)))
+        if twin:
+            other = _twin(asked.detector)
+            placed = to_image(explainer(other, input[None])[0], other, shape)
+            told = heatmap.model_copy(update={"detector": f"{asked.id}, {RANDOM}", "trust": KNOWS_NOTHING})
+            found.append(Look(told, placed, ()))
     return tuple(found)
+
+
+@lru_cache(maxsize=8)
+def _twin(detector: Detector) -> Detector:
+    return random_twin(detector)
 
 
 def _regions(detector: str, explainer: str, placed: Placed) -> tuple[Region, ...]:

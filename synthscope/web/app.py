@@ -86,6 +86,8 @@ def _add_inspect(app: FastAPI, asked: Future[Asked], limits: Limits, places: Pla
         request: Request,
         name: Annotated[str, Query(max_length=255, description="What to call the file.")] = "image",
         format: Annotated[Literal["json", "html"], Query(description="html: a page that can be saved.")] = "json",
+        private: Annotated[bool, Query(description="Also tell prompts, places and serial numbers.")] = False,
+        twin: Annotated[bool, Query(description="Also heatmaps of networks with random weights.")] = False,
     ) -> Response:
         """Say what can be said of one file, the body: an answer, how stable it is, heatmaps, provenance."""
         async with places.place():
@@ -94,13 +96,13 @@ def _add_inspect(app: FastAPI, asked: Future[Asked], limits: Limits, places: Pla
             async with places.turn():
                 if await request.is_disconnected():
                     raise Problem(HTTPStatus.BAD_REQUEST, "Expected somebody to wait for the answer, got nobody.")
-                private = inspector.settings.private
                 examined = await asyncio.to_thread(workers[0].examine, body, name, private=private)
                 del body
+                changes = {"private": private, "twin": twin}
                 async with one_at_a_time:
                     if format == "html":
-                        return HTMLResponse(await asyncio.to_thread(inspector.as_page, examined))
-                    content = await asyncio.to_thread(inspector.as_json, examined)
+                        return HTMLResponse(await asyncio.to_thread(inspector.as_page, examined, **changes))
+                    content = await asyncio.to_thread(inspector.as_json, examined, **changes)
                     return Response(content, media_type="application/json")
 
 

@@ -20,21 +20,21 @@ class Asked(NamedTuple):
     detectors: tuple[Calibrated, ...]
     settings: Settings
 
-    def inspect(self, examined: Examined) -> Inspection:
-        """:func:`synthscope.inspection.inspect.inspect_image` by these detectors."""
+    def inspect(self, examined: Examined, **changes: bool) -> Inspection:
+        """:func:`synthscope.inspection.inspect.inspect_image` by these detectors, with some settings changed."""
         from synthscope.inspection.inspect import inspect_image
 
-        return inspect_image(examined, self.detectors, self.settings)
+        return inspect_image(examined, self.detectors, self.settings.model_copy(update=changes))
 
-    def as_json(self, examined: Examined) -> str:
+    def as_json(self, examined: Examined, **changes: bool) -> str:
         """Evidence as JSON; heatmaps are data: URIs."""
-        return _evidence(self.inspect(examined), raw=True).model_dump_json()
+        return _evidence(self.inspect(examined, **changes), raw=True).model_dump_json()
 
-    def as_page(self, examined: Examined) -> str:
+    def as_page(self, examined: Examined, **changes: bool) -> str:
         """A whole HTML document that can be saved; its one ``<article>`` can be shown in another page."""
         from synthscope.inspection.page.html import evidence_page
 
-        inspection = self.inspect(examined)
+        inspection = self.inspect(examined, **changes)
         picture = "" if inspection.rgb is None else data_uri(jpeg(inspection.rgb), "image/jpeg")
         return evidence_page(_evidence(inspection, raw=False), picture)
 

@@ -108,6 +108,14 @@ def test_regions_hold_the_share_that_they_say(photo: Path, calibrate: Calibrate)
         assert all(look.placed.seen[int(y), int(x)] for x, y in region.polygon)
 
 
+def test_a_twin_with_random_weights_is_shown_on_demand(photo: Path, calibrate: Calibrate) -> None:
+    asked = calibrate([0.0])
+    own, other = inspection(photo, asked, twin=True, explainers=("input_x_grad",)).looks
+    assert other.heatmap.detector == f"{asked.id}, random weights" and "shows no evidence" in other.heatmap.trust
+    assert other.placed.heat.shape == own.placed.heat.shape and not other.regions
+    assert not np.allclose(other.placed.heat, own.placed.heat)
+
+
 def test_out_of_scope_no_detector_is_asked(tmp_path: Path, calibrate: Calibrate) -> None:
     Image.fromarray(scene(1, 40, 40)).save(tmp_path / "tiny.png")
     evidence = inspection(tmp_path / "tiny.png", calibrate([0.0])).evidence

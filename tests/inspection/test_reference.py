@@ -35,7 +35,7 @@ def test_it_travels_with_the_weights(reference: ReferenceSet, detector: Detector
 
 def test_another_detectors_logits_are_refused(reference: ReferenceSet, detector: Detector, tmp_path: Path) -> None:
     save_reference(reference, tmp_path)
-    other = create_detector("cnn_small", options={"width": 4}, input={"crop": 64}, seed=1)
+    other = create_detector("cnn_small", options={"width": 4}, input={"crop": 64}, seed=2)
     with pytest.raises(SynthscopeError, match="Expected logits of the weights .* Make it again: synthscope calibrate"):
         load_reference(tmp_path, other)
     wider = create_detector("cnn_small", options={"width": 4}, input={"crop": 96})

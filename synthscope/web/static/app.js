@@ -3,14 +3,15 @@ import { start } from "/assets/page.js";
 
 const AT_ONCE = 2; // files that are sent at a time
 const find = (id) => document.getElementById(id);
-const entries = []; // {file, row, state, article, page}
+const entries = []; // {file, also, row, state, article, page}
 let limit = Infinity; // bytes of a file
 let opened = null; // the entry that is shown
 
 function add(files) {
   for (const file of files) {
     const row = find("entry").content.cloneNode(true).firstElementChild;
-    const entry = { file, row, part: (name) => row.querySelector(`[data-${name}]`) };
+    const also = ["twin", "private"].map((name) => `&${name}=${find(name).checked}`).join("");
+    const entry = { file, also, row, part: (name) => row.querySelector(`[data-${name}]`) };
     entry.part("name").textContent = file.name || "pasted picture";
     for (const name of ["open", "beside", "again"]) describe(entry, name);
     entry.part("open").addEventListener("click", () => open(entry, { focus: true }));
@@ -62,7 +63,7 @@ async function answer(entry) {
   const body = await entry.file.arrayBuffer();
   const name = encodeURIComponent([...(entry.file.name || "pasted.png")].slice(-200).join(""));
   for (;;) {
-    const response = await fetch(`/v1/inspect?format=html&name=${name}`, {
+    const response = await fetch(`/v1/inspect?format=html&name=${name}${entry.also}`, {
       method: "POST", body, headers: { "content-type": "application/octet-stream" },
     });
     if (response.status !== 503) return response;
