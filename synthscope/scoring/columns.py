@@ -90,6 +90,7 @@ def read_predictions(source: pl.DataFrame | str | Path, *, threshold: float | No
     anonymous = pl.col("image").is_null() | pl.col("detector").is_null()
     _no_row(table.filter(anonymous), "a path and a detector in each row", "Predict again.")
     labelled, finite = pl.col("label").is_in([0, 1]), pl.col("logit").is_finite()
+    _labelled(usable)
     _no_row(usable.filter(~labelled.fill_null(False)), "label 0 or 1", "Label the images in the manifest.")
     _no_row(usable.filter(~finite.fill_null(False)), "a finite logit", "Predict again in fp32.")
     _no_row(usable.filter(~pl.col("p_ai").is_between(0, 1)), "p_ai in 0..1", "Predict again.")
@@ -116,6 +117,17 @@ def with_units(table: pl.DataFrame) -> tuple[pl.DataFrame, Units]:
     units = units_of(names.to_series().to_list(), places["group"].to_list())
     joined = table.join(places.drop("group"), on=["image", *cell], how="left", nulls_equal=True, maintain_order="left")
     return joined, units
+
+
+def _labelled(usable: pl.DataFrame) -> None:
+    images = usable.group_by("image").agg(pl.col("label").is_null().all())
+    if images["label"].any():
+        without = images.filter("label")["image"].sort()
+        raise SynthscopeError(
+            f"Expected the label 0 (real) or 1 (AI) of every image that is scored, got none for {len(without):,} of "
+            f"{images.height:,} (first: {without[0]}). Predict images of a layout with labels into a new run, such as "
+            "imagefolder: or csv:; answers alone are in predictions.parquet and predict --csv."
+        )
 
 
 def _no_row(wrong: pl.DataFrame, expected: str, advice: str) -> None:
