@@ -111,7 +111,7 @@ def test_predict_scores_them_and_writes_the_answers(photos: Path) -> None:
             assert row["answer"] == ("AI" if known["logit"] > known["threshold"] else "real")
             assert float(row["logit"]) == pytest.approx(known["logit"], rel=1e-6)
     refuses("Expected a .csv file after --csv, got answers.txt", *call, "--csv", "answers.txt")
-    refuses("label 0 or 1, got otherwise for image", "score", "run")
+    refuses("got none for 3 of 3 (first: ", "score", "run")
     refuses("got the image photos/a.png. Write files:photos/a.png", "predict", "photos/a.png", *call[2:])
 
 
