@@ -112,7 +112,21 @@ def test_predict_scores_them_and_writes_the_answers(photos: Path) -> None:
             assert float(row["logit"]) == pytest.approx(known["logit"], rel=1e-6)
     refuses("Expected a .csv file after --csv, got answers.txt", *call, "--csv", "answers.txt")
     refuses("got none for 3 of 3 (first: ", "score", "run")
-    refuses("got the image photos/a.png. Write files:photos/a.png", "predict", "photos/a.png", *call[2:])
+    refuses("got the image photos/a.png. Write files:photos/a.png", "data", "audit", "photos/a.png")
+
+
+def test_files_folders_patterns_and_stdin_are_scored_each_once(photos: Path) -> None:
+    index("files:photos").filter(pl.col("path").str.ends_with("c.PNG")).write_parquet("known.parquet")
+    given = ["photos/a.png", "photos/*.jpg", "photos/a.png", "-", "known.parquet", "files:photos/deep"]
+    arguments = ["predict", *given, "-d", "small", "-o", "run", "--csv", "answers.csv"]
+    result = CliRunner().invoke(app, arguments, input="photos/b.jpg\nphotos/deep/c.PNG\n\n")
+    assert result.exit_code == 3, result.output  # broken.png
+    rows = list(csv.DictReader(Path("answers.csv").open()))
+    assert sorted(Path(row["path"]).name for row in rows) == ["a.png", "b.jpg", "broken.png", "c.PNG"]
+    call = ["-d", "small", "-o", "other"]
+    refuses("Expected a file or folder at photos/x.png, got nothing", "predict", "photos/x.png", *call)
+    refuses("Expected images under photos/*.gif, got none", "predict", "photos/*.gif", *call)
+    refuses("Expected paths on stdin, one a line, got none", "predict", "-", *call)
 
 
 def test_answers_follow_the_threshold_and_take_the_name_of_a_protocol() -> None:
