@@ -17,6 +17,8 @@ from synthscope.detectors.input import InputConfig
 from synthscope.runtime import track
 from synthscope.training.config import TrainConfig
 from synthscope.training.fit import train
+from synthscope.training.losses import balanced_weights
+from synthscope.training.schedule import learning_rate
 
 SIDE = 128  # pixels that are shown of a test image, all that the view laundered leaves
 
@@ -39,26 +41,27 @@ NETWORKS = {
     "NPR": ("cpu_npr", ("steps=30",)),
     "LaDeDa-like patches": ("cpu_tiny_ladeda", ("steps=100",)),
 }
-FROZEN = {"EfficientNet-Lite0 frozen, native": "eff128", "EfficientNet-Lite0 frozen, at 224": "eff224",
-          "CLIP ViT-B/16 8 bit (reference)": "clip"}  # fmt: skip
+TUNED = (
+    "steps=30", "optimizer.lr=3e-4", "detector.architecture=timm:tf_efficientnet_lite0",
+    "detector.input.mean=[0.5,0.5,0.5]", "detector.input.std=[0.5,0.5,0.5]",
+)  # fmt: skip
+CHOSEN = "EfficientNet-Lite0, frozen"
+CONTROLS = 100
 
 
-def candidates(efficientnet: Path) -> list[Candidate]:
-    """All of them, in the order of the table."""
+def candidates(efficientnet: str) -> list[Candidate]:
+    """All of them, in the order of the table; ``efficientnet`` names ImageNet weights."""
     nets = [Candidate(name, recipe, SHORT + more) for name, (recipe, more) in NETWORKS.items()]
-    first, native = nets[0], FROZEN["EfficientNet-Lite0 frozen, native"]
-    tuned = ("detector.architecture=timm:tf_efficientnet_lite0", f"detector.options.pretrained={efficientnet}", "steps=30",
-             "detector.input.mean=[0.5,0.5,0.5]", "detector.input.std=[0.5,0.5,0.5]", "optimizer.lr=3e-4")  # fmt: skip
-    frozen = [Candidate(name, features=features) for name, features in FROZEN.items()]
+    frozen = Candidate(CHOSEN, features="efficientnet")
     extras = (("fakes",), ("sandbox",), ("fakes", "sandbox"))
     return [
         *nets,
-        *(first._replace(name=f"residual CNN + {' + '.join(extra)}", extra=extra) for extra in extras),
-        *frozen,
-        *(Candidate(f"EfficientNet-Lite0 frozen, native + {' + '.join(e)}", features=native, extra=e) for e in extras),
-        Candidate("EfficientNet-Lite0 fine-tuned", "cpu_small", SHORT + tuned),
-        *(Candidate(f"control: permuted labels {k}", features=native, permuted=k) for k in range(5)),
-    ]
+        Candidate("EfficientNet-Lite0, fine-tuned", "cpu_small", (*SHORT, *TUNED, f"detector.options.pretrained={efficientnet}")),
+        frozen,
+        *(frozen._replace(name=f"{frozen.name} + {' + '.join(extra)}", extra=extra) for extra in extras),
+        Candidate("CLIP ViT-B/16, 8 bit, frozen (upper reference)", features="clip"),
+        *(frozen._replace(name=f"control: labels exchanged, {k}", permuted=k) for k in range(CONTROLS)),
+    ]  # fmt: skip
 
 
 def permuted(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
@@ -71,15 +74,29 @@ def permuted(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
             return rows.drop("label").join(drawn, on=["fold", "subset"], how="left", maintain_order="left")
 
 
-def linear_logits(features: np.ndarray, labels: np.ndarray, *tests: np.ndarray) -> list[np.ndarray]:
-    """Logits of a shrunk logistic regression with both classes of the same weight."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=1e-3, class_weight="balanced", max_iter=1000))
-    model.fit(features, labels)
-    return [model.decision_function(test) for test in tests]
+def head_logits(features: np.ndarray, labels: np.ndarray, tests: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Logits of a linear classifier of frozen features, trained as the recipe ``bundled`` trains it, without flips."""
+    config = load_recipe(TrainConfig, "bundled", package="synthscope.training")
+    matrix, targets = torch.from_numpy(features), torch.from_numpy(labels).float()
+    weights = balanced_weights(int((labels == 0).sum()), int((labels == 1).sum()))
+    steps, epochs = -(-len(labels) // config.batch_size), config.epochs or 1
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        head = torch.nn.Linear(features.shape[1], 1)
+        optimizer = torch.optim.AdamW(head.parameters(), weight_decay=config.optimizer.weight_decay)
+        for step in range(epochs * steps):
+            if step % steps == 0:
+                batches = torch.randperm(len(labels)).tensor_split(steps)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(
+                    step / steps, lr=config.optimizer.lr, epochs=epochs, schedule=config.schedule
+                )
+            rows = batches[step % steps]
+            config.loss(head(matrix[rows]).T, targets[rows], weights).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    with torch.no_grad():
+        return [head(torch.from_numpy(test))[:, 0].double().numpy() for test in tests]
 
 
 def network_logits(candidate: Candidate, rows: pl.DataFrame, folder: Path, images: Sequence[np.ndarray]) -> np.ndarray:

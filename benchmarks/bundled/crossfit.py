@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-from candidates import Candidate, linear_logits, network_logits, permuted
+from candidates import Candidate, head_logits, network_logits, permuted
 
 from synthscope.schema import MANIFEST, write_table
 from synthscope.studies.unseen import SCORES
@@ -23,7 +23,7 @@ class Images(NamedTuple):
     views: dict[str, pl.DataFrame]  # MANIFEST, fold and original, the path of the file as it came
     pixels: dict[str, np.ndarray]  # of each view, uint8 (n, SIDE, SIDE, 3) in the order of its rows
     extra: dict[str, pl.DataFrame]  # fakes and sandbox, laundered; fold null = in every training set
-    features: dict[str, dict[str, np.ndarray]]  # features -> view or extra -> (n, d) in the order of its rows
+    features: dict[str, dict[str, np.ndarray]]  # network -> view or extra -> (n, d) in the order of its rows
 
 
 def reference_source(fold: str) -> str:
@@ -110,11 +110,10 @@ def _linear(
     found, labels = [], []
     for name, rows in chosen.items():
         keep = parts[name]["path"].is_in(rows["path"].to_list()).to_numpy()
-        for draw in [key for key in known if key.partition(".")[0] == name]:
-            found.append(known[draw][keep])
-            labels.append(rows["label"].to_numpy())
+        found.append(known[name][keep])
+        labels.append(rows["label"].to_numpy())
     matrices = [known[test["seen"][0]][test["_row"].to_numpy()] for test in tests]
-    return linear_logits(np.concatenate(found), np.concatenate(labels), *matrices)
+    return head_logits(np.concatenate(found), np.concatenate(labels), matrices)
 
 
 def _slug(name: str) -> str:

@@ -1,9 +1,9 @@
 """The images that the bundled detector is trained and judged on, as one table for the layout ``csv:``.
 
-    python benchmarks/bundled/table.py IMAGES IMAGES_2026 TABLE.csv
+    python benchmarks/bundled/table.py IMAGES IMAGES_2026 OUT
 
-Both folders bring a ``manifest.csv`` of their own; their READMEs say where each image is from. Of the second folder only
-rows with ``use=train`` are taken, or only those with ``use=evaluate`` into a second table.
+writes ``train.csv``, ``reference.csv`` and ``evaluate.csv``. Both folders bring a ``manifest.csv`` of their own; their
+READMEs say where each image is from. Of the second folder only rows with ``use=evaluate`` go to ``evaluate.csv``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 import polars as pl
+
+from synthscope.runtime import whole_file
 
 PHOTO_SOURCES = {"EliSchwartz/imagenet-sample-images": "imagenet", "BIDS/BSDS500": "bsds500"}
 GENERATORS = {
@@ -27,6 +29,8 @@ BLOCKS = {
     "imagenet": ("imagenet", "latent_diffusion", "glid3_xl", "sd_beta_2022", "simulacra_bot"),
     "bsds500": ("bsds500", "dalle_mini", "disco_diffusion", "midjourney_v3"),
 }  # fmt: skip
+# Photographs of one varied source, and images of recent generators: the shipped model is trained on none of either.
+REFERENCE = "imagenet", "midjourney_v7", "seedream_5", "swarmui"
 COLUMNS = ["path", "label", "generator", "subset", "split", "group", "licence"]
 
 
@@ -66,6 +70,15 @@ def images(older_root: Path, newer_root: Path) -> pl.DataFrame:
     return table.with_columns(fold=pl.col("subset").replace_strict(fold_of))
 
 
+def parts(older_root: Path, newer_root: Path) -> dict[str, pl.DataFrame]:
+    """What the shipped detector is trained on, what it is compared with, and what it is measured on once, at the end."""
+    table, test = images(older_root, newer_root), newer(newer_root, "evaluate")
+    compared = pl.col("subset").is_in(REFERENCE)
+    return {"train": table.filter(~compared), "reference": table.filter(compared), "evaluate": test}
+
+
 if __name__ == "__main__":
     first, second, out = map(Path, sys.argv[1:])
-    images(first, second).write_csv(out)
+    for name, rows in parts(first, second).items():
+        with whole_file(out / f"{name}.csv") as temporary:
+            rows.select(COLUMNS).write_csv(temporary)
