@@ -24,7 +24,11 @@ def main() -> None:
             f"assert Path(synthscope.__file__).is_relative_to({str(folder)!r}), synthscope.__file__;"
             "assert recipe_names('synthscope.training') and recipe_names('synthscope.benchmarking');"
             "from importlib.resources import files;"
-            "assert [f for f in (files('synthscope.report.page') / 'templates').iterdir() if f.name.endswith('.html')]"
+            "assert [f for f in (files('synthscope.report.page') / 'templates').iterdir() if f.name.endswith('.html')];"
+            "inspection = files('synthscope.inspection');"
+            "left_out = [name for name in ('evidence.json', 'page/assets/page.css', 'page/assets/page.js',"
+            " 'page/templates/article.html') if not inspection.joinpath(*name.split('/')).is_file()];"
+            "assert not left_out, left_out"
         )
         subprocess.run([sys.executable, "-c", check], check=True, cwd=folder, env=environment)
         subprocess.run([sys.executable, "-m", "synthscope", "--version"], check=True, cwd=folder, env=environment)

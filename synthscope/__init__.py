@@ -20,6 +20,8 @@ _PUBLIC = {
     "train": "synthscope.training.fit",
     "predict": "synthscope.inference.predict",
     "explain": "synthscope.inference.heatmaps.explain",
+    "inspect": "synthscope.inspection.inspect",
+    "calibrate": "synthscope.inspection.calibrate",
     "score": "synthscope.scoring.score",
     "benchmark": "synthscope.benchmarking.run",
     "write_report": "synthscope.report.page.html",

@@ -104,14 +104,15 @@ def view_name() -> pl.Expr:
 def with_group(table: pl.DataFrame) -> pl.DataFrame:
     """The table with what every image is drawn with in ``group``: its group, else files of the same bytes, else itself.
 
-    Tables of earlier runs have no column ``group``; then the bytes decide.
+    Tables of earlier runs have no column ``group``; then the bytes decide. Without ``sha256``, a path is its own.
 
     >>> with_group(pl.DataFrame({"path": ["a", "b"], "sha256": ["0f", None]}))["group"].to_list()
     ['sha256 0f', 'path b']
     """
-    known = table if "group" in table.columns else table.with_columns(group=pl.lit(None, pl.String))
+    absent = {name: pl.lit(None, pl.String) for name in ("group", "sha256") if name not in table.columns}
+    known = table.with_columns(**absent)
     names = (pl.format(f"{name} {{}}", name) for name in ("group", "sha256", "path"))
-    return known.with_columns(group=pl.coalesce(*names))
+    return known.with_columns(group=pl.coalesce(*names)).drop(absent.keys() - {"group"})
 
 
 def conform(table: pl.DataFrame, schema: pl.Schema, name: str) -> pl.DataFrame:
@@ -159,7 +160,12 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> None:
     if suffix == ".parquet":
         return write_parquet(frame, path)
     with whole_file(path) as temporary:
-        frame.with_columns(_cells(frame)).write_csv(temporary)
+        temporary.write_text(csv_text(frame), encoding="utf-8", newline="")
+
+
+def csv_text(frame: pl.DataFrame) -> str:
+    """A data frame as CSV; see ``to_cell`` for texts in it."""
+    return frame.with_columns(_cells(frame)).write_csv()
 
 
 def _cells(frame: pl.DataFrame) -> list[pl.Expr]:

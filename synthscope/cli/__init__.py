@@ -14,13 +14,17 @@ import typer
 from synthscope.cli.analyze import analyze
 from synthscope.cli.annotate import annotate
 from synthscope.cli.benchmark import benchmark_command, demo_command
+from synthscope.cli.browse import browse_command
+from synthscope.cli.calibrate import calibrate_command
 from synthscope.cli.data import data
 from synthscope.cli.detectors import detectors
 from synthscope.cli.explain import explain_command
+from synthscope.cli.inspect import inspect_command
 from synthscope.cli.predict import predict_command
 from synthscope.cli.recipes import recipes
 from synthscope.cli.report import report_command
 from synthscope.cli.score import score_command
+from synthscope.cli.serve import serve_command
 from synthscope.cli.train import train_command
 from synthscope.cli.xaigd import xaigd_metrics
 from synthscope.errors import SynthscopeError, UsageError
@@ -40,6 +44,10 @@ app.add_typer(annotate, name="annotate")
 app.add_typer(detectors, name="detectors")
 app.add_typer(recipes, name="recipes")
 app.add_typer(xaigd_metrics, name="xaigd-metrics")
+app.command("inspect")(inspect_command)
+app.command("serve")(serve_command)
+app.command("calibrate")(calibrate_command)
+app.command("browse")(browse_command)
 app.command("explain")(explain_command)
 app.command("demo")(demo_command)
 app.command("train")(train_command)

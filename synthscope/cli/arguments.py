@@ -28,6 +28,13 @@ def at_least(least: int) -> Callable[[typer.CallbackParam, int | None], int | No
 
 
 Source = Annotated[str, typer.Argument(help="A manifest (.parquet) or LAYOUT:PATH, such as genimage:/data/GenImage.")]
+Images = Annotated[
+    list[str],
+    typer.Argument(
+        help="Files, folders and 'patterns/*.jpg', - for paths on stdin, manifests (.parquet), LAYOUT:PATH.",
+        metavar="IMAGES...",
+    ),
+]
 Where = Annotated[str | None, typer.Option("--where", help='Keep some rows: "split=val subset=ADM,glide label=1".')]
 Workers = Annotated[
     int | None,
@@ -44,24 +51,25 @@ Out = Annotated[Path, typer.Option("-o", "--out", help="Run folder.")]
 
 
 def load(
-    source: str,
+    source: str | Sequence[str],
     where: str | None,
     view: str | Sequence[str] | None,
     *,
     by: str = "subset",
     unlabelled: bool = False,
 ) -> pl.DataFrame:
-    """The images of ``source``, filtered and seen through ``view``, a protocol with test sets as ``by`` says.
+    """The images of one or several sources, filtered and seen through ``view``, a protocol with test sets as ``by``
+    says.
 
     Through several views: the rows of one after those of the other. Images without label are refused unless
     ``unlabelled``.
     """
     from synthscope.data.manifest import check_labels, filter_manifest, load_manifest
 
-    table = load_manifest(source)
+    table = load_manifest(source) if isinstance(source, str) else _gathered(source)
     table = filter_manifest(table, where) if where else table
     if not unlabelled:
-        check_labels(table, source)
+        check_labels(table, source if isinstance(source, str) else " ".join(source))
     if not view:
         return table
     import polars as pl
@@ -76,6 +84,36 @@ def load(
         if treatments.height:
             print(treatment_text(treatments), file=sys.stderr)
     return pl.concat(seen)
+
+
+def plain(source: str) -> bool:
+    """Whether a source is a file, a folder or a pattern, instead of a manifest or LAYOUT:PATH."""
+    path = Path(source).expanduser()
+    if path.exists():
+        return path.is_dir() or path.suffix != ".parquet"
+    return ":" not in source and path.suffix != ".parquet"
+
+
+def from_stdin(sources: Sequence[str]) -> list[str]:
+    """The sources, with the lines of stdin in the place of ``-``."""
+    lines = [line.rstrip("\r\n") for line in sys.stdin] if "-" in sources else []
+    return [line for source in dict.fromkeys(sources) for line in (filter(None, lines) if source == "-" else [source])]
+
+
+def _gathered(sources: Sequence[str]) -> pl.DataFrame:
+    """The images of all sources, each path once a subset and view."""
+    import polars as pl
+
+    from synthscope.data.index import index_files
+    from synthscope.data.manifest import load_manifest
+
+    given = from_stdin(sources)
+    files = [source for source in given if plain(source)]
+    if not given:
+        raise UsageError("Expected paths on stdin, one a line, got none. Check what writes them.")
+    tables = [load_manifest(source) for source in given if not plain(source)]
+    tables += [index_files(files)] if files else []
+    return pl.concat(tables).unique(["path", "subset", "view", "protocol"], keep="first", maintain_order=True)
 
 
 def exit_with_unreadable(table: pl.DataFrame) -> None:

@@ -16,8 +16,24 @@ def demo_command(
     out: Out = Path("runs/demo"),
     overrides: Overrides = None,
 ) -> None:
-    """The whole chain on a small artificial world: build, audit, train, predict, score, report."""
+    """The whole chain on a small artificial world: build, audit, train, predict, score, report; then a real picture."""
     benchmark_command(config="demo", out=out, source=None, overrides=overrides)
+    _inspect_photograph(out / "inspect")
+
+
+def _inspect_photograph(out: Path) -> None:
+    """Of the two that scikit-learn brings, the one of a flower; with the detector that ships."""
+    from importlib.resources import files
+
+    from synthscope.inspection.calibrated import load_calibrated
+    from synthscope.inspection.inspect import Settings
+    from synthscope.inspection.page.write import write_pages
+    from synthscope.inspection.run import inspect_files
+
+    photograph = Path(str(files("sklearn.datasets.images") / "flower.jpg"))
+    inspected = list(inspect_files([photograph], [load_calibrated("bundled")], Settings(), out=out))
+    print(f"\nInspected {photograph.name}: {inspected[0].evidence.sentence}")
+    print(f"Page: {write_pages(inspected, out, out / 'flower.html')}")
 
 
 def benchmark_command(

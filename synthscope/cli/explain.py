@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import Out, Seed, Source, Threads, View, Where, at_least, exit_with_unreadable, load
+from synthscope.cli.arguments import Images, Out, Seed, Threads, View, Where, at_least, exit_with_unreadable, load
 from synthscope.explainers import EXPLAINERS
 
 
 def explain_command(
-    source: Source,
+    source: Images,
     detector: Annotated[list[str], typer.Option("-d", "--detector", help="Detector folder, local-dir: or hf-hub:.")],
     explainer: Annotated[
         list[str],

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import Out, Seed, Source, Views, Where, Workers, at_least, exit_with_unreadable, load
+from synthscope.cli.arguments import Images, Out, Seed, Views, Where, Workers, at_least, exit_with_unreadable, load
 from synthscope.errors import UsageError
 
 
 def predict_command(
-    source: Source,
+    source: Images,
     detector: Annotated[list[str], typer.Option("-d", "--detector", help="Detector folder, local-dir: or hf-hub:.")],
     out: Out,
     degrade: Annotated[list[str] | None, typer.Option(help='Recipes: none, genimage, "jpeg:q=65|lr:112" …')] = None,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from synthscope.data.align.views import PROTOCOLS
 from synthscope.data.degrade.recipe import Recipe, parse_recipe, read_viewed
 from synthscope.data.in_work import image_task
 from synthscope.data.manifest import check_labels, sample
@@ -121,9 +122,16 @@ def _warn_of_history(high: pl.DataFrame) -> str:
     seen = "as stored" if worst["view"] == "none" else f"after the view {worst['view']}"
     return (
         f"The pixels {seen} keep traces of another history of compression or resampling in AI than in real images, "
-        f"which alone tell them apart with {found}; most by: {worst['rule']}. Compressing both once more does not "
-        "take that away, and a detector may learn it instead of the images. Compare images of the same history, or "
-        "scale both down before they are compressed; what is left then may come from the generators or the content."
+        f"which alone tell them apart with {found}; most by: {worst['rule']}. {_advice(worst['view'])}"
+    )
+
+
+def _advice(view: str) -> str:
+    if view in PROTOCOLS:
+        return "Under this view, what is left may also come from the generators' own upsampling, or from content."
+    return (
+        "Compressing both once more does not take that away, and a detector may learn it instead of the images: report "
+        "the view aligned, or laundered where nobody knows the files' past, beside these results."
     )
 
 

@@ -7,8 +7,9 @@ with the images.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from glob import has_magic
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +18,9 @@ import polars as pl
 
 from synthscope.data.images import FACTS, measure_headers
 from synthscope.data.layouts import LAYOUTS
+from synthscope.data.layouts.files import all_files
 from synthscope.data.layouts.imagenet import group_by_class
-from synthscope.data.layouts.source import Row, read_rows
+from synthscope.data.layouts.source import Row, absolute, read_rows
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import Progress, whole_file
 from synthscope.runtime.signals import ctrl_c_ignored
@@ -62,7 +64,20 @@ def index(source: str, *, group: Group = None, workers: int | None = None) -> pl
         UsageError: Unknown layout or option.
         SynthscopeError: Nothing at the path, no images, or an image without the class that ``group`` needs.
     """
-    return pl.concat(_blocks(source, group, workers))
+    return pl.concat(_blocks(read_rows(source, LAYOUTS), source, group, workers))
+
+
+def index_files(patterns: Sequence[str], *, workers: int | None = None) -> pl.DataFrame:
+    """:func:`index` of files, folders and glob patterns as the layout ``files`` reads them, each file once.
+
+    Raises:
+        SynthscopeError: Nothing at a path, or no images at all.
+    """
+    for pattern in patterns:
+        if not has_magic(pattern) and not Path(pattern).expanduser().exists():
+            raise SynthscopeError(f"Expected a file or folder at {pattern}, got nothing. Check the path.")
+    source = f"files:{patterns[0] if len(patterns) == 1 else ''}"
+    return pl.concat(_blocks(all_files(map(absolute, patterns)), source, None, workers))
 
 
 def index_to(source: str, out: str | Path, *, group: Group = None, workers: int | None = None) -> IndexReport:
@@ -77,7 +92,7 @@ def index_to(source: str, out: str | Path, *, group: Group = None, workers: int 
     counts: Counter[str] = Counter()
     errors: list[tuple[str, str]] = []
     with whole_file(out) as temporary, ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for block in _blocks(source, group, workers):
+        for block in _blocks(read_rows(source, LAYOUTS), source, group, workers):
             writer.write_table(block.to_arrow())
             broken = block.filter(pl.col("error").is_not_null())
             errors += broken.select("path", "error").head(_LISTED - len(errors)).rows()
@@ -88,10 +103,10 @@ def index_to(source: str, out: str | Path, *, group: Group = None, workers: int 
     return IndexReport(Path(out), counts["rows"], **numbers, errors=tuple(errors))
 
 
-def _blocks(source: str, group: Group, workers: int | None) -> Iterator[pl.DataFrame]:
+def _blocks(rows: Iterator[Row], source: str, group: Group, workers: int | None) -> Iterator[pl.DataFrame]:
     from joblib import Parallel, cpu_count, delayed
 
-    rows, count = read_rows(source, LAYOUTS), 0
+    count = 0
     cores = workers or cpu_count()
     pool = Parallel(n_jobs=cores, batch_size=1, return_as="generator")
     with Progress("indexing") as progress:
@@ -109,7 +124,8 @@ def _blocks(source: str, group: Group, workers: int | None) -> Iterator[pl.DataF
             count += len(block)
             progress.advance(len(block))
     if not count:
-        raise SynthscopeError(f"Expected images under {source.partition(':')[2]}, got none. Check the path and layout.")
+        place = source.partition(":")[2] or "the given paths"
+        raise SynthscopeError(f"Expected images under {place}, got none. Check the path and layout.")
 
 
 def _table(block: list[Row], facts: list[tuple[int | str | None, ...]], source: str) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.runtime import seed_for, track
 from synthscope.runtime.threads import in_threads
 from synthscope.runtime.told import printable
-from synthscope.schema import MANIFEST, conform, merged, read_table, view_name, write_parquet
+from synthscope.schema import MANIFEST, conform, merged, read_table, view_name, with_group, write_parquet
 
 
 def load_manifest(source: str | Path) -> pl.DataFrame:
@@ -109,7 +109,8 @@ def split_by_group(table: pl.DataFrame, fraction: float, *, seed: int = 0) -> tu
     """Set a part of the images aside: ``(rest, held_out)``.
 
     Within every (subset, label), about ``fraction`` of the rows is held out, drawn by hash. Rows with the same
-    ``group`` stay together, also across subsets and labels; a row without a group is its own. With the same seed a
+    ``group`` stay together, also across subsets and labels; without a group, files of the same bytes do, where
+    ``sha256`` is known. With the same seed a
     larger fraction holds out a superset.
 
     Raises:
@@ -117,7 +118,7 @@ def split_by_group(table: pl.DataFrame, fraction: float, *, seed: int = 0) -> tu
     """
     if not 0 < fraction < 1:
         raise UsageError(f"Expected a fraction between 0 and 1, got {fraction}. Use 0.1 to hold out a tenth.")
-    member = pl.coalesce(pl.format("group {}", "group"), pl.format("path {}", "path"))
+    member = with_group(table)["group"]
     marked = table.with_columns(_member=member, _draw=pl.Series(draws(table, seed, by_group=True)))
     groups = marked.group_by("_member").agg(
         pl.col("_draw").min(), home=pl.format("{} {}", "label", pl.col("subset").fill_null("")).min(), size=pl.len()

@@ -109,10 +109,9 @@ def load_detector(spec: str | Path, device: str | torch.device = "cpu") -> Detec
         SynthscopeError: Absent, damaged or foreign files; the sentence names the file and the key.
     """
     spec = str(spec)
-    code, _, rest = spec.partition("@") if ".py:" in spec else ("", "", spec)
-    if (code and not rest) or (spec in DETECTORS and _kind(spec).ready):
+    code = spec.partition("@")[0] if ".py:" in spec else ""
+    if (folder := detector_folder(spec)) is None:
         return create_detector(code or spec).to(device).eval()
-    folder = _folder(rest)
     config = read_config(folder)
     if ".py:" in config.architecture and not code:
         raise SynthscopeError(
@@ -124,6 +123,15 @@ def load_detector(spec: str | Path, device: str | torch.device = "cpu") -> Detec
     return detector.to(device).eval()
 
 
+def detector_folder(spec: str | Path) -> Path | None:
+    """The folder that :func:`load_detector` reads; None of a class that brings its own weights."""
+    spec = str(spec)
+    code, _, rest = spec.partition("@") if ".py:" in spec else ("", "", spec)
+    if (code and not rest) or (spec in DETECTORS and _kind(spec).ready):
+        return None
+    return _folder(rest)
+
+
 def read_config(folder: str | Path) -> DetectorConfig:
     """``config.json`` of a detector folder. Raises ``SynthscopeError`` for an absent or broken one."""
     file = Path(folder) / CONFIG
@@ -132,10 +140,15 @@ def read_config(folder: str | Path) -> DetectorConfig:
     return validate(DetectorConfig, read_json(file, dict, advice="Restore the file."), str(file))
 
 
-def weights_digest(detector: Detector | str | Path) -> str:
-    """First 8 hex digits of the SHA-256 of ``model.safetensors``, of a folder or as it would be saved."""
+def weights_sha256(detector: Detector | str | Path) -> str:
+    """SHA-256 of ``model.safetensors`` in hexadecimal digits, of a folder or as it would be saved."""
     data = pack_weights(detector) if isinstance(detector, Detector) else (Path(detector) / WEIGHTS).read_bytes()
-    return hashlib.sha256(data).hexdigest()[:8]
+    return hashlib.sha256(data).hexdigest()
+
+
+def weights_digest(detector: Detector | str | Path) -> str:
+    """The first 8 digits of :func:`weights_sha256`."""
+    return weights_sha256(detector)[:8]
 
 
 def detector_id(detector: Detector) -> str:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from synthscope.config import Config
 
 SCHEMA_VERSION = "1"
@@ -35,9 +37,9 @@ class FileFacts(Config):
 class Finding(Config):
     """Something that the file says, or that its coding shows, of its origin. Never part of the answer."""
 
-    source: str  # C2PA | XMP | PNG text | EXIF | JPEG | watermark
+    source: str  # C2PA | XMP | marking | PNG text | EXIF | JPEG | watermark | file
     claim: str  # one sentence for people
-    detail: dict[str, str] = {}  # further facts, by name
+    detail: dict[str, str] = Field(default_factory=dict)  # further facts, by name
     verified: bool = False  # a manifest that validates and whose signer is on the trust list
 
 
@@ -63,6 +65,9 @@ class Reference(Config):
     digest: str  # first 12 hex digits of the SHA-256 of the reference set
     view: str = "none"
     demo_only: bool = False  # not proven on unseen generators
+    cllr: float | None = None  # cost of likelihood ratios in bits, on images that they were not fitted on
+    cllr_min: float | None = None  # the least that any monotone calibration could have
+    quantiles: dict[str, float] = Field(default_factory=dict)  # of the photographs' logits: q50, q90, q95, q99
 
 
 class DetectorEvidence(Config):
@@ -77,7 +82,9 @@ class DetectorEvidence(Config):
     logit: float | None = None
     p_value: float | None = None  # (1 + #{photographs that score at least this}) / (n + 1)
     level: float | None = None  # p-values up to this are evidence; not below 1 / (n + 1)
-    miss_rate: float | None = None  # share of the reference AI images that score no higher than photographs may
+    miss_rate: float | None = None  # share of the reference AI images whose p-value is above the level
+    common: float | None = None  # p-values above this are no evidence
+    common_miss_rate: float | None = None  # share of the reference AI images whose p-value is above that
     likelihood_ratio: float | None = None
     reference: Reference | None = None
     preprocessing: str
@@ -132,5 +139,5 @@ class Evidence(Config):
     regions: tuple[Region, ...] = ()
     provenance: tuple[Finding, ...] = ()
     scope: tuple[ScopeCheck, ...] = ()
-    settings: dict[str, str | int | float | bool | None] = {}
-    versions: dict[str, str] = {}
+    settings: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)

@@ -45,4 +45,4 @@ def examine(data: bytes, name: str, *, private: bool = False) -> Examined:
     except UnreadableImageError as error:
         why = ScopeCheck(rule="readable", applies=True, sentence=str(error))
         return Examined(facts, None, find_provenance(data, private=private), (why,))
-    return Examined(facts, rgb, find_provenance(data, private=private), check_scope(rgb))
+    return Examined(facts, rgb, find_provenance(data, private=private, rgb=rgb), check_scope(rgb))

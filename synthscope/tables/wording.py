@@ -198,7 +198,7 @@ def notes_of(rows: Sequence[Row]) -> list[str]:
     )
     halves = [(row["ci_high"] - row["ci_low"]) / 2 for row in rows if None not in (row["ci_low"], row["ci_high"])]
     if halves:
-        method = "by a stratified bootstrap over images"
+        method = "by a bootstrap over groups of images, each class by itself"
         single_rate = (row["metric"] in RATES and MEAN not in (row["test_set"], row["condition"]) for row in rows)
         if any(single_rate) and "kind" not in rows[0]:  # a difference of rates is no rate
             method = f"Wilson's for the rates of one test set, else {method}"

@@ -51,7 +51,9 @@ def canonical_steps() -> st.SearchStrategy[str]:
         st.builds("lr:{},kernel={},reupsample=true".format, size, kernel),
         st.builds("resize:scale={}".format, scale),
         st.builds("resize:size={},interp={}".format, size, kernel),
+        st.builds("resize:long={},interp={}".format, size, kernel),
         st.builds("crop:size={},grid={}".format, size, st.integers(2, 64)),
+        st.builds("crop:size={},offset={}".format, size, st.integers(1, 64)),
         st.builds("blur:sigma={}".format, sigma),
         st.builds("noise:sigma={}".format, sigma),
         st.builds("jpeg:q={},subsampling=444".format, st.integers(1, 100)),
@@ -138,8 +140,12 @@ def test_every_ladder_has_five_steps_that_go_further_from_the_image(op: str) -> 
         ("blur:3", r"name=value pairs in step 'blur:3', got '3'"),
         ("noise:sigma=1,sigma=2", r"got 'sigma=2'"),
         ("jpeg:q=", r"got 'q='"),
-        ("resize:scale=1,size=3", r"either scale or size in step"),
-        ("crop", r"either frac or size in step 'crop'"),
+        ("resize:scale=1,size=3", r"one of scale, size and long in step .*, got several or none"),
+        ("resize:size=3,long=5", r"one of scale, size and long in step"),
+        ("resize", r"one of scale, size and long in step"),
+        ("resize:long=0", r"valid 'long' in step 'resize:long=0', got '0'"),
+        ("crop", r"one of frac and size in step 'crop'"),
+        ("crop:frac=0.5,offset=-1", r"valid 'offset' in step"),
         ("jpeg@6", r"Expected jpeg@1 to jpeg@5 .* got 'jpeg@6'"),
         ("jpeg@3..1", r"got 'jpeg@3..1'"),
         ("jpag@1", r"Did you mean jpeg\?"),
@@ -247,6 +253,10 @@ def test_a_box_of_half_the_size_is_the_mean_of_four_pixels() -> None:
     [
         ((40, 60), "resize:size=20", (20, 30)),
         ((60, 40), "resize:size=80", (120, 80)),
+        ((60, 40), "resize:long=30", (30, 20)),
+        ((40, 60), "resize:long=60", (40, 60)),
+        ((40, 60), "resize:long=61", (40, 60)),  # never larger
+        ((1, 1000), "resize:long=10", (1, 10)),
         ((3, 1000), "resize:scale=0.1", (1, 100)),
         ((1, 1), "resize:scale=0.001", (1, 1)),
         ((100, 50), "crop:frac=0.5", (50, 25)),
@@ -263,6 +273,15 @@ def test_crop_is_central_and_snaps_to_the_grid() -> None:
     rgb = noise_image(101, 86)
     assert np.array_equal(degrade(rgb, "crop:size=50"), rgb[25:75, 18:68])
     assert np.array_equal(degrade(rgb, "crop:size=50,grid=16"), rgb[16:66, 16:66])
+    assert np.array_equal(degrade(rgb, "crop:size=50,grid=16,offset=3"), rgb[19:69, 19:69])
+    assert np.array_equal(degrade(rgb, "crop:size=84,offset=9"), rgb[17:101, 2:86])  # no room for more
+
+
+def test_an_image_no_longer_than_long_is_not_touched() -> None:
+    rgb = noise_image(31, 47)
+    assert np.array_equal(degrade(rgb, "resize:long=47,interp=lanczos"), rgb)
+    small = np.asarray(Image.fromarray(rgb).resize((20, 13), Image.Resampling.LANCZOS))
+    assert np.array_equal(degrade(rgb, "resize:long=20,interp=lanczos"), small)
 
 
 def test_noise_has_the_asked_deviation_and_its_own_seed() -> None:

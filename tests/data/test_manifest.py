@@ -171,6 +171,12 @@ def test_groups_across_subsets_and_labels_stay_together() -> None:
     assert not set(rest["group"]) & set(held["group"]) and held.height == 60
 
 
+def test_files_of_the_same_bytes_stay_together() -> None:
+    table = manifest().with_columns(sha256=pl.col("path").str.extract(r"(\d+)\.png"))
+    rest, held = split_by_group(table, 0.25)
+    assert not set(rest["sha256"]) & set(held["sha256"]) and held.height == 60
+
+
 def test_sample_takes_at_most_n_of_each_cell() -> None:
     table = manifest()
     few = sample(table, ("subset", "label"), n=7, seed=3)

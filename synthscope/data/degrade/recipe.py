@@ -176,4 +176,4 @@ def _step(text: str) -> Step:
             f"Expected a valid {name!r} in step {text!r}, got {values[name]!r}: {problem['msg']}. Change the value."
         ) from None
     except SynthscopeError as error:
-        raise UsageError(f"Expected {error} in step {text!r}, got both or neither. Give one.") from None
+        raise UsageError(f"Expected {error} in step {text!r}, got several or none. Give one.") from None

@@ -90,24 +90,32 @@ class LowResolution(Step):
 
 @DEGRADATIONS.add("resize")
 class Resize(Step):
-    """Resize by a factor, or so that the short side has ``size`` pixels; the aspect ratio stays."""
+    """Resize by a factor, or so that the short side has ``size`` pixels, or the long side at most ``long``: what is no
+    longer than that stays as it is. The aspect ratio stays.
+    """
 
     op = "resize"
     ladder = ("scale=0.75", "scale=0.5", "scale=0.35", "scale=0.25", "scale=0.125")
     scale: Annotated[float, Field(gt=0, le=8, allow_inf_nan=False)] | None = None
     size: Side | None = None
+    long: Side | None = None
     interp: Kernel = "bicubic"
 
     def model_post_init(self, context: object) -> None:
-        if (self.scale is None) == (self.size is None):
-            raise SynthscopeError("either scale or size")
+        if [self.scale, self.size, self.long].count(None) != 2:
+            raise SynthscopeError("one of scale, size and long")
 
     def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return _resize(rgb, *self.shape_after(rgb.shape[0], rgb.shape[1]), self.interp)
 
     def shape_after(self, height: int, width: int) -> tuple[int, int]:
         """Height and width after the step."""
-        factor = self.scale if self.scale is not None else (self.size or 0) / min(height, width)
+        if self.scale is not None:
+            factor = self.scale
+        elif self.size is not None:
+            factor = self.size / min(height, width)
+        else:
+            factor = min(1.0, (self.long or 0) / max(height, width))
         return max(1, round(height * factor)), max(1, round(width * factor))
 
 
@@ -115,7 +123,8 @@ class Resize(Step):
 class Crop(Step):
     """Centre crop to a fraction of each side, or to ``size`` pixels a side; a shorter side is kept as it is.
 
-    ``grid`` moves the corner up and left to a multiple of that many pixels, so that a JPEG block grid survives.
+    ``grid`` moves the corner up and left to a multiple of that many pixels, so that a JPEG block grid survives;
+    ``offset`` then moves it down and right by so many, as far as there is room, so that it surely does not.
     """
 
     op = "crop"
@@ -123,10 +132,11 @@ class Crop(Step):
     frac: Fraction | None = None
     size: Side | None = None
     grid: Side = 1
+    offset: Annotated[int, Field(ge=0, le=8192)] = 0
 
     def model_post_init(self, context: object) -> None:
         if (self.frac is None) == (self.size is None):
-            raise SynthscopeError("either frac or size")
+            raise SynthscopeError("one of frac and size")
 
     def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rows, columns = (self._kept(side) for side in rgb.shape[:2])
@@ -139,7 +149,7 @@ class Crop(Step):
 
     def _kept(self, side: int) -> slice:
         kept = min(side, self.size) if self.size is not None else max(1, round(side * (self.frac or 1)))
-        start = (side - kept) // 2 // self.grid * self.grid
+        start = min((side - kept) // 2 // self.grid * self.grid + self.offset, side - kept)
         return slice(start, start + kept)
 
 

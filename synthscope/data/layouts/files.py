@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from glob import glob
 from pathlib import Path
 
@@ -15,15 +15,26 @@ def files(pattern: Path) -> Iterator[Row]:
 
     Nothing is told of them, neither label nor subset nor split.
     """
-    if pattern.is_file():
-        yield {"path": str(pattern), "error": (image_name(pattern.name) or ("", NOT_AN_IMAGE))[1]}
-        return
+    return all_files([pattern])
+
+
+def all_files(patterns: Iterable[Path]) -> Iterator[Row]:
+    """:func:`files` of several absolute patterns, each file once, where it first comes."""
     seen: set[str] = set()
-    for match in [str(pattern)] if pattern.is_dir() else sorted(glob(str(pattern), recursive=True)):  # noqa: PTH207  (pattern is absolute)
-        for path, error in _below(Path(match)):
-            if path not in seen:
-                seen.add(path)
-                yield {"path": path, "error": error}
+    for path, error in (found for pattern in patterns for found in _matching(pattern)):
+        if path not in seen:
+            seen.add(path)
+            yield {"path": path, "error": error}
+
+
+def _matching(pattern: Path) -> Iterator[tuple[str, str | None]]:
+    if pattern.is_file():
+        yield str(pattern), (image_name(pattern.name) or ("", NOT_AN_IMAGE))[1]
+    elif pattern.is_dir():
+        yield from _below(pattern)
+    else:
+        for match in sorted(glob(str(pattern), recursive=True)):  # noqa: PTH207  (pattern is absolute)
+            yield from _below(Path(match))
 
 
 def _below(match: Path) -> Iterator[tuple[str, str | None]]:

@@ -36,8 +36,12 @@ def parse_source(source: str, readers: Readers) -> tuple[str, Path, dict[str, st
     if not path:
         raise SynthscopeError(f"Expected a folder or file at '', got nothing. Check the path in {source!r}.")
     options = dict(parse_qsl(query.replace("+", "%2B"), keep_blank_values=True))
-    root = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  (resolve() would rename linked folders)
-    return name, root, options
+    return name, absolute(path), options
+
+
+def absolute(path: str) -> Path:
+    """A path as the user typed it, from the root; links keep their names."""
+    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  (resolve() would rename linked folders)
 
 
 def read_rows(source: str, readers: Readers) -> Iterator[Row]:

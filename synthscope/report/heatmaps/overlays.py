@@ -7,6 +7,7 @@ maps. Negative relevance, evidence against AI, is drawn where the explainer give
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from typing import NamedTuple
 
 import matplotlib
@@ -192,14 +193,45 @@ def colour_bar(*, signed: bool = False) -> RGB:
     return _heated(np.full((*ramp.shape, 3), 128, np.uint8), ramp, signed=signed)
 
 
+def tinted(heat: Floats, *, signed: bool = False) -> NDArray[np.uint8]:
+    """The colours of a heatmap ``(H, W)`` with their opacity, uint8 ``(H, W, 4)`` RGBA, to lay over a picture."""
+    return (255 * _colours(heat, signed=signed)).round().astype(np.uint8)
+
+
+def transparent_png(heat: Floats, seen: Mask, side: int, *, signed: bool = False) -> bytes:
+    """A heatmap as a PNG file to lay over its picture.
+
+    Args:
+        heat: ``(H, W)``, raw.
+        seen: ``(H, W)``; transparent where it is False.
+        side: Of the longest side, in pixels, at most.
+        signed: Draw negative relevance, too.
+    """
+    import cv2
+    from PIL import Image
+
+    scale = min(1.0, side / max(heat.shape))
+    size = max(1, round(heat.shape[1] * scale)), max(1, round(heat.shape[0] * scale))
+    rgba = tinted(np.asarray(cv2.resize(heat, size, interpolation=cv2.INTER_AREA), np.float32), signed=signed)
+    rgba[np.asarray(cv2.resize(seen.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)) == 0] = 0
+    file = BytesIO()
+    Image.fromarray(rgba).save(file, "PNG")
+    return file.getvalue()
+
+
 def _heated(rgb: RGB, heat: Floats, *, signed: bool) -> RGB:
-    values = relative(heat, signed=signed)[..., None]
+    colours = _colours(heat, signed=signed)
     grey = (rgb @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
-    place = (values[..., 0] + 1) / 2 if signed else values[..., 0]
-    colours = matplotlib.colormaps[SIGNED_MAP if signed else MAP](place)
-    opacity = 0.35 + 0.45 * np.abs(values)  # what is not relevant should stay recognisable
-    drawn = (1 - opacity) * grey + opacity * 255 * colours[..., :3].astype(np.float32)
-    return drawn.round().astype(np.uint8)
+    opacity = colours[..., 3:]
+    return ((1 - opacity) * grey + opacity * 255 * colours[..., :3]).round().astype(np.uint8)
+
+
+def _colours(heat: Floats, *, signed: bool) -> Floats:
+    """Red, green, blue and opacity, float32 ``(H, W, 4)`` from 0 to 1."""
+    values = relative(heat, signed=signed)
+    colours = matplotlib.colormaps[SIGNED_MAP if signed else MAP]((values + 1) / 2 if signed else values)
+    colours[..., 3] = 0.35 + 0.45 * np.abs(values)  # what is not relevant should stay recognisable
+    return colours.astype(np.float32)
 
 
 def _outline(rgb: RGB, mask: Mask, colour: tuple[int, int, int], casing: tuple[int, int, int]) -> None:

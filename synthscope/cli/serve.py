@@ -1,0 +1,66 @@
+"""``synthscope serve``: inspections in a browser, on this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from typing import Annotated
+
+import typer
+
+from synthscope.errors import SynthscopeError, UsageError
+from synthscope.explainers import EXPLAINERS
+
+
+def serve_command(
+    detector: Annotated[
+        list[str] | None, typer.Option("-d", "--detector", help="Detector folder, local-dir: or hf-hub:; repeatable.")
+    ] = None,
+    explainer: Annotated[
+        list[str] | None,
+        typer.Option("-e", "--explainer", help=f"{' | '.join(EXPLAINERS.registered)} | none; gradcam if absent."),
+    ] = None,
+    level: Annotated[float, typer.Option(help="P-values among reference photographs up to this are evidence.")] = 0.01,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any that is free.")] = 8765,
+    allow_network: Annotated[
+        bool, typer.Option("--allow-network", help="Let other machines send files: there are no passwords.")
+    ] = False,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A further name that browsers may call this server by; repeatable.")
+    ] = None,
+) -> None:
+    """Open a page that says what can be said of images. Nothing leaves this machine, nothing is stored."""
+    if not (_is_loopback(host) or allow_network):
+        raise UsageError(
+            f"Expected an address of this machine alone, got {host}, where others can send files. "
+            "Leave --host out, or add --allow-network."
+        )
+    try:
+        from synthscope.web.app import create_app
+        from synthscope.web.run import bound, serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("synthscope"):
+            raise
+        raise SynthscopeError(
+            f"Expected the packages of a server, got no {error.name}. Run pip install 'synthscope[web]'."
+        ) from error
+    from concurrent.futures import ThreadPoolExecutor
+
+    from synthscope.web.asked import load_asked
+
+    listening = bound(host, port)
+    methods = () if explainer == ["none"] else tuple(explainer or ["gradcam"])
+    with ThreadPoolExecutor(1) as beside:  # the page need not wait for torch
+        asked = beside.submit(load_asked, detector or ["bundled"], {"level": level, "explainers": methods})
+        name = f"[{host}]" if ":" in host else host
+        print(f"http://{name}:{listening.getsockname()[1]}", flush=True)
+        print("Open this address in a browser. Ctrl-C stops the server.", file=sys.stderr)
+        serve(listening, create_app(asked, hosts=[host, *(allow_host or [])]), asked)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,27 @@
+"""Pictures that stand in a page: the image, scaled down, and files as data: URIs."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+
+import numpy as np
+
+SIDE, THUMBNAIL = 1280, 200  # longest side in pixels
+QUALITY = 88
+
+
+def jpeg(rgb: np.ndarray, side: int = SIDE) -> bytes:
+    """A JPEG file of uint8 ``(H, W, 3)`` pixels, its longest side at most ``side``."""
+    from PIL import Image
+
+    image = Image.fromarray(rgb)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    file = BytesIO()
+    image.save(file, "JPEG", quality=QUALITY, optimize=True)
+    return file.getvalue()
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """``data:`` URI of a file of a media type such as ``image/png``."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

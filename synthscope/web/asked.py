@@ -1,0 +1,73 @@
+"""The detectors of a server, loaded beside it, and what they answer with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from synthscope.inspection.evidence import Evidence
+from synthscope.inspection.examine import Examined
+from synthscope.inspection.page.pictures import data_uri, jpeg
+
+if TYPE_CHECKING:
+    from synthscope.inspection.calibrated import Calibrated
+    from synthscope.inspection.inspect import Inspection, Settings
+
+
+class Asked(NamedTuple):
+    """What files are shown to."""
+
+    detectors: tuple[Calibrated, ...]
+    settings: Settings
+
+    def inspect(self, examined: Examined) -> Inspection:
+        """:func:`synthscope.inspection.inspect.inspect_image` by these detectors."""
+        from synthscope.inspection.inspect import inspect_image
+
+        return inspect_image(examined, self.detectors, self.settings)
+
+    def as_json(self, examined: Examined) -> str:
+        """Evidence as JSON; heatmaps are data: URIs."""
+        return _evidence(self.inspect(examined), raw=True).model_dump_json()
+
+    def as_page(self, examined: Examined) -> str:
+        """A whole HTML document that can be saved; its one ``<article>`` can be shown in another page."""
+        from synthscope.inspection.page.html import evidence_page
+
+        inspection = self.inspect(examined)
+        picture = "" if inspection.rgb is None else data_uri(jpeg(inspection.rgb), "image/jpeg")
+        return evidence_page(_evidence(inspection, raw=False), picture)
+
+
+def load_asked(specs: Sequence[str], options: dict[str, Any]) -> Asked:
+    """Load detectors, and torch with them.
+
+    Args:
+        specs: As :func:`synthscope.load_detector` takes them.
+        options: Fields of :class:`synthscope.inspection.inspect.Settings`.
+
+    Raises:
+        SynthscopeError: Absent, damaged or foreign files, or a setting out of range.
+    """
+    from synthscope.config import validate
+    from synthscope.explainers.base import create_explainer
+    from synthscope.inspection.calibrated import load_calibrated
+    from synthscope.inspection.inspect import Settings
+
+    settings = validate(Settings, options, "the options")
+    for explainer in settings.explainers:
+        create_explainer(explainer)  # an unknown one is told now
+    return Asked(tuple(load_calibrated(spec) for spec in specs), settings)
+
+
+def _evidence(inspection: Inspection, *, raw: bool) -> Evidence:
+    heatmaps = tuple(
+        look.heatmap.model_copy(
+            update={
+                "raw": data_uri(look.raw(), "application/octet-stream") if raw else None,
+                "overlay": data_uri(look.overlay(), "image/png"),
+            }
+        )
+        for look in inspection.looks
+    )
+    return inspection.evidence.model_copy(update={"heatmaps": heatmaps})
