@@ -54,9 +54,10 @@ def candidates(efficientnet: str) -> list[Candidate]:
     nets = [Candidate(name, recipe, SHORT + more) for name, (recipe, more) in NETWORKS.items()]
     frozen = Candidate(CHOSEN, features="efficientnet")
     extras = (("fakes",), ("sandbox",), ("fakes", "sandbox"))
+    tuned = (*TUNED, f"detector.options.pretrained={efficientnet}")
     return [
         *nets,
-        Candidate("EfficientNet-Lite0, fine-tuned", "cpu_small", (*SHORT, *TUNED, f"detector.options.pretrained={efficientnet}")),
+        Candidate("EfficientNet-Lite0, fine-tuned", "cpu_small", (*SHORT, *tuned)),
         frozen,
         *(frozen._replace(name=f"{frozen.name} + {' + '.join(extra)}", extra=extra) for extra in extras),
         Candidate("CLIP ViT-B/16, 8 bit, frozen (upper reference)", features="clip"),

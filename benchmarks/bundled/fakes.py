@@ -56,7 +56,9 @@ def draw_again(photographs: pl.DataFrame, folder: Path, *, seed: int = 0) -> pl.
     """
     rows = []
     for (fold,), part in photographs.sort("path").group_by("fold", maintain_order=True):
-        ways = decoders([_whole_eights(path, 192) for path in part["path"].gather_every(-(-part.height // FITTED))], seed)
+        ways = decoders(
+            [_whole_eights(path, 192) for path in part["path"].gather_every(-(-part.height // FITTED))], seed
+        )
         for row in track(part.to_dicts(), f"drawing {fold} again", total=part.height):
             rng = np.random.default_rng(seed_for(seed, Path(row["path"]).name))
             name = list(ways)[rng.integers(len(ways))]

@@ -30,7 +30,7 @@ def in_view(manifest: pl.DataFrame, view: str, *, seed: int = 0) -> pl.DataFrame
 
 
 def stored(rows: pl.DataFrame, folder: Path) -> pl.DataFrame:
-    """The rows with their pixels as PNG files, each viewed once; ``original`` keeps the path that they were made from."""
+    """The rows with their pixels as PNG files, each viewed once; ``original`` keeps the paths they were made from."""
     targets = []
     for path, view in track(rows.select("path", "view").iter_rows(), "viewing", total=rows.height):
         targets.append(folder / f"{seed_for(path, view):016x}.png")
@@ -79,20 +79,17 @@ def clip_features(images: Sequence[np.ndarray], model: Path) -> np.ndarray:
     return np.concatenate(found)
 
 
-def efficientnet_features(images: Sequence[np.ndarray], weights: Path, *, side: int, resize: bool = False) -> np.ndarray:
-    """float32 ``(n, 1280)`` of EfficientNet-Lite0 with ImageNet weights, of a centre crop or of the whole square."""
-    from synthscope.detectors.base import preprocess
+def efficientnet_features(images: Sequence[np.ndarray], weights: str) -> np.ndarray:
+    """float32 ``(n, 1280)`` of EfficientNet-Lite0 with ImageNet weights, of images of one size."""
     from synthscope.detectors.hub import create_detector
 
-    detector = create_detector(
-        "linear_probe",
-        options={"backbone": "tf_efficientnet_lite0", "weights": str(weights)},
-        input={"resize": side if resize else None, "crop": side, "mean": (0.5,) * 3, "std": (0.5,) * 3},
-    )
+    options = {"backbone": "tf_efficientnet_lite0.in1k", "weights": weights}
+    half = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
+    detector = create_detector("linear_probe", options=options, input={"crop": len(images[0]), **half})
     detector = detector.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     found = []
     for start in track(range(0, len(images), 32), "EfficientNet", total=-(-len(images) // 32), unit="batches"):
-        pixels = torch.stack([preprocess(image, detector.config.input) for image in images[start : start + 32]])
+        pixels = torch.from_numpy(np.stack(images[start : start + 32])).permute(0, 3, 1, 2)  # channels last in memory
         with torch.no_grad():
-            found.append(detector.features(pixels.contiguous(memory_format=torch.channels_last)).numpy())
+            found.append(detector.features(pixels).numpy())
     return np.concatenate(found)

@@ -17,11 +17,12 @@ from synthscope.runtime import whole_file
 
 PHOTO_SOURCES = {"EliSchwartz/imagenet-sample-images": "imagenet", "BIDS/BSDS500": "bsds500"}
 GENERATORS = {
-    "gpt_image_2_freestylefly": "gpt_image_2", "gpt_image_2_evolink": "gpt_image_2", "midjourney_v7_pixmind": "midjourney_v7",
+    "gpt_image_2_freestylefly": "gpt_image_2", "gpt_image_2_evolink": "gpt_image_2",
+    "midjourney_v7_pixmind": "midjourney_v7",
     "seedream_5_pro": "seedream_5", "swarmui_models": "swarmui",
 }  # fmt: skip
-# What no model may see together: each fold holds out a block of generators and a block of photo sources. Groceries stand
-# beside groceries, latent diffusion beside its kin, all of 2026 beside the small sources of photographs.
+# Each fold holds out a block of generators and a block of photo sources. Groceries stand beside groceries, latent
+# diffusion beside its kin, all of 2026 beside the small sources of photographs.
 BLOCKS = {
     "groceries": ("grocery_store", "sd35_medium"),
     "cameras": ("cartridge_phones", "odm_copr_drone", "brighton_beach_drone", "opensfm_examples", "exif_orientation",
@@ -71,7 +72,7 @@ def images(older_root: Path, newer_root: Path) -> pl.DataFrame:
 
 
 def parts(older_root: Path, newer_root: Path) -> dict[str, pl.DataFrame]:
-    """What the shipped detector is trained on, what it is compared with, and what it is measured on once, at the end."""
+    """What the shipped detector is trained on, what it is compared with, and what it is measured on once at the end."""
     table, test = images(older_root, newer_root), newer(newer_root, "evaluate")
     compared = pl.col("subset").is_in(REFERENCE)
     return {"train": table.filter(~compared), "reference": table.filter(compared), "evaluate": test}

@@ -100,9 +100,9 @@ def load_detector(spec: str | Path, device: str | torch.device = "cpu") -> Detec
     """A detector in evaluation mode.
 
     Args:
-        spec: A folder, ``bundled``, ``local-dir:FOLDER``, ``hf-hub:OWNER/NAME@REVISION`` (downloaded), ``./file.py:Class`` (which
-            brings its own weights), or ``./file.py:Class@FOLDER`` for a folder trained from such a class: a folder
-            alone never runs code.
+        spec: A folder, ``bundled``, ``local-dir:FOLDER``, ``hf-hub:OWNER/NAME@REVISION`` (downloaded),
+            ``./file.py:Class`` (which brings its own weights), or ``./file.py:Class@FOLDER`` for a folder trained from
+            such a class: a folder alone never runs code.
         device: Where the weights go.
 
     Raises:

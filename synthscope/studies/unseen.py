@@ -1,8 +1,8 @@
 """Does a detector hold on generators and sources of photographs that it has never seen?
 
 Folds hold out a block of generators together with a block of photo sources, so every image is scored once, by a model
-that saw neither. Beside them a fold scores *reference* photographs: of sources that the model saw, but images that it did
-not. A logit counts relative to them, as it does where the detector is used, which also makes folds comparable.
+that saw neither. Beside them a fold scores *reference* photographs, on which the model was not trained either. A logit
+counts relative to them, as it does where the detector is used, which also makes folds comparable.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FIGURES = pl.Schema(
     {
         "candidate": pl.String,
         "view": pl.String,
-        "test_set": pl.String,  # "all", "fold NAME", a generator (against the photographs of its fold) or a photo source
+        "test_set": pl.String,  # "all", "fold NAME", a generator (against the photographs of its fold), a source
         "metric": pl.String,
         "value": pl.Float64,
         "ci_low": pl.Float64,  # 95 %; over generators and sources for "all", over images elsewhere

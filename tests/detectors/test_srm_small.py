@@ -24,4 +24,6 @@ def test_content_without_noise_is_not_seen() -> None:
     inner = detector.contrast(ramp)[..., 2:-2, 2:-2]
     assert inner.abs().max() < 1e-4
     with torch.no_grad():
-        assert torch.allclose(detector(torch.full((1, 3, 64, 64), 7.0)), detector(torch.full((1, 3, 64, 64), 200.0)), atol=1e-5)
+        assert torch.allclose(
+            detector(torch.full((1, 3, 64, 64), 7.0)), detector(torch.full((1, 3, 64, 64), 200.0)), atol=1e-5
+        )

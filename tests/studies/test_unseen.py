@@ -10,14 +10,17 @@ from synthscope.studies.unseen import ALARMS, SCORES, clears_bar, relative, unse
 REFERENCE = np.arange(39.0)  # with this one, p-values are k / 40
 
 
-def fold(name: str, photographs: dict[str, list[float]], generators: dict[str, list[float]], shift: float = 0.0):
+Members = dict[str, list[float]]
+
+
+def fold(name: str, photographs: Members, generators: Members, shift: float = 0.0) -> pl.DataFrame:
     rows = [("reference", 0, "seen", value) for value in REFERENCE]
     rows += [("test", 0, member, value) for member, values in photographs.items() for value in values]
     rows += [("test", 1, member, value) for member, values in generators.items() for value in values]
     table = pl.DataFrame(rows, schema=["part", "label", "member", "logit"], orient="row")
-    return table.with_columns(
-        candidate=pl.lit("one"), view=pl.lit("laundered"), fold=pl.lit(name), path=pl.lit("x"), logit=pl.col("logit") + shift
-    ).select(SCORES.names()).cast(dict(SCORES))  # fmt: skip
+    names = {"candidate": "one", "view": "laundered", "fold": name, "path": "x"}
+    named = table.with_columns(pl.col("logit") + shift, **{column: pl.lit(text) for column, text in names.items()})
+    return named.select(SCORES.names()).cast(dict(SCORES))
 
 
 def figure(figures: pl.DataFrame, metric: str, test_set: str = "all") -> dict[str, float]:
