@@ -18,7 +18,7 @@ from synthscope.metrics.resampling import units_of
 ALL = "all"  # test set: everything
 LEVEL = 0.05  # of false alarms
 RANKED = "auroc", "tpr_at_fpr_5pct"
-ALARMS = "false_alarms"  # share of photographs that the reference of their fold calls evidence at LEVEL
+ALARMS, FOUND = "false_alarms", "found"  # share of photographs, of AI images, whose p-value is up to LEVEL
 SCORES = pl.Schema(
     {
         "candidate": pl.String,
@@ -71,7 +71,7 @@ def unseen(scores: pl.DataFrame, *, seed: int = 0) -> pl.DataFrame:
             rows += [(candidate, view, f"fold {fold}", *row) for row in _apart(images, seed)]
             photographs = images.filter(label=0)
             for (member, label), own in images.group_by("member", "label", maintain_order=True):
-                told = _apart(pl.concat([own, photographs]), seed)[:2] if label else [_alarms(own)]
+                told = _apart(pl.concat([own, photographs]), seed)[:-1] if label else [_share(own, ALARMS)]
                 rows += [(candidate, view, member, *row) for row in told]
     return pl.DataFrame(rows, schema=FIGURES, orient="row")
 
@@ -104,13 +104,14 @@ def clears_bar(figures: pl.DataFrame, candidate: str) -> bool:
 def _together(test: pl.DataFrame, seed: int) -> list[tuple[object, ...]]:
     labels, cells = test["label"].to_numpy(), test["label"].cast(pl.String).to_list()
     units = units_of(cells, test["member"].to_list())
-    return [*_ranked(labels, test["score"].to_numpy(), units, seed), _alarms(test.filter(label=0), by_source=True)]
+    ranked = _ranked(labels, test["score"].to_numpy(), units, seed)
+    return [*ranked, *(_share(test.filter(label=k), name, by_member=True) for k, name in ((1, FOUND), (0, ALARMS)))]
 
 
 def _apart(images: pl.DataFrame, seed: int) -> list[tuple[object, ...]]:
     units = units_of(images["label"].cast(pl.String).to_list())
     ranked = _ranked(images["label"].to_numpy(), images["score"].to_numpy(), units, seed)
-    return [*ranked, _alarms(images.filter(label=0))]
+    return [*ranked, *(_share(images.filter(label=k), name) for k, name in ((1, FOUND), (0, ALARMS)))]
 
 
 def _ranked(labels: np.ndarray, scores: np.ndarray, units: object, seed: int) -> list[tuple[object, ...]]:
@@ -123,13 +124,15 @@ def _ranked(labels: np.ndarray, scores: np.ndarray, units: object, seed: int) ->
     ]
 
 
-def _alarms(photographs: pl.DataFrame, *, by_source: bool = False) -> tuple[object, ...]:
-    alarms = (photographs["p_value"] <= LEVEL).to_numpy()
-    if by_source:
-        sources = photographs["member"].rank("dense").cast(pl.Int64).to_numpy() - 1
-        nothing = np.zeros(0, bool), np.zeros(0, np.intp)
-        worth = effective([alarms, nothing[0]], [sources, nothing[1]])
-        low, high = grouped_rates_interval([alarms, nothing[0]], worth, (1.0, 0.0))
+def _share(images: pl.DataFrame, name: str, *, by_member: bool = False) -> tuple[object, ...]:
+    """Share of images of one class whose p-value is up to ``LEVEL``, with an interval over members or over images."""
+    told = (images["p_value"] <= LEVEL).to_numpy()
+    if by_member:
+        members = images["member"].rank("dense").cast(pl.Int64).to_numpy() - 1
+        nothing = np.zeros(0, bool)
+        worth = effective([told, nothing], [members, np.zeros(0, np.intp)])
+        low, high = grouped_rates_interval([told, nothing], worth, (1.0, 0.0))
     else:
-        low, high = wilson(int(alarms.sum()), len(alarms))
-    return ALARMS, float(alarms.mean()), low, high, len(alarms), 0
+        low, high = wilson(int(told.sum()), len(told))
+    counts = (0, len(told)) if name == FOUND else (len(told), 0)
+    return name, float(told.mean()), low, high, *counts

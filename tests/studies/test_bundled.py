@@ -140,7 +140,7 @@ def test_blocks_hold_every_member_once_and_no_shipped_reference_is_trained_on(sc
 
 
 def test_the_card_tells_the_verdict_and_every_figure(scripts: SimpleNamespace) -> None:
-    metrics = ("auroc", "tpr_at_fpr_5pct", "false_alarms")
+    metrics = ("auroc", "tpr_at_fpr_5pct", "found", "false_alarms")
     sets = ("all", "fold groceries", "flux")
     rows = [("net", "aligned", name, metric, 0.7, 0.6, 0.8, 50, 40) for name in sets for metric in metrics]
     figures = pl.DataFrame(rows, schema=FIGURES, orient="row")
@@ -149,6 +149,7 @@ def test_the_card_tells_the_verdict_and_every_figure(scripts: SimpleNamespace) -
     config = DetectorConfig(name="demo_only", architecture="linear_probe")
     text = scripts.card.card(config, reference, figures, "net", {"aligned": 0.09}, figures, proven=False)
     assert "Not proven on unseen generators" in text and "p = 0.090 (aligned)" in text
-    assert text.count("| aligned | all | 0.700 [0.600, 0.800] | 70.0 [60.0, 80.0] | 70.0 [60.0, 80.0] | 50, 40 |") == 2
+    share = "70.0 [60.0, 80.0]"
+    assert text.count(f"| aligned | all | 0.700 [0.600, 0.800] | {share} | {share} | {share} | 50, 40 |") == 2
     assert "| street | photographs | 50 | CC0 |" in text
     assert "Not proven" not in scripts.card.card(config, reference, figures, "net", {}, figures, proven=True)

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from synthscope.errors import SynthscopeError
-from synthscope.studies.unseen import ALARMS, SCORES, clears_bar, relative, unseen
+from synthscope.studies.unseen import ALARMS, FOUND, SCORES, clears_bar, relative, unseen
 
 REFERENCE = np.arange(39.0)  # with this one, p-values are k / 40
 
@@ -40,6 +40,9 @@ def test_alarms_are_counted_at_the_level_of_the_reference() -> None:
     assert figure(figures, ALARMS, "a")["value"] == pytest.approx(1 / 4)
     assert figure(figures, ALARMS, "b")["value"] == 0
     assert figure(figures, ALARMS)["n_real"] == 6
+    for test_set in ("all", "fold f", "g"):
+        assert figure(figures, FOUND, test_set)["value"] == pytest.approx(1 / 2)
+    assert figures.filter(test_set="g")["metric"].to_list() == ["auroc", "tpr_at_fpr_5pct", FOUND]
 
 
 def test_folds_of_other_scales_are_comparable() -> None:
