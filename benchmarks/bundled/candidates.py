@@ -61,6 +61,7 @@ def candidates(efficientnet: str) -> list[Candidate]:
         frozen,
         *(frozen._replace(name=f"{frozen.name} + {' + '.join(extra)}", extra=extra) for extra in extras),
         Candidate("CLIP ViT-B/16, 8 bit, frozen (upper reference)", features="clip"),
+        Candidate("floor: history of the pixels", features="history"),
         *(frozen._replace(name=f"control: labels exchanged, {k}", permuted=k) for k in range(CONTROLS)),
     ]  # fmt: skip
 

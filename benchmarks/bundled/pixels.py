@@ -12,6 +12,7 @@ from PIL import Image
 
 from synthscope.data.align.views import seen_through
 from synthscope.data.degrade.recipe import parse_recipe, read_viewed
+from synthscope.data.history.features import history_features
 from synthscope.data.images import read_rgb
 from synthscope.runtime import seed_for, track, whole_file
 
@@ -93,3 +94,10 @@ def efficientnet_features(images: Sequence[np.ndarray], weights: str) -> np.ndar
         with torch.no_grad():
             found.append(detector.features(pixels).numpy())
     return np.concatenate(found)
+
+
+def history_traces(images: Sequence[np.ndarray]) -> np.ndarray:
+    """float32 ``(n, d)``: traces of compression and resampling, each less its mean and over its deviation."""
+    found = [list(history_features(image).values()) for image in track(images, "history", total=len(images))]
+    traces = np.array(found)
+    return ((traces - traces.mean(0)) / np.maximum(traces.std(0), 1e-9)).astype(np.float32)

@@ -18,7 +18,7 @@ from candidates import CHOSEN, SIDE, Candidate, candidates
 from card import markdown
 from crossfit import VIEWS, Images, crossfit
 from fakes import draw_again
-from pixels import cached, clip_features, efficientnet_features, in_view, middles, stored
+from pixels import cached, clip_features, efficientnet_features, history_traces, in_view, middles, stored
 from ship import ship
 from table import COLUMNS, images, parts
 
@@ -28,10 +28,10 @@ from synthscope.data.audit import audit
 from synthscope.data.index import index
 from synthscope.data.manifest import verify
 from synthscope.runtime import whole_file
-from synthscope.runtime.files import write_text
+from synthscope.runtime.files import write_json, write_text
 from synthscope.sandbox.world import build_sandbox
 from synthscope.schema import write_table
-from synthscope.studies.unseen import ALL, unseen
+from synthscope.studies.unseen import ALL, exceeded, unseen
 from synthscope.training.config import TrainConfig
 from synthscope.training.fit import train
 
@@ -52,6 +52,7 @@ def main() -> None:
     shown = gather(manifest, given.work, given.clip)
     figures, chance = told(judge(candidates(WEIGHTS), shown, given.work))
     write_table(figures, RESULTS / "candidates.csv")
+    write_json(RESULTS / "exchanged_labels.json", chance)
     write_table(histories(shown.views), RESULTS / "audit.csv")
     write_text(
         RESULTS / "candidates.md", markdown(figures.filter(test_set=ALL).drop("test_set"), ["candidate", "view"])
@@ -90,10 +91,12 @@ def gather(manifest: pl.DataFrame, work: Path, clip: Path | None) -> Images:
     pixels = {
         name: cached(work / f"{name}.npy", lambda r=rows: middles(r, SIDE)) for name, rows in (views | extra).items()
     }  # type: ignore[misc]
-    features: dict[str, dict[str, np.ndarray]] = {"efficientnet": {}, "clip": {}}
+    features: dict[str, dict[str, np.ndarray]] = {"efficientnet": {}, "clip": {}, "history": {}}
     for name, shown in pixels.items():
         file = work / f"efficientnet.{name}.npy"
         features["efficientnet"][name] = cached(file, lambda s=shown: efficientnet_features(s, WEIGHTS))  # type: ignore[misc]
+    for view in VIEWS:
+        features["history"][view] = cached(work / f"history.{view}.npy", lambda s=pixels[view]: history_traces(s))  # type: ignore[misc]
     if clip is not None:
         shown = pixels["laundered"]
         features["clip"]["laundered"] = cached(work / "clip.npy", lambda: clip_features(shown, clip))
@@ -107,21 +110,16 @@ def judge(chosen: list[Candidate], shown: Images, work: Path) -> pl.DataFrame:
 
 
 def told(scores: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, float]]:
-    """Figures of candidates, then AUROC of controls; and how often controls reach that of ``CHOSEN``, by view."""
-    figures = unseen(scores)
+    """Figures of the candidates, and how often the controls reach the AUROC of ``CHOSEN``, by view."""
     control = pl.col("candidate").str.starts_with("control")
-    ranks = figures.filter(metric="auroc", test_set=ALL)
-    chance = {}
-    for view in VIEWS:
-        own = ranks.filter(candidate=CHOSEN, view=view)["value"].item()
-        others = ranks.filter(control, view=view)["value"]
-        chance[view] = (1 + int((others >= own).sum())) / (len(others) + 1)
-    return pl.concat([figures.filter(~control), ranks.filter(control)]), chance
+    ours = scores.filter(~control)
+    return unseen(ours), exceeded(ours, CHOSEN, scores.filter(control))
 
 
 def histories(views: dict[str, pl.DataFrame]) -> pl.DataFrame:
     """What file attributes and the history of the pixels tell of the classes in each view, fold by fold (``AUDIT``)."""
-    found = {view: audit(rows.with_columns(subset="fold")) for view, rows in views.items()}
+    measured = {view: verify(rows).with_columns(subset="fold") for view, rows in views.items()}
+    found = {view: audit(rows) for view, rows in measured.items()}
     return pl.concat([table.with_columns(view=pl.lit(view)) for view, table in found.items()])
 
 

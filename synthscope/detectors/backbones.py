@@ -108,7 +108,8 @@ class SwinT(Backbone):
 class TimmOptions(BackboneOptions):
     """Weights to start from may lie in a file."""
 
-    pretrained: bool | str = False  # ImageNet weights: timm's, or where they are, as in options.weights of a probe
+    # ImageNet weights: timm's, or where they are, as in options.weights of a probe
+    pretrained: bool | str = False  # type: ignore[assignment]
 
 
 class Timm(Backbone):

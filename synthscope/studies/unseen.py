@@ -65,7 +65,7 @@ def unseen(scores: pl.DataFrame, *, seed: int = 0) -> pl.DataFrame:
     """
     rows: list[tuple[object, ...]] = []
     for (candidate, view), part in scores.group_by("candidate", "view", maintain_order=True):
-        test = pl.concat([relative(fold) for fold in part.partition_by("fold", maintain_order=True)])
+        test = _tests(part)
         rows += [(candidate, view, ALL, *row) for row in _together(test, seed)]
         for (fold,), images in test.group_by("fold", maintain_order=True):
             rows += [(candidate, view, f"fold {fold}", *row) for row in _apart(images, seed)]
@@ -91,6 +91,34 @@ def relative(fold: pl.DataFrame) -> pl.DataFrame:
         score=(pl.col("logit") - middle) / max(high - low, 1e-12),
         p_value=pl.Series((1 + above) / (len(reference) + 1)),
     )
+
+
+def exceeded(scores: pl.DataFrame, candidate: str, controls: pl.DataFrame) -> dict[str, float]:
+    """View -> how often controls reach the candidate's AUROC: ``(1 + #{controls with as much}) / (n + 1)``.
+
+    Controls are candidates whose labels were exchanged between whole generators and sources. What a bootstrap over few
+    generators cannot know, such as that several come from one collection, their spread does.
+
+    Args:
+        scores: Columns of ``SCORES``, of the candidate among others.
+        candidate: Its name.
+        controls: Columns of ``SCORES``.
+    """
+    found = {}
+    for (view,), own in scores.filter(candidate=candidate).group_by("view", maintain_order=True):
+        others = controls.filter(view=view).partition_by("candidate")
+        value, reached = (_whole_auroc(own), [_whole_auroc(other) for other in others])
+        found[str(view)] = (1 + sum(other >= value for other in reached)) / (len(reached) + 1)
+    return found
+
+
+def _tests(scores: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat([relative(fold) for fold in scores.partition_by("fold", maintain_order=True)])
+
+
+def _whole_auroc(scores: pl.DataFrame) -> float:
+    test = _tests(scores)
+    return auroc(test["label"].to_numpy(), test["score"].to_numpy())
 
 
 def clears_bar(figures: pl.DataFrame, candidate: str) -> bool:

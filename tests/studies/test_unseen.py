@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from synthscope.errors import SynthscopeError
-from synthscope.studies.unseen import ALARMS, FOUND, SCORES, clears_bar, relative, unseen
+from synthscope.studies.unseen import ALARMS, FOUND, SCORES, clears_bar, exceeded, relative, unseen
 
 REFERENCE = np.arange(39.0)  # with this one, p-values are k / 40
 
@@ -74,6 +74,19 @@ def test_the_bar_needs_both_figures_in_every_view() -> None:
     assert clears_bar(good, "one") and not clears_bar(chance, "one") and not clears_bar(false, "one")
     assert not clears_bar(pl.concat([good, chance.with_columns(view=pl.lit("aligned"))]), "one")
     assert not clears_bar(good, "another")
+
+
+def test_controls_are_ranked_in_every_view() -> None:
+    rng = np.random.default_rng(3)
+    shifts = (8.0, 0.0, 0.0, 20.0)
+
+    def scored(name: str, shift: float) -> pl.DataFrame:
+        part = fold("f", {"a": list(rng.normal(19, 5, 80))}, {"g": list(rng.normal(19 + shift, 5, 80))})
+        return part.with_columns(candidate=pl.lit(name))
+
+    own, *controls = (scored(f"c{i}", shift) for i, shift in enumerate(shifts))
+    assert exceeded(own, "c0", pl.concat(controls)) == {"laundered": pytest.approx(2 / 4)}
+    assert exceeded(own, "c0", pl.concat(controls[:2])) == {"laundered": pytest.approx(1 / 3)}
 
 
 def test_too_few_reference_photographs_are_refused() -> None:
