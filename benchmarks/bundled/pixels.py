@@ -97,7 +97,11 @@ def efficientnet_features(images: Sequence[np.ndarray], weights: str) -> np.ndar
 
 
 def history_traces(images: Sequence[np.ndarray]) -> np.ndarray:
-    """float32 ``(n, d)``: traces of compression and resampling, each less its mean and over its deviation."""
+    """float32 ``(n, d)``: traces of compression and resampling."""
     found = [list(history_features(image).values()) for image in track(images, "history", total=len(images))]
-    traces = np.array(found)
-    return ((traces - traces.mean(0)) / np.maximum(traces.std(0), 1e-9)).astype(np.float32)
+    return np.array(found, np.float32)
+
+
+def standardised(features: np.ndarray) -> np.ndarray:
+    """Features less their mean, over their deviation, for networks whose own scale is not that of a classifier."""
+    return (features - features.mean(0)) / np.maximum(features.std(0), 1e-9)

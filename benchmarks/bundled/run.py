@@ -18,7 +18,7 @@ from candidates import CHOSEN, SIDE, Candidate, candidates
 from card import markdown
 from crossfit import VIEWS, Images, crossfit
 from fakes import draw_again
-from pixels import cached, clip_features, efficientnet_features, history_traces, in_view, middles, stored
+from pixels import cached, clip_features, efficientnet_features, history_traces, in_view, middles, standardised, stored
 from ship import ship
 from table import COLUMNS, images, parts
 
@@ -96,10 +96,11 @@ def gather(manifest: pl.DataFrame, work: Path, clip: Path | None) -> Images:
         file = work / f"efficientnet.{name}.npy"
         features["efficientnet"][name] = cached(file, lambda s=shown: efficientnet_features(s, WEIGHTS))  # type: ignore[misc]
     for view in VIEWS:
-        features["history"][view] = cached(work / f"history.{view}.npy", lambda s=pixels[view]: history_traces(s))  # type: ignore[misc]
+        traces = cached(work / f"history.{view}.npy", lambda s=pixels[view]: history_traces(s))  # type: ignore[misc]
+        features["history"][view] = standardised(traces)
     if clip is not None:
-        shown = pixels["laundered"]
-        features["clip"]["laundered"] = cached(work / "clip.npy", lambda: clip_features(shown, clip))
+        embedded = cached(work / "clip.npy", lambda: clip_features(pixels["laundered"], clip))
+        features["clip"]["laundered"] = standardised(embedded)
     return Images(views, {view: pixels[view] for view in VIEWS}, extra, features)
 
 
