@@ -234,12 +234,12 @@ def test_weights_under_the_names_of_efficientnet_pytorch_are_told_by_their_order
     foreign = {"_conv_stem.weight" if i == 0 else f"_blocks.{i}": value for i, value in enumerate(state.values())}
     foreign = dict(list(foreign.items())[:-2]) | {"_fc.weight": torch.zeros(9, 4), "_fc.bias": torch.zeros(9)}
     torch.save(foreign, tmp_path / "lite.pth")  # safetensors would sort them
-    detector = filled(str(tmp_path / "lite.pth"), "test_efficientnet", **HALF)
+    detector = filled(str(tmp_path / "lite.pth"), "test_efficientnet")
     for key, value in detector.backbone.state_dict().items():
         assert torch.equal(value, state[key]), key
     torch.save(dict(list(foreign.items())[1:]) | {"_conv_stem.weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(SynthscopeError, match="Expected exactly the weights of test_efficientnet"):
-        filled(str(tmp_path / "other.pth"), "test_efficientnet", **HALF)
+        filled(str(tmp_path / "other.pth"), "test_efficientnet")
 
 
 def test_a_timm_model_starts_from_a_file_with_a_head_of_its_own(weights: Path, backbone: torch.nn.Module) -> None:
