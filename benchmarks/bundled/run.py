@@ -63,7 +63,7 @@ def main() -> None:
     recipe = load_recipe(TrainConfig, "bundled", package="synthscope.training")
     trained = train(recipe, seen_through(tables["train"], "laundered", by="split")[0], given.work / "detector")
     licences = table.select("label", "generator", "subset", "licence").unique()
-    print(ship(trained, figures, CHOSEN, chance, tables, licences, given.work, PACKAGED))
+    print(ship(trained, figures, CHOSEN, chance, tables, licences, given.work, RESULTS, PACKAGED))
 
 
 def indexed(table: pl.DataFrame, file: Path) -> pl.DataFrame:

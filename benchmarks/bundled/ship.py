@@ -93,7 +93,7 @@ def licensed(reference: ReferenceSet, table: pl.DataFrame) -> ReferenceSet:
 
 def ship(
     trained: Path, candidates: pl.DataFrame, chosen: str, chance: dict[str, float], tables: dict[str, pl.DataFrame],
-    licences: pl.DataFrame, work: Path, out: Path,
+    licences: pl.DataFrame, work: Path, results: Path, out: Path,
 ) -> bool:  # fmt: skip
     """Write the folder in the package; True where the detector is proven.
 
@@ -102,14 +102,14 @@ def ship(
     """
     detector = halved(trained)
     figures = evaluate(detector, tables["evaluate"], tables["reference"], work)
+    write_table(figures, results / "evaluate.csv")
     among = clears_bar(candidates, chosen) and max(chance.values()) <= 0.05
     proven = among and clears_bar(figures, detector.config.name)
-    name = "bundled" if proven else "demo_only"
-    detector.config = detector.config.model_copy(update={"name": name})
-    photographs, ai = (tables["reference"].filter(label=label) for label in (0, 1))
+    detector.config = detector.config.model_copy(update={"name": "bundled" if proven else "demo_only"})
     save_detector(detector, out)
-    reference = calibrate(out, photographs, ai, out=out, name="ImageNet sample photographs")
-    save_reference(licensed(reference, licences).model_copy(update={"demo_only": not proven}), out)
-    write_table(figures, work / "evaluate.csv")
+    photographs, ai = (tables["reference"].filter(label=label) for label in (0, 1))
+    made = calibrate(out, photographs, ai, out=out, name="ImageNet sample photographs")
+    reference = licensed(made, licences).model_copy(update={"demo_only": not proven})
+    save_reference(reference, out)
     write_text(out / "README.md", card(detector.config, reference, candidates, chosen, chance, figures, proven=proven))
     return proven
