@@ -27,7 +27,8 @@ def main() -> None:
             "assert [f for f in (files('synthscope.report.page') / 'templates').iterdir() if f.name.endswith('.html')];"
             "inspection = files('synthscope.inspection');"
             "left_out = [name for name in ('evidence.json', 'page/assets/page.css', 'page/assets/page.js',"
-            " 'page/templates/article.html') if not inspection.joinpath(*name.split('/')).is_file()];"
+            " 'page/templates/article.html', 'bundled/config.json', 'bundled/model.safetensors',"
+            " 'bundled/reference.json', 'bundled/README.md') if not inspection.joinpath(*name.split('/')).is_file()];"
             "assert not left_out, left_out"
         )
         subprocess.run([sys.executable, "-c", check], check=True, cwd=folder, env=environment)

@@ -13,10 +13,13 @@ from torch import Tensor, nn
 
 from synthscope.config import Config
 from synthscope.detectors.base import Detector, DetectorConfig
-from synthscope.detectors.downloads import download
+from synthscope.detectors.checkpoints import read_checkpoint
+from synthscope.detectors.downloads import download, weights_file
 from synthscope.detectors.input import InputConfig
 from synthscope.detectors.residual import residual
-from synthscope.detectors.timm_models import timm_input, timm_model
+from synthscope.detectors.timm_models import backbone_weights, pretrained_cfg, timm_input, timm_model
+from synthscope.detectors.weights import unusable
+from synthscope.errors import SynthscopeError
 
 GENIMAGE = "Zhu et al., GenImage, NeurIPS 2023, arXiv 2306.08571"
 
@@ -102,8 +105,33 @@ class SwinT(Backbone):
     paper = f"Liu et al., ICCV 2021; {GENIMAGE}"
 
 
+class TimmOptions(BackboneOptions):
+    """Weights to start from may lie in a file."""
+
+    # ImageNet weights: timm's, or where they are, as in options.weights of a probe
+    pretrained: bool | str = False  # type: ignore[assignment]
+
+
 class Timm(Backbone):
     """Any timm model, written ``timm:NAME``; its input is the one of timm's pretrained configuration."""
+
+    Options = TimmOptions
+
+    def load_pretrained(self) -> None:
+        """Replace all weights but the head by timm's, or by those of a file that fits exactly."""
+        source = self.options.pretrained
+        if not isinstance(source, str):
+            return super().load_pretrained()
+        name, file = _after_colon(self.config.architecture), weights_file(source)
+        own = self.net.state_dict()
+        head = {key: value for key, value in own.items() if key.startswith(f"{pretrained_cfg(name)['classifier']}.")}
+        wanted = {key: value for key, value in own.items() if key not in head}
+        state = backbone_weights(read_checkpoint(file)[0], name, wanted)
+        if problem := unusable(state, wanted):
+            raise SynthscopeError(
+                f"Expected exactly the weights of {name} in {file}, got {problem}. Choose the file that belongs to it."
+            )
+        self.net.load_state_dict(state | head)
 
     @classmethod
     def input_for(cls, architecture: str) -> InputConfig:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -66,6 +66,7 @@ class DetectorConfig(Config):
     trained_on: TrainedOn = TrainedOn()
     licence: str | None = None
     paper: str | None = None
+    stored: Literal["fp32", "fp16"] = "fp32"  # numbers in model.safetensors; a network computes in float32 in any case
     weights_sha256: str | None = None  # of model.safetensors; checked when the folder is loaded
 
     def digest(self) -> str:

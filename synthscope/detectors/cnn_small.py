@@ -42,8 +42,12 @@ class CnnSmall(Detector):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B,)``, positive = AI."""
-        maps = self.stages(self.stem(nn.functional.relu(self.filters(residual(self.normalize(images))))))
+        maps = self.stages(self.stem(nn.functional.relu(self.filters(self.contrast(images)))))
         return self.head(maps.mean((2, 3)))[:, 0]
+
+    def contrast(self, images: Tensor) -> Tensor:
+        """What the network sees, ``(B, 3, h, w)`` of images in 0..255: the high-pass residual."""
+        return residual(self.normalize(images))
 
 
 class Block(nn.Module):

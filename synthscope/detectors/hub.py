@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from synthscope.runtime import whole_file
 from synthscope.runtime.files import read_json
 
 CONFIG, CARD = "config.json", "README.md"
+BUNDLED = "bundled"  # the detector that comes with the package
 
 
 def create_detector(
@@ -103,9 +105,9 @@ def load_detector(spec: str | Path, device: str | torch.device = "cpu") -> Detec
     """A detector in evaluation mode.
 
     Args:
-        spec: A folder, ``local-dir:FOLDER``, ``hf-hub:OWNER/NAME@REVISION`` (downloaded), ``./file.py:Class`` (which
-            brings its own weights), or ``./file.py:Class@FOLDER`` for a folder trained from such a class: a folder
-            alone never runs code.
+        spec: A folder, ``bundled``, ``local-dir:FOLDER``, ``hf-hub:OWNER/NAME@REVISION`` (downloaded),
+            ``./file.py:Class`` (which brings its own weights), or ``./file.py:Class@FOLDER`` for a folder trained from
+            such a class: a folder alone never runs code.
         device: Where the weights go.
 
     Raises:
@@ -171,7 +173,7 @@ def show_detector(name: str) -> str:
         UsageError: Neither of the two.
         SynthscopeError: A folder without a sound ``config.json``.
     """
-    is_folder = Path(name).is_dir() or name.startswith(("local-dir:", "hf-hub:"))
+    is_folder = Path(name).is_dir() or name == BUNDLED or name.startswith(("local-dir:", "hf-hub:"))
     if not is_folder:
         seen = {} if name == "timm" else {"sees": sees(_kind(name).input_for(name))}
         return json.dumps(_facts(name) | seen, indent=2)
@@ -231,6 +233,8 @@ def _build(kind: type[Detector], config: DetectorConfig, seed: int) -> Detector:
 def _folder(spec: str) -> Path:
     if spec.startswith("hf-hub:"):
         return _downloaded(spec.removeprefix("hf-hub:"))
+    if spec == BUNDLED:
+        return bundled_folder()
     folder = Path(spec.removeprefix("local-dir:"))
     if not folder.is_dir():
         if spec in DETECTORS or spec.startswith("timm:"):
@@ -240,6 +244,11 @@ def _folder(spec: str) -> Path:
             )
         raise UsageError(f"Expected a detector folder, got {spec}, which does not exist. Check the path.")
     return folder
+
+
+def bundled_folder() -> Path:
+    """Where the detector lies that comes with the package."""
+    return Path(str(files("synthscope"))) / "inspection" / BUNDLED
 
 
 def _downloaded(name: str) -> Path:

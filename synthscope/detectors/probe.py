@@ -16,7 +16,7 @@ from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.checkpoints import read_checkpoint
 from synthscope.detectors.downloads import weights_file
 from synthscope.detectors.input import InputConfig
-from synthscope.detectors.timm_models import pretrained_cfg, timm_model
+from synthscope.detectors.timm_models import backbone_weights, pretrained_cfg, timm_model
 from synthscope.detectors.weights import WEIGHTS, unusable, with_counters
 from synthscope.errors import SynthscopeError, UsageError
 
@@ -147,7 +147,4 @@ class LinearProbe(Probe):
 
     def backbone_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """``state`` without timm's classifier, which a probe replaces."""
-        classifier = pretrained_cfg(self.backbone_name()).get("classifier") or ()
-        heads = tuple(f"{head}." for head in ((classifier,) if isinstance(classifier, str) else classifier))
-        kept = self.backbone.state_dict()
-        return {key: value for key, value in state.items() if key in kept or not key.startswith(heads)}
+        return backbone_weights(state, self.backbone_name(), self.backbone.state_dict())

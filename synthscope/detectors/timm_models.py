@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from synthscope import runtime
 from synthscope.detectors.input import InputConfig
@@ -67,3 +68,16 @@ def pretrained_cfg(name: str) -> dict[str, Any]:
     """What timm knows of the weights of ``name``: size, normalisation, the classifier; empty where there are none."""
     config = runtime.import_timm().get_pretrained_cfg(name, allow_unregistered=True)
     return config.to_dict() if config else {}
+
+
+def backbone_weights(state: Mapping[str, Tensor], name: str, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``state`` of the timm model ``name`` without timm's classifier, in the names of ``wanted``; foreign keys stay.
+
+    Files of ``efficientnet_pytorch`` name the same layers otherwise, in the same order: that of the computation.
+    """
+    if "_conv_stem.weight" in state:
+        kept = (value for key, value in state.items() if not key.startswith("_fc."))
+        return dict(zip((key for key in wanted if "classifier" not in key), kept, strict=False))
+    classifier = pretrained_cfg(name).get("classifier") or ()
+    heads = tuple(f"{head}." for head in ((classifier,) if isinstance(classifier, str) else classifier))
+    return {key: value for key, value in state.items() if key in wanted or not key.startswith(heads)}

