@@ -121,7 +121,7 @@ def test_files_folders_patterns_and_stdin_are_scored_each_once(photos: Path) -> 
     arguments = ["predict", *given, "-d", "small", "-o", "run", "--csv", "answers.csv"]
     result = CliRunner().invoke(app, arguments, input="photos/b.jpg\nphotos/deep/c.PNG\n\n")
     assert result.exit_code == 3, result.output  # broken.png
-    rows = list(csv.DictReader(Path("answers.csv").open()))
+    rows = list(csv.DictReader(Path("answers.csv").read_text().splitlines()))
     assert sorted(Path(row["path"]).name for row in rows) == ["a.png", "b.jpg", "broken.png", "c.PNG"]
     call = ["-d", "small", "-o", "other"]
     refuses("Expected a file or folder at photos/x.png, got nothing", "predict", "photos/x.png", *call)
