@@ -55,6 +55,7 @@ def page(run: Path) -> Iterator[Any]:
     with serving(create_browser(open_collection(run))) as port, chromium() as browser:
         opened = browser.new_page(viewport={"width": 1100, "height": 900})
         opened.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)
         told: list[str] = []
         opened.on("console", lambda message: told.append(message.text))
         opened.on("pageerror", lambda error: told.append(str(error)))
@@ -71,20 +72,20 @@ def names(page: Any) -> list[str]:
 def test_images_are_listed_and_filtered(page: Any) -> None:
     assert len(names(page)) == 12 and "12 images" in page.inner_text("#count")
     assert "<img src=x onerror=alert(1)>.png" in names(page)
-    page.get_by_label("Label").select_option("ai")
+    page.get_by_label("Label", exact=True).select_option("ai")
     expect(page.locator("#grid li")).to_have_count(6)
-    page.get_by_label("Order").select_option("path")
+    page.get_by_label("Order", exact=True).select_option("path")
     expect(page.locator("#grid .file").first).to_have_text(re.compile("^<img"))
-    page.get_by_label("Name").fill("picture 11")
+    page.get_by_label("Name", exact=True).fill("picture 11")
     expect(page.locator("#grid li")).to_have_count(1)
-    page.get_by_label("Name").fill("")
-    page.get_by_label("Label").select_option("")
+    page.get_by_label("Name", exact=True).fill("")
+    page.get_by_label("Label", exact=True).select_option("")
     expect(page.locator("#grid li")).to_have_count(12)
 
 
 def test_an_image_opens_with_heatmaps_regions_and_conditions(page: Any, run: Path) -> None:
-    page.get_by_label("Label").select_option("ai")
-    page.get_by_label("Order").select_option("path")
+    page.get_by_label("Label", exact=True).select_option("ai")
+    page.get_by_label("Order", exact=True).select_option("path")
     expect(page.locator("#grid li")).to_have_count(6)
     marked = Path(pl.read_parquet(run / "annotations.parquet")["path"][0]).name
     page.locator("#grid button", has_text=marked).focus()
