@@ -1,6 +1,6 @@
 """What an inspection costs, as ratios to the detector's forward pass, and a run's own figures.
 
-    python benchmarks/inspect.py [DETECTOR]
+    python benchmarks/inspection.py [DETECTOR]
 
 One photograph of scikit-learn, enlarged to 12 megapixels, and a folder of its crops of 1,024 pixels; each line is
 measured in this run. ``web`` needs the extra of that name.
