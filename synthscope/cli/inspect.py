@@ -33,7 +33,7 @@ def inspect_command(
         Path | None, typer.Option(help="Write a page: a .html file, or for several files a folder with an index.")
     ] = None,
     level: Annotated[float, typer.Option(help="P-values among reference photographs up to this are evidence.")] = 0.01,
-    quick: Annotated[bool, typer.Option("--quick", help="Scores alone: no re-delivery, no heatmaps.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Scores alone: no re-delivery, heatmaps, provenance.")] = False,
     twin: Annotated[
         bool, typer.Option("--twin", help="Also heatmaps of the same networks with random weights.")
     ] = False,
@@ -56,7 +56,7 @@ def inspect_command(
         raise UsageError(f"Expected files or folders of images, got {wrong[0]}. Name the images themselves.")
     methods = [] if quick or explainer == ["none"] else explainer or ["gradcam"]
     told = {"level": level, "stability": not quick, "explainers": tuple(methods)}
-    told |= {"twin": twin, "private": private}
+    told |= {"twin": twin, "private": private, "provenance": not quick}
     settings = validate(Settings, told, "the options")
     paths = image_paths(from_stdin(files))
     asked = [load_calibrated(spec) for spec in detector or ["bundled"]]

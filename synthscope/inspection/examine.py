@@ -28,13 +28,14 @@ class Examined:
     scope: tuple[ScopeCheck, ...]
 
 
-def examine(data: bytes, name: str, *, private: bool = False) -> Examined:
+def examine(data: bytes, name: str, *, private: bool = False, provenance: bool = True) -> Examined:
     """Decode one file and read what it says of its origin. Never raises for what is in the file.
 
     Args:
         data: Its bytes.
         name: What to call it; only the last part is kept.
         private: Also tell prompts, places and serial numbers.
+        provenance: Look for what the file says of its origin.
     """
     name = PurePath(name.replace("\\", "/")).name or "image"
     facts = FileFacts(name=name, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
@@ -44,5 +45,6 @@ def examine(data: bytes, name: str, *, private: bool = False) -> Examined:
             facts = facts.model_copy(update={"width": image.width, "height": image.height, "format": image.format})
     except UnreadableImageError as error:
         why = ScopeCheck(rule="readable", applies=True, sentence=str(error))
-        return Examined(facts, None, find_provenance(data, private=private), (why,))
-    return Examined(facts, rgb, find_provenance(data, private=private, rgb=rgb), check_scope(rgb))
+        return Examined(facts, None, find_provenance(data, private=private) if provenance else (), (why,))
+    found = find_provenance(data, private=private, rgb=rgb) if provenance else ()
+    return Examined(facts, rgb, found, check_scope(rgb))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from functools import partial
+from contextlib import nullcontext
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
@@ -39,6 +40,7 @@ class Settings(Config):
     level: float = Field(default=0.01, gt=0, lt=0.5)  # p-values up to this are evidence
     stability: bool = True  # look at the image under re-delivery, too
     explainers: tuple[str, ...] = ("gradcam",)
+    provenance: bool = True  # tell what the file says of its origin
     twin: bool = False  # also heatmaps of the same networks with random weights
     private: bool = False  # tell prompts, places and serial numbers
     seed: int = Field(default=0, ge=0, lt=2**63)
@@ -75,7 +77,9 @@ def inspect(
     settings = settings or Settings()
     asked = [one if isinstance(one, Calibrated) else load_calibrated(one) for one in detectors]
     name, data = ("image", file) if isinstance(file, bytes) else (Path(file).name, read_file(file)[0])
-    return inspect_image(examine(data, name, private=settings.private), asked, settings).evidence
+    return inspect_image(
+        examine(data, name, private=settings.private, provenance=settings.provenance), asked, settings
+    ).evidence
 
 
 def unreadable(name: str, error: Exception) -> Inspection:
@@ -110,7 +114,7 @@ def inspect_image(
         prepared = list(in_threads(prepare, [None, *(ways or ())], workers))
         for one, *inputs in zip(detectors, *prepared, strict=True):
             shape = one.view.shape_after(*rgb.shape[:2])
-            with _ONE_AT_A_TIME:
+            with _ONE_AT_A_TIME if explainers else nullcontext():
                 said.append(ask(one, inputs, ways, settings.levels, shape))
                 if shape == rgb.shape[:2]:  # a view that crops moves heatmaps away from the picture
                     seen += looks(one, inputs[0], rgb.shape, explainers, twin=settings.twin)
@@ -141,6 +145,7 @@ def _inputs(
     return [one.detector.preprocess(one.view.apply(arrived, key=key, seed=seed)) for one in detectors]
 
 
+@cache
 def versions() -> dict[str, str]:
     """Of everything that decides evidence."""
     names = ("synthscope", "torch", "timm")

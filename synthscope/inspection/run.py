@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
+import torch
 from pydantic import ValidationError
 
 from synthscope.data.images import read_file
@@ -56,10 +58,21 @@ def inspect_files(
     locks: dict[str, Lock] = {}
     one = partial(_inspect, detectors=detectors, settings=settings, out=out, folder=folder, locks=locks)
     tune_allocator()
-    with Progress("inspect", len(paths), "files") as progress:
+    with Progress("inspect", len(paths), "files") as progress, _cores(shared=bool(settings.explainers)):
         for inspected in in_threads(one, paths, workers):
             progress.advance()
             yield inspected
+
+
+@contextmanager
+def _cores(*, shared: bool) -> Iterator[None]:
+    """All cores for each forward pass where these come one at a time, else one core for each of several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads if shared else 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def run_key(detectors: Sequence[Calibrated], settings: Settings) -> str:
@@ -110,7 +123,7 @@ def _inspect(
         if (known := _read(out / folder / f"{sha256}.json")) is not None:
             file = known.file.model_copy(update={"name": path.name})
             return Inspected(path, known.model_copy(update={"file": file}))
-        examined = examine(data, path.name, private=settings.private)
+        examined = examine(data, path.name, private=settings.private, provenance=settings.provenance)
         del data
         return Inspected(path, save(inspect_image(examined, detectors, settings, workers=1), out, folder))
 

@@ -68,7 +68,7 @@ def _provenance(evidence: Evidence) -> list[str]:
         lines += _pair(one.source, f"{one.claim}{signed}")
         for name, value in one.detail.items():
             lines += _pair("", f"{name}: {value}")
-    return [*(lines or _wrapped("Nothing found.")), *_wrapped(limits.ABSENCE)]
+    return [*(lines or _wrapped(wording.no_findings(evidence))), *_wrapped(limits.ABSENCE)]
 
 
 def _detector(one: DetectorEvidence) -> Iterator[str]:

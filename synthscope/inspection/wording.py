@@ -179,6 +179,11 @@ def region(one: Region) -> str:
     return f"{where}: {100 * one.share:.0f} % of the relevance that speaks for AI"
 
 
+def no_findings(evidence: Evidence) -> str:
+    """What is said where nothing is told of the origin."""
+    return "Nothing found." if evidence.settings.get("provenance", True) else "Nobody looked for it."
+
+
 def deliveries(evidence: Evidence) -> dict[str, list[Delivery]]:
     """The deliveries of each detector, in their order."""
     found: dict[str, list[Delivery]] = {}
