@@ -1,6 +1,6 @@
 """Error rates that findings of provenance state: compressions counted, and watermarks found where there are none.
 
-    python benchmarks/provenance.py ../shared/images
+    python benchmarks/provenance.py IMAGES
 
 The folder holds images in the layout of GenImage. Compressions are counted on images of ``val``, which chose no
 constant; the level of ``recompressed.py`` was set on generated ones of ``train``.

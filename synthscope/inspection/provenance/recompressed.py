@@ -24,7 +24,7 @@ LOWEST = 40  # earlier qualities up to this are not looked for
 FEWEST = 300  # coefficients beyond zero below which nothing is said
 LARGEST = 512  # pixels of a side that are looked at
 LEVEL = 0.1  # share explained from which a file is called twice compressed; none of 216 of the split train reached it
-# python benchmarks/provenance.py ../shared/images --every 2
+# python benchmarks/provenance.py IMAGES --every 2
 ERROR_RATES = (
     "Of 856 files compressed once, 0.1 % are called twice compressed (107 generated images: 1 of 428; 107 halved "
     "photographs: 0 of 428); of 3,852 compressed at a lower quality before, 98 % are found; of 2,140 at a higher, 22 %."
