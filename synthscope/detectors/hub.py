@@ -77,7 +77,9 @@ def create_detector(
 
 def random_twin(detector: Detector, *, seed: int = 0) -> Detector:
     """The same network with random weights, in evaluation mode: what heatmaps show that knows nothing of images."""
-    return _build(type(detector), detector.config, seed).eval()
+    twin = _build(type(detector), detector.config, seed)
+    twin.load_state_dict(twin.state_dict())  # on purpose: probes refuse features that nothing was loaded into
+    return twin.eval()
 
 
 def save_detector(detector: Detector, folder: str | Path, *, card: str | None = None) -> None:

@@ -16,6 +16,8 @@ from synthscope.detectors.hub import CARD, bundled_folder, load_detector, weight
 from synthscope.detectors.weights import WEIGHTS
 from synthscope.inspection.calibrated import load_calibrated
 from synthscope.inspection.evidence import Answer
+from synthscope.inspection.examine import examine
+from synthscope.inspection.inspect import Settings, inspect_image
 
 
 def test_its_weights_are_small_and_its_digest_is_that_of_the_file() -> None:
@@ -86,3 +88,13 @@ def test_reference_logits_are_those_of_the_weights() -> None:
         with torch.no_grad():
             logit = asked.detector(asked.detector.preprocess(rgb)[None]).item()
         assert np.abs(stored - logit).min() < 2e-3, path
+
+
+def test_its_twin_has_random_weights_and_can_be_explained(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (150, 200, 3), dtype=np.uint8)).save(tmp_path / "noise.png")
+    settings = Settings(stability=False, twin=True)
+    asked = load_calibrated("bundled")
+    own, twin = inspect_image(examine((tmp_path / "noise.png").read_bytes(), "noise.png"), [asked], settings).looks
+    assert twin.heatmap.detector == f"{asked.id}, random weights"
+    assert not np.array_equal(own.placed.heat, twin.placed.heat)
