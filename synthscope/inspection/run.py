@@ -120,7 +120,7 @@ def _inspect(
     except UnreadableImageError as error:
         return Inspected(path, unreadable(path.name, error).evidence)
     with locks.setdefault(sha256, Lock()):
-        if (known := _read(out / folder / f"{sha256}.json")) is not None:
+        if (known := _read(out, folder / f"{sha256}.json")) is not None:
             file = known.file.model_copy(update={"name": path.name})
             return Inspected(path, known.model_copy(update={"file": file}))
         examined = examine(data, path.name, private=settings.private, provenance=settings.provenance)
@@ -128,8 +128,11 @@ def _inspect(
         return Inspected(path, save(inspect_image(examined, detectors, settings, workers=1), out, folder))
 
 
-def _read(file: Path) -> Evidence | None:
+def _read(out: Path, name: Path) -> Evidence | None:
+    """Evidence that is there, whole and with its heatmaps."""
     try:
-        return Evidence.model_validate_json(file.read_bytes())
+        evidence = Evidence.model_validate_json((out / name).read_bytes())
     except (OSError, ValidationError):  # a file that somebody damaged is made again
         return None
+    files = [file for one in evidence.heatmaps for file in (one.raw, one.overlay) if file is not None]
+    return evidence if all((out / file).is_file() for file in files) else None

@@ -102,6 +102,14 @@ def test_a_damaged_file_of_the_run_is_made_again(paths: list[Path], calibrate: C
     Evidence.model_validate_json(stored.read_bytes())
 
 
+def test_a_heatmap_that_is_missing_is_made_again(paths: list[Path], calibrate: Calibrate, tmp_path: Path) -> None:
+    asked, settings = calibrate([0.0]), QUICK.model_copy(update={"explainers": ("gradcam",)})
+    first = run(paths[:1], asked, tmp_path / "out", settings)
+    (overlay,) = (tmp_path / "out" / "heatmaps").rglob("*.png")
+    overlay.unlink()
+    assert run(paths[:1], asked, tmp_path / "out", settings) == first and overlay.is_file()
+
+
 def test_heatmaps_are_files_beside_the_evidence(paths: list[Path], calibrate: Calibrate, tmp_path: Path) -> None:
     settings = QUICK.model_copy(update={"explainers": ("gradcam", "input_x_grad")})
     (one,) = run(paths[:1], calibrate([0.0]), tmp_path / "out", settings)
