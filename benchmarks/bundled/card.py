@@ -91,8 +91,8 @@ the model was trained on none of them, nor on any image of their sources and gen
 ## Limits
 
 - It looks at 128 x 128 pixels in the middle of a picture, at their native size: 1 % of a photograph of 1.5 megapixels.
-- It finds few: see the column *found*, at a level of 5 %. At 1 %, the default of `inspect`, it misses {missed} of the {len(reference.ai)} AI
-  images of its reference set.
+- It finds few: see the column *found*, at a level of 5 %. At 1 %, the default of `inspect`, it misses {missed} of the
+  {len(reference.ai)} AI images of its reference set.
 - Seven of twelve generators come from one collection of prompts that lean to art, and photographs from three large and
   five small sources. What it has learnt may be partly what such pictures show. Where both classes show groceries, AUROC
   is what the fold `groceries` says.

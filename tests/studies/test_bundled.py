@@ -145,11 +145,14 @@ def test_the_card_tells_the_verdict_and_every_figure(scripts: SimpleNamespace) -
     rows = [("net", "aligned", name, metric, 0.7, 0.6, 0.8, 50, 40) for name in sets for metric in metrics]
     figures = pl.DataFrame(rows, schema=FIGURES, orient="row")
     source = SimpleNamespace(name="street", label=0, n=50, licence="CC0")
-    reference = SimpleNamespace(photographs=[0.0] * 50, ai=[], sources=[source])
+    reference = SimpleNamespace(
+        photographs=[0.0] * 50, ai=[1.0] * 8, sources=[source], miss_rate=lambda level: {0.01: 0.75}[level]
+    )
     config = DetectorConfig(name="demo_only", architecture="linear_probe")
     text = scripts.card.card(config, reference, figures, "net", {"aligned": 0.09}, figures, proven=False)
     assert "Not proven on unseen generators" in text and "p = 0.090 (aligned)" in text
     share = "70.0 [60.0, 80.0]"
     assert text.count(f"| aligned | all | 0.700 [0.600, 0.800] | {share} | {share} | {share} | 50, 40 |") == 2
+    assert "misses 6 of the\n  8 AI images" in text
     assert "| street | photographs | 50 | CC0 |" in text
     assert "Not proven" not in scripts.card.card(config, reference, figures, "net", {}, figures, proven=True)
