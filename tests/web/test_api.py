@@ -34,6 +34,9 @@ def client(asked: Asked) -> Iterator[TestClient]:
         yield client
 
 
+ALSO = {"twin": "true", "private": "true"}
+
+
 def without_files(evidence: Evidence) -> Evidence:
     bare = tuple(one.model_copy(update={"raw": None, "overlay": None}) for one in evidence.heatmaps)
     return evidence.model_copy(update={"heatmaps": bare})
@@ -54,6 +57,17 @@ def test_heatmaps_come_with_it(client: TestClient) -> None:
         assert (image.size, image.mode) == ((200, 150), "RGBA")
     with np.load(io.BytesIO(raw)) as arrays:
         assert arrays["heat"].shape == (150, 200) and arrays["heat"].dtype == np.float16
+
+
+def test_twins_and_private_words_are_told_on_demand(client: TestClient) -> None:
+    text = PngInfo()
+    text.add_text("parameters", "a secret garden\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 200x150")
+    data = encoded(kind="PNG", pnginfo=text)
+    plain, asked_for = (client.post("/v1/inspect", params=more, content=data).json() for more in ({}, ALSO))
+    assert [one["detector"].endswith("random weights") for one in asked_for["heatmaps"]] == [False, True]
+    assert len(plain["heatmaps"]) == 1
+    told = [json.dumps(one["provenance"]) for one in (plain, asked_for)]
+    assert ["a secret garden" in words for words in told] == [False, True]
 
 
 def test_a_page_shows_names_as_text(client: TestClient) -> None:
