@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synthscope.errors import UsageError
+from synthscope.errors import SynthscopeError, UsageError
+from synthscope.explainers import EXPLAINERS
 from synthscope.runtime.told import printable
 
 if TYPE_CHECKING:
@@ -47,6 +49,15 @@ View = Annotated[str | None, typer.Option(help="raw, aligned, laundered, or a re
 Views = Annotated[
     list[str] | None, typer.Option("--view", help="raw, aligned, laundered, or a recipe: lr:64; may be repeated.")
 ]
+Detectors = Annotated[
+    list[str] | None,
+    typer.Option("-d", "--detector", help="Detector folder, local-dir: or hf-hub:; repeatable."),
+]
+Explainers = Annotated[
+    list[str] | None,
+    typer.Option("-e", "--explainer", help=f"{' | '.join(EXPLAINERS.registered)} | none; gradcam if absent."),
+]
+Level = Annotated[float, typer.Option(help="P-values among reference photographs up to this are evidence.")]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Run folder.")]
 
 
@@ -84,6 +95,24 @@ def load(
         if treatments.height:
             print(treatment_text(treatments), file=sys.stderr)
     return pl.concat(seen)
+
+
+def explainers(named: Sequence[str] | None) -> tuple[str, ...]:
+    """What ``Explainers`` says: gradcam if nothing is named, nothing if ``none`` is."""
+    return () if named == ["none"] else tuple(named or ["gradcam"])
+
+
+@contextmanager
+def needing(extra: str) -> Iterator[None]:
+    """Turn imports that lack a package of an extra into a ``SynthscopeError`` that says what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("synthscope"):
+            raise
+        raise SynthscopeError(
+            f"Expected the packages of a server, got no {error.name}. Run pip install 'synthscope[{extra}]'."
+        ) from error
 
 
 def plain(source: str) -> bool:

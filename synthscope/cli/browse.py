@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import at_least
-from synthscope.errors import SynthscopeError
+from synthscope.cli.arguments import at_least, needing
 
 
 def browse_command(
@@ -16,16 +15,10 @@ def browse_command(
     port: Annotated[int, typer.Option(callback=at_least(0), help="0 = any that is free.")] = 8766,
 ) -> None:
     """Serve a page of the images, the most wrong first, with heatmaps and annotations; on this computer alone."""
-    try:
+    with needing("web"):
         from synthscope.web.browse.app import create_browser
         from synthscope.web.browse.collection import open_collection
         from synthscope.web.run import bound, serve
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("synthscope"):
-            raise
-        raise SynthscopeError(
-            f"Expected the packages of a server, got no {error.name}. Run pip install 'synthscope[web]'."
-        ) from error
 
     collection = open_collection(source)
     listening = bound("127.0.0.1", port)

@@ -8,10 +8,17 @@ from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import Workers, from_stdin, plain
+from synthscope.cli.arguments import (
+    Detectors,
+    Explainers,
+    Level,
+    Workers,
+    exit_with_unreadable,
+    explainers,
+    from_stdin,
+    plain,
+)
 from synthscope.errors import UsageError
-from synthscope.explainers import EXPLAINERS
-from synthscope.runtime.told import printable
 
 
 def inspect_command(
@@ -19,20 +26,15 @@ def inspect_command(
         list[str],
         typer.Argument(help="Files, folders and 'patterns/*.jpg', - for paths on stdin.", metavar="IMAGES..."),
     ],
-    detector: Annotated[
-        list[str] | None, typer.Option("-d", "--detector", help="Detector folder, local-dir: or hf-hub:; repeatable.")
-    ] = None,
-    explainer: Annotated[
-        list[str] | None,
-        typer.Option("-e", "--explainer", help=f"{' | '.join(EXPLAINERS.registered)} | none; gradcam if absent."),
-    ] = None,
+    detector: Detectors = None,
+    explainer: Explainers = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of evidence and heatmaps.")] = Path("runs/inspect"),
     json: Annotated[bool, typer.Option("--json", help="Print evidence as JSON, a line a file.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print a table: path, logit, p_ai, answer …")] = False,
     html: Annotated[
         Path | None, typer.Option(help="Write a page: a .html file, or for several files a folder with an index.")
     ] = None,
-    level: Annotated[float, typer.Option(help="P-values among reference photographs up to this are evidence.")] = 0.01,
+    level: Level = 0.01,
     quick: Annotated[bool, typer.Option("--quick", help="Scores alone: no re-delivery, heatmaps, provenance.")] = False,
     twin: Annotated[
         bool, typer.Option("--twin", help="Also heatmaps of the same networks with random weights.")
@@ -46,7 +48,7 @@ def inspect_command(
     from synthscope.inspection.expand import image_paths
     from synthscope.inspection.inspect import Settings
     from synthscope.inspection.run import inspect_files
-    from synthscope.inspection.table import summary, table
+    from synthscope.inspection.table import summary, table, unread
     from synthscope.inspection.text import evidence_text
     from synthscope.schema import csv_text
 
@@ -54,8 +56,7 @@ def inspect_command(
         raise UsageError("Expected --json or --csv, got both. Choose one.")
     if wrong := [file for file in files if file != "-" and not plain(file)]:
         raise UsageError(f"Expected files or folders of images, got {wrong[0]}. Name the images themselves.")
-    methods = [] if quick or explainer == ["none"] else explainer or ["gradcam"]
-    told = {"level": level, "stability": not quick, "explainers": tuple(methods)}
+    told = {"level": level, "stability": not quick, "explainers": () if quick else explainers(explainer)}
     told |= {"twin": twin, "private": private, "provenance": not quick}
     settings = validate(Settings, told, "the options")
     paths = image_paths(from_stdin(files))
@@ -77,9 +78,4 @@ def inspect_command(
         from synthscope.inspection.page.write import write_pages
 
         print(write_pages(inspected, out, html), file=sys.stderr if json or csv else sys.stdout)
-    unread = [one for one in inspected if any(check.rule == "readable" for check in one.evidence.scope)]
-    if unread:
-        print(f"{len(unread)} unreadable:", file=sys.stderr)
-        for one in unread:
-            print(f"  {printable(one.path)}: {printable(one.evidence.sentence)}", file=sys.stderr)
-        raise typer.Exit(3)
+    exit_with_unreadable(unread(inspected))

@@ -8,19 +8,14 @@ from typing import Annotated
 
 import typer
 
-from synthscope.errors import SynthscopeError, UsageError
-from synthscope.explainers import EXPLAINERS
+from synthscope.cli.arguments import Detectors, Explainers, Level, explainers, needing
+from synthscope.errors import UsageError
 
 
 def serve_command(
-    detector: Annotated[
-        list[str] | None, typer.Option("-d", "--detector", help="Detector folder, local-dir: or hf-hub:; repeatable.")
-    ] = None,
-    explainer: Annotated[
-        list[str] | None,
-        typer.Option("-e", "--explainer", help=f"{' | '.join(EXPLAINERS.registered)} | none; gradcam if absent."),
-    ] = None,
-    level: Annotated[float, typer.Option(help="P-values among reference photographs up to this are evidence.")] = 0.01,
+    detector: Detectors = None,
+    explainer: Explainers = None,
+    level: Level = 0.01,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any that is free.")] = 8765,
     allow_network: Annotated[
@@ -36,23 +31,18 @@ def serve_command(
             f"Expected an address of this machine alone, got {host}, where others can send files. "
             "Leave --host out, or add --allow-network."
         )
-    try:
+    with needing("web"):
         from synthscope.web.app import create_app
         from synthscope.web.run import bound, serve
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("synthscope"):
-            raise
-        raise SynthscopeError(
-            f"Expected the packages of a server, got no {error.name}. Run pip install 'synthscope[web]'."
-        ) from error
     from concurrent.futures import ThreadPoolExecutor
 
     from synthscope.web.asked import load_asked
 
     listening = bound(host, port)
-    methods = () if explainer == ["none"] else tuple(explainer or ["gradcam"])
     with ThreadPoolExecutor(1) as beside:  # the page need not wait for torch
-        asked = beside.submit(load_asked, detector or ["bundled"], {"level": level, "explainers": methods})
+        asked = beside.submit(
+            load_asked, detector or ["bundled"], {"level": level, "explainers": explainers(explainer)}
+        )
         name = f"[{host}]" if ":" in host else host
         print(f"http://{name}:{listening.getsockname()[1]}", flush=True)
         print("Open this address in a browser. Ctrl-C stops the server.", file=sys.stderr)

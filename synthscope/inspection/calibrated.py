@@ -38,4 +38,4 @@ def load_calibrated(spec: str | Path | Detector) -> Calibrated:
     detector = spec.eval() if isinstance(spec, Detector) else load_detector(spec)
     folder = None if isinstance(spec, Detector) else detector_folder(spec)
     reference = None if folder is None else load_reference(folder, detector)
-    return Calibrated(detector, weights_sha256(detector), reference)
+    return Calibrated(detector, reference.weights_sha256 if reference else weights_sha256(detector), reference)

@@ -106,7 +106,7 @@ class Delivery(Config):
 
     detector: str
     condition: str  # a degradation recipe
-    label: str  # in words, as in "JPEG of quality 70"
+    label: str  # in words, as in "saved as JPEG of quality 70"
     logit: float | None = None
     p_value: float | None = None
     answer: Answer

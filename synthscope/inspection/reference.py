@@ -96,7 +96,7 @@ def _log_ratios(reference: ReferenceSet) -> LogRatios | None:
 
 @lru_cache(maxsize=16)
 def _shown(reference: ReferenceSet) -> Reference:
-    few = min(len(reference.photographs), len(reference.ai)) < LEAST
+    few = _log_ratios(reference) is None
     kinds = ("photographs", "AI images")
     return Reference(
         name=reference.name,

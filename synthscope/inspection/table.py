@@ -46,6 +46,13 @@ def table(inspected: Sequence[Inspected], detectors: Sequence[Calibrated]) -> pl
     return pl.DataFrame(rows, schema=ROWS, orient="row")
 
 
+def unread(inspected: Sequence[Inspected]) -> pl.DataFrame:
+    """``path`` and ``error`` of the files that are no readable images."""
+    found = [one for one in inspected if any(check.rule == "readable" for check in one.evidence.scope)]
+    rows = [(str(one.path), one.evidence.sentence) for one in found]
+    return pl.DataFrame(rows, schema={"path": pl.String, "error": pl.String}, orient="row")
+
+
 def summary(inspected: Sequence[Inspected]) -> str:
     """How many files have which answer, and those for which most speaks."""
     counts = Counter(one.evidence.answer for one in inspected)

@@ -15,9 +15,13 @@ def answers(predictions: pl.DataFrame) -> pl.DataFrame:
         ``condition``, ``logit``, ``p_ai`` and ``answer``: ``AI`` where the logit lies above the detector's threshold,
         else ``real``, or ``error`` where the image could not be scored.
     """
+    return predictions.select(
+        "path", "label", "detector", view_name(), "condition", "logit", "p_ai", answer().alias("answer")
+    )
+
+
+def answer() -> pl.Expr:
+    """What is said of each row with ``logit``, ``threshold`` and ``error``; see :func:`answers`."""
     above = pl.col("logit") > pl.col("threshold").fill_null(0.0)
     failed = pl.col("error").is_not_null() | pl.col("logit").is_null()
-    answer = pl.when(failed).then(pl.lit("error")).when(above).then(pl.lit("AI")).otherwise(pl.lit("real"))
-    return predictions.select(
-        "path", "label", "detector", view_name(), "condition", "logit", "p_ai", answer.alias("answer")
-    )
+    return pl.when(failed).then(pl.lit("error")).when(above).then(pl.lit("AI")).otherwise(pl.lit("real"))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from synthscope.inspection.evidence import Evidence
 from synthscope.inspection.examine import Examined
-from synthscope.inspection.page.pictures import data_uri, jpeg
+from synthscope.inspection.page.pictures import jpeg
+from synthscope.report.uri import data_uri
 
 if TYPE_CHECKING:
     from synthscope.inspection.calibrated import Calibrated

@@ -24,6 +24,7 @@ from synthscope.inspection import limits, wording
 from synthscope.inspection.evidence import Answer, Evidence
 from synthscope.inspection.page.listing import Row, listing
 from synthscope.inspection.page.plot import plots
+from synthscope.report.uri import data_uri
 from synthscope.runtime.told import printable
 
 ASSETS = files("synthscope.inspection.page") / "assets"  # page.css and page.js, for servers
@@ -133,4 +134,4 @@ def _colour_bar(*, signed: bool) -> str:
 
     buffer = io.BytesIO()
     Image.fromarray(colour_bar(signed=signed)).save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_uri(buffer.getvalue(), "image/png")

@@ -1,8 +1,7 @@
-"""Pictures that stand in a page: the image, scaled down, and files as data: URIs."""
+"""The image, scaled down for a page."""
 
 from __future__ import annotations
 
-import base64
 from io import BytesIO
 
 import numpy as np
@@ -20,8 +19,3 @@ def jpeg(rgb: np.ndarray, side: int = SIDE) -> bytes:
     file = BytesIO()
     image.save(file, "JPEG", quality=QUALITY, optimize=True)
     return file.getvalue()
-
-
-def data_uri(content: bytes, kind: str) -> str:
-    """``data:`` URI of a file of a media type such as ``image/png``."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

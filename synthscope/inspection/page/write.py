@@ -12,8 +12,9 @@ from synthscope.errors import UnreadableImageError, UsageError
 from synthscope.inspection.evidence import Evidence
 from synthscope.inspection.page.html import evidence_page, index_page
 from synthscope.inspection.page.listing import Row
-from synthscope.inspection.page.pictures import THUMBNAIL, data_uri, jpeg
+from synthscope.inspection.page.pictures import THUMBNAIL, jpeg
 from synthscope.inspection.run import Inspected
+from synthscope.report.uri import data_uri
 from synthscope.runtime import track
 from synthscope.runtime.files import whole_file, write_text
 from synthscope.runtime.threads import in_threads

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from synthscope.report.heatmaps.overlays import (
     zoomed,
 )
 from synthscope.report.heatmaps.run import MAX_RANKED, HeatmapRun, Pair, Verdicts, measured, numbers
+from synthscope.report.uri import data_uri
 from synthscope.runtime import track
 from synthscope.scoring.heatmaps.stability import stability
 from synthscope.tables.wording import pretty, short_names
@@ -199,4 +199,4 @@ def _uri(rgb: RGB) -> str:
     Image.fromarray(rgb).save(
         buffer, "JPEG", quality=QUALITY, subsampling=0, optimize=True
     )  # thin outlines keep their colour
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_uri(buffer.getvalue(), "image/jpeg")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from synthscope.report.figures.style import save_figure
+from synthscope.report.uri import data_uri
 
 MAX_SVG_BYTES = 250_000
 PNG_DPI = 200  # of save_figure
@@ -42,5 +42,5 @@ def _embedded(files: list[Path], title: str, alt: str, inches: float) -> Drawing
     """As a data URI: SVG, or PNG where the SVG would make the page heavy."""
     png, svg = files
     kind, file = ("svg+xml", svg) if svg.stat().st_size <= MAX_SVG_BYTES else ("png", png)
-    uri = f"data:image/{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
+    uri = data_uri(file.read_bytes(), f"image/{kind}")
     return Drawing(title, uri, round(inches * 96), alt)

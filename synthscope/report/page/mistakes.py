@@ -5,7 +5,6 @@ They show an image as its view does, with a frame around what lies inside the de
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from synthscope.detectors.input import InputConfig
 from synthscope.detectors.sight import Span, seen_part
 from synthscope.report.choice import Choice
 from synthscope.report.figures.predictions import clean_predictions
+from synthscope.report.uri import data_uri
 from synthscope.tables.wording import pretty, short_names
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def thumbnail(path: str | Path, *, view: str = "none", input: InputConfig | None
         _frame(image, part)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_uri(buffer.getvalue(), "image/jpeg")
 
 
 def _frame(image: Image.Image, part: tuple[Span, Span]) -> None:

@@ -8,20 +8,20 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
-import polars as pl
 from fastapi import FastAPI, Query
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from synthscope.errors import UnreadableImageError
+from synthscope.tables.answers import answer
 from synthscope.web.browse import pictures
 from synthscope.web.browse.collection import Collection
 from synthscope.web.browse.collection import Query as Listed
 from synthscope.web.problems import Problem, add_problems
 from synthscope.web.security import Guard
 
-THUMBNAIL, LARGE = 240, 1280  # longest side in pixels
+LARGE = 1280  # longest side in pixels
 _STATIC = Path(str(files("synthscope.web.browse") / "static"))
 Side = Annotated[int, Query(ge=16, le=2048)]
 
@@ -124,7 +124,5 @@ def _answers(collection: Collection, number: int) -> list[dict[str, Any]]:
         return []
     rows = collection.predictions.filter(number=number)
     rows = rows.unique(["detector", "view", "condition"], maintain_order=True)
-    above = pl.col("logit") > pl.col("threshold").fill_null(0.0)
-    told = pl.when(pl.col("error").is_not_null()).then(pl.lit("error")).when(above).then(pl.lit("AI"))
-    rows = rows.with_columns(answer=told.otherwise(pl.lit("real")))
+    rows = rows.with_columns(answer=answer())
     return rows.select("detector", "view", "condition", "logit", "p_ai", "answer", "error").to_dicts()

@@ -14,6 +14,7 @@ from synthscope.data.manifest import load_manifest
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.report.heatmaps.run import HeatmapRun, read_regions
 from synthscope.schema import MANIFEST, PREDICTIONS, conform, read_table, view_name
+from synthscope.tables.answers import answer
 
 IMAGE = ["path", "sha256", "label", "generator", "subset", "split", "error"]
 SCORED = pl.Schema({"logit": pl.Float64, "p_ai": pl.Float64, "threshold": pl.Float64, "failure": pl.String})
@@ -58,17 +59,13 @@ class Collection:
             ``wrong`` (is it? null without label or answer) and ``margin``, by which the logit lies on the side that the
             label says; the least are the most wrong.
         """
-        table = self._scored(query)
-        error = pl.coalesce("error", "failure")
-        above = pl.col("logit") > pl.col("threshold").fill_null(0.0)
-        known = pl.when(error.is_not_null()).then(pl.lit("error"))
-        answer = known.when(above).then(pl.lit("AI")).when(~above).then(pl.lit("real"))
+        table = self._scored(query).with_columns(error=pl.coalesce("error", "failure"))
+        distance = pl.col("logit") - pl.col("threshold").fill_null(0.0)
         side = pl.when(pl.col("label") == 1).then(1.0).when(pl.col("label") == 0).then(-1.0)
         table = table.with_columns(
-            answer=answer,
-            error=error,
-            margin=side * (pl.col("logit") - pl.col("threshold").fill_null(0.0)),
-            wrong=pl.when(pl.col("logit").is_not_null()).then((pl.col("label") == 1) != above),
+            answer=pl.when(pl.col("error").is_not_null() | pl.col("logit").is_not_null()).then(answer()),
+            margin=side * distance,
+            wrong=pl.when(pl.col("logit").is_not_null()).then((pl.col("label") == 1) != (distance > 0)),
         )
         return _ordered(table.filter(*_conditions(query)), query.sort)
 
@@ -92,8 +89,7 @@ def open_collection(source: str | Path) -> Collection:
     """
     folder = Path(source)
     if not folder.is_dir():
-        images, predictions = load_manifest(source), None
-        return Collection(folder.name, _images(images), predictions, None, None)
+        return Collection(folder.name, _images(load_manifest(source)), None, None, None)
     manifest, written = folder / "manifest.parquet", folder / "predictions.parquet"
     if not manifest.is_file() and not written.is_file():
         raise UsageError(
@@ -105,8 +101,9 @@ def open_collection(source: str | Path) -> Collection:
     if predictions is not None:
         predictions = predictions.join(images.select("path", "number"), on="path", how="inner", maintain_order="left")
         predictions = None if predictions.is_empty() else predictions
-    explained = (folder / "explanations.parquet").is_file()
-    return Collection(folder.name, images, predictions, HeatmapRun(folder) if explained else None, read_regions(folder))
+    heatmaps = HeatmapRun(folder) if (folder / "explanations.parquet").is_file() else None
+    regions = heatmaps.regions if heatmaps else read_regions(folder)
+    return Collection(folder.name, images, predictions, heatmaps, regions)
 
 
 def _images(table: pl.DataFrame) -> pl.DataFrame:
