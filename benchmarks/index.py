@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from ratios import Ratio
 
 GENERATORS = ("Midjourney", "sd14", "sd15", "ADM", "glide", "wukong", "VQDM", "BigGAN")
 DISTINCT = 256
@@ -90,6 +91,8 @@ def main(count: int) -> None:
     print(f"index, 1 process            {one:7.0f}/s   {one_cpu:7.0f}/s   {one_cpu / plain_cpu:.2f} x the plain loop")
     print(f"index, {cores} processes          {every:7.0f}/s   {every / cores:.0f}/s a core")
     growth = memory / small_memory
+    print(Ratio("data index, one process", one_cpu / plain_cpu, "a plain rglob and Image.open loop"))
+    print(Ratio("data index, memory for a tenth of the files", 1 / growth, "memory for all"))
     print(f"peak memory {small_memory:.0f} MiB at {count // 10} files, {memory:.0f} at {count} ({growth:.2f} x)")
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from ratios import Ratio
 from sklearn.datasets import load_sample_images
 
 from synthscope.inspection.calibrated import Calibrated, load_calibrated
@@ -96,6 +97,7 @@ def main() -> None:
     print(f"{asked.id}, {torch.get_num_threads()} threads; forward pass of one input {1000 * forward:.1f} ms")
     for name, seconds in parts.items():
         print(f"{name}: {seconds:.2f} s, {seconds / forward:.1f} x the forward pass")
+        print(Ratio(f"inspect, {name}", forward / seconds, "the forward pass"))
     print(f"{count} JPEG files of 1,024 pixels, score only: {count / folder:.1f} files/s")
     print(f"most memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
     seconds = ready_after()
