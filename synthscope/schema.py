@@ -73,7 +73,7 @@ SCORES = pl.Schema(
         "condition": pl.String,  # a recipe, or "mean" = unweighted mean over the degradations
         "metric": pl.String,
         "value": pl.Float64,
-        "ci_low": pl.Float64,  # 95 %: Wilson for rates, else stratified percentile bootstrap
+        "ci_low": pl.Float64,  # 95 %: Wilson for rates, Newcombe for a still AUROC, else percentile bootstrap
         "ci_high": pl.Float64,
         "n_real": pl.Int64,
         "n_ai": pl.Int64,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from synthscope.metrics.detection import METRICS, tpr_at_fpr
 from synthscope.metrics.intervals import (
+    auroc_interval,
     bootstrap,
     effective,
     grouped_rates_interval,
@@ -60,20 +61,24 @@ def cells_of(columns: Columns, metrics: Sequence[str], *, n_resamples: int, seed
         labels, logits, threshold = columns.labels[seen], columns.logits[seen, m], float(columns.thresholds[m])
         right = [(logits > threshold)[labels == label] == label for label in (False, True)]
         n = len(right[0]), len(right[1])
-        worth = effective(right, [columns.groups[seen][labels == label] for label in (False, True)])
+        groups = [columns.groups[seen][labels == label] for label in (False, True)]
+        worth = effective(right, groups)
         values, thresholds, low, high = np.full((4, len(metrics)), np.nan)
+        still = np.full((2, len(metrics)), np.nan)
         for k, metric in enumerate(METRICS[name] for name in metrics):
             if len(labels) and all(n[label] for label in metric.needs):
                 values[k] = metric(labels, logits, p=columns.p[seen, m], threshold=threshold)
                 if metrics[k] in RATES:
                     low[k], high[k] = grouped_rates_interval(right, worth, RATES[metrics[k]](*n))
+                if metrics[k] == "auroc":
+                    still[:, k] = auroc_interval(values[k], *(len(np.unique(of)) for of in groups))
                 if metric.fpr is not None:
                     thresholds[k] = tpr_at_fpr(labels, logits, fpr=metric.fpr)[1]
             if metric.reads == "verdicts":
                 thresholds[k] = threshold
         units, freedom = _independent(columns, seen, metrics)
         cells[key] = Cell(
-            values, replicates[:, m], thresholds, *n, columns.n_error[m], units, freedom, np.stack([low, high])
+            values, replicates[:, m], thresholds, *n, columns.n_error[m], units, freedom, np.stack([low, high]), still
         )
     return cells
 
@@ -122,7 +127,9 @@ class RunningMean:
 
 def _single(cell: Cell) -> Cell:
     """A cell to be summed: its own intervals become those of a mean whose replicates stand still."""
-    return replace(cell, rate_bounds=None, still=cell.still if cell.rate_bounds is None else cell.rate_bounds)
+    if cell.rate_bounds is None or cell.still is None:
+        return cell
+    return replace(cell, rate_bounds=None, still=np.where(np.isnan(cell.rate_bounds), cell.still, cell.rate_bounds))
 
 
 def condition_means(cells: Cells) -> Cells:

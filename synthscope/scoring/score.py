@@ -39,7 +39,8 @@ def score(
     Intervals: 95 %, Wilson's for the rates of one test set, else a percentile bootstrap over groups (images of one
     ``group``, else of the same bytes, are drawn together, in all test sets alike), stratified by class, subset and
     generator, so that means and differences are paired. Where no resample gives another value, a mean takes the mean
-    of the ends of its sets' intervals, which is too wide unless the sets share their images; a single figure has none.
+    of the ends of its sets' intervals, which is too wide unless the sets share their images; the AUROC of one
+    separated set takes Newcombe's score interval, and other single figures have none.
 
     Args:
         predictions: ``schema.PREDICTIONS``, or a run folder with ``predictions.parquet``.

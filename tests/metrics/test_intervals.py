@@ -10,7 +10,13 @@ from synthscope.errors import SynthscopeError, UsageError
 from synthscope.metrics import intervals
 from synthscope.metrics.calibration import probabilities
 from synthscope.metrics.detection import METRICS
-from synthscope.metrics.intervals import bootstrap, percentile_interval, weighted_rates_interval, wilson
+from synthscope.metrics.intervals import (
+    auroc_interval,
+    bootstrap,
+    percentile_interval,
+    weighted_rates_interval,
+    wilson,
+)
 from synthscope.metrics.replicates import Column
 from synthscope.metrics.resampling import units_of
 
@@ -135,3 +141,24 @@ def test_every_metric_has_its_formula_over_counts() -> None:
     values = column(np.ones((60, 1), np.uint8))[:, 0]
     without = [name for name, value in zip(METRICS, values, strict=True) if np.isnan(value)]
     assert not without, f"{without} would have no interval: add them to metrics/replicates.py"
+
+
+@pytest.mark.parametrize("distance", [0.0, 2.0, 4.0])
+def test_the_score_interval_of_an_auroc_covers_the_truth_also_where_samples_are_separated(distance: float) -> None:
+    rng, truth, n_real, n_ai = np.random.default_rng(0), norm.cdf(distance / np.sqrt(2)), 15, 25
+    real, ai = rng.normal(size=(2000, n_real, 1)), rng.normal(distance, size=(2000, 1, n_ai))
+    found = (real < ai).mean((1, 2))  # the Mann-Whitney statistic
+    bounds = {value: auroc_interval(value, n_real, n_ai) for value in np.unique(found)}
+    covered = np.mean([bounds[value][0] <= truth <= bounds[value][1] for value in found])
+    assert 0.93 < covered < 0.995, covered
+    assert distance < 4 or (found == 1).mean() > 0.3  # where a bootstrap has no width
+
+
+def test_the_score_interval_of_an_auroc_solves_its_equation_and_mirrors() -> None:
+    low, high = auroc_interval(0.8, 10, 30)
+    for end in (low, high):
+        excess = (20 - 1) * ((1 - end) / (2 - end) + end / (1 + end))
+        variance = end * (1 - end) / 300 * (1 + excess)
+        assert (0.8 - end) ** 2 == pytest.approx(1.959963984540054**2 * variance)
+    assert auroc_interval(0.2, 30, 10) == pytest.approx((1 - high, 1 - low))
+    assert auroc_interval(0.0, 5, 5)[0] == 0 and auroc_interval(1.0, 5, 5)[1] == 1

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from synthscope.metrics.intervals import percentile_interval
+from synthscope.metrics.intervals import auroc_interval, percentile_interval
 from synthscope.schema import conform
 from synthscope.scoring.differences import compare
 from synthscope.scoring.heatmaps.summary import VALUES, summarise_values
@@ -93,6 +93,17 @@ def test_a_photograph_in_several_sets_is_drawn_once_for_all() -> None:
     intervals = scores.select("test_set", "value", "ci_low", "ci_high").rows()
     assert len(intervals) == 4
     assert np.ptp(np.array([row[1:] for row in intervals]), axis=0) == pytest.approx(0)
+
+
+def test_the_auroc_of_a_separated_set_has_an_interval_over_its_groups() -> None:
+    n = 40
+    table = pl.DataFrame(
+        {"path": [f"/{i}.png" for i in range(n)], "label": np.arange(n) % 2, "detector": "d@1", "subset": "a",
+         "group": [f"{i // 4}" for i in range(n)]}
+    ).with_columns(logit=pl.col("label") * 2.0 - 1)  # fmt: skip
+    row = score(table, metrics=["auroc"]).row(0, named=True)
+    low, high = auroc_interval(1.0, 10, 10)  # ten groups, each with images of both classes
+    assert (row["value"], row["ci_low"], row["ci_high"]) == (1.0, low, high)
 
 
 def test_the_mean_of_perfect_sets_has_an_interval() -> None:

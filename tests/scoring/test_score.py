@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.metrics import detection
 from synthscope.metrics.calibration import ece
-from synthscope.metrics.intervals import wilson
+from synthscope.metrics.intervals import auroc_interval, wilson
 from synthscope.schema import DIFFERENCES, PREDICTIONS, SCORES, conform
 from synthscope.scoring.differences import compare
 from synthscope.scoring.score import score, write_scores
@@ -132,7 +132,9 @@ def test_generators_of_one_test_set_keep_their_shares() -> None:
         logit=pl.when(pl.col("label") == 0).then(0.0).when(pl.col("subset") == "ADM").then(1.0).otherwise(-1.0),
         subset=pl.lit("both"),
     )
-    assert set(score(table, metrics=["auroc"], **FAST)[["value", "ci_low", "ci_high"]].rows()) == {(0.5, None, None)}
+    rows = score(table, metrics=["average_precision", "auroc"], **FAST)["metric", "value", "ci_low", "ci_high"].rows()
+    assert {row[2:] for row in rows if row[0] == "average_precision"} == {(None, None)}
+    assert {row[1:] for row in rows if row[0] == "auroc"} == {(0.5, *auroc_interval(0.5, 24, 24))}  # from n alone
 
 
 @settings(max_examples=10, deadline=None)
@@ -228,7 +230,7 @@ def test_rates_of_one_test_set_have_wilson_intervals_even_when_all_are_right() -
     )
     assert (real["value"], real["ci_low"], real["ci_high"]) == (1.0, pytest.approx(wilson(12, 12)[0]), 1.0)
     assert balanced["ci_low"] == pytest.approx(1 - math.sqrt(2) / 2 * (1 - wilson(12, 12)[0]))
-    assert auroc["value"] == 1.0 and auroc["ci_low"] is auroc["ci_high"] is None  # no resample differs
+    assert (auroc["value"], auroc["ci_low"], auroc["ci_high"]) == (1.0, *auroc_interval(1.0, 12, 12))
 
 
 def test_run_folders(tmp_path: Path) -> None:
