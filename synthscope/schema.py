@@ -5,7 +5,8 @@ Labels are 1 = AI-generated, 0 = real. Fractions, never percent. A missing value
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +14,8 @@ import polars as pl
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.runtime.files import reason, whole_file
 from synthscope.runtime.told import FORMULA
+
+ROW_GROUP = 1 << 20  # rows of a large Parquet file that are written together
 
 MANIFEST = pl.Schema(
     {
@@ -159,13 +162,19 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> None:
         raise UsageError(f"Expected a .csv or .parquet file, got {path}. Change the ending.")
     if suffix == ".parquet":
         return write_parquet(frame, path)
-    with whole_file(path) as temporary:
-        temporary.write_text(csv_text(frame), encoding="utf-8", newline="")
+    write_csv([frame], path)
 
 
-def csv_text(frame: pl.DataFrame) -> str:
+def write_csv(frames: Iterable[pl.DataFrame], path: str | Path) -> None:
+    """Write data frames of the same columns as one ``.csv``, one after the other, whole or not at all."""
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        for number, frame in enumerate(frames):
+            file.write(csv_text(frame, header=not number))
+
+
+def csv_text(frame: pl.DataFrame, *, header: bool = True) -> str:
     """A data frame as CSV; see ``to_cell`` for texts in it."""
-    return frame.with_columns(_cells(frame)).write_csv()
+    return frame.with_columns(_cells(frame)).write_csv(include_header=header)
 
 
 def _cells(frame: pl.DataFrame) -> list[pl.Expr]:
@@ -184,6 +193,44 @@ def write_parquet(frame: pl.DataFrame, path: str | Path) -> None:
             frame.write_parquet(temporary)
         except pl.exceptions.PolarsError as error:  # of a full disk
             raise OSError(reason(error)) from error
+
+
+@contextmanager
+def growing_parquet(path: str | Path, schema: pl.Schema) -> Iterator[Callable[[pl.DataFrame], None]]:
+    """A function that adds rows to a Parquet file, which is there when the block ends well; memory holds few rows.
+
+    The same rows make the same bytes, in whatever pieces they come.
+    """
+    from pyarrow.parquet import ParquetWriter
+
+    rows = [pl.DataFrame(schema=schema)]
+
+    def add(table: pl.DataFrame) -> None:
+        rows.append(table)
+        while sum(map(len, rows)) >= ROW_GROUP:
+            waiting = pl.concat(rows)
+            writer.write_table(waiting[:ROW_GROUP].to_arrow(compat_level=pl.CompatLevel.oldest()))
+            rows[:] = [waiting[ROW_GROUP:]]
+
+    with whole_file(path) as temporary:
+        empty = rows[0].to_arrow(compat_level=pl.CompatLevel.oldest())
+        with ParquetWriter(temporary, empty.schema, compression="zstd") as writer:
+            yield add
+            writer.write_table(pl.concat(rows).to_arrow(compat_level=pl.CompatLevel.oldest()))
+
+
+def read_batches(path: str | Path, schema: pl.Schema, rows: int, *, advice: str = "") -> Iterator[pl.DataFrame]:
+    """The rows of a Parquet file, so many at a time; otherwise as :func:`read_table`."""
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        with ParquetFile(path) as file:
+            columns = [name for name in schema if name in file.schema_arrow.names]
+            for batch in file.iter_batches(rows, columns=columns):
+                yield conform(pl.DataFrame(pl.from_arrow(batch)), schema, str(path))
+    except (ArrowException, OSError) as error:
+        raise SynthscopeError(f"Expected a Parquet file at {path}, got: {reason(error)}. {advice}") from error
 
 
 def read_table(

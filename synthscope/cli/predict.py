@@ -31,9 +31,11 @@ def predict_command(
     where: Where = None,
 ) -> None:
     """Score images with detectors under degradations; each image is decoded once. Resumable; a second call adds."""
-    from synthscope.data.manifest import save_manifest, with_earlier
-    from synthscope.inference.predict import parse_shard, predict
-    from synthscope.schema import write_table
+    import polars as pl
+
+    from synthscope.data.manifest import errors_of, save_manifest, with_earlier
+    from synthscope.inference.predict import parse_shard, predict_run
+    from synthscope.schema import write_csv
     from synthscope.tables.answers import answers
 
     part = parse_shard(shard)
@@ -41,12 +43,12 @@ def predict_command(
         raise UsageError(f"Expected a .csv file after --csv, got {csv}. Change the ending.")
     manifest = load(source, where, view, unlabelled=True)
     images = with_earlier(manifest, out / "manifest.parquet")
-    table = predict(
+    run = predict_run(
         manifest, list(detector), out=out, conditions=degrade or ["none"], precision=precision,
         batch_size=batch_size, workers=workers, seed=seed, shard=part, crops=crops, pool=pool,
     )  # fmt: skip
     save_manifest(images, out / "manifest.parquet")
     if csv is not None:
-        write_table(answers(table), csv)
+        write_csv(map(answers, run.slices()), csv)
     print(out / "predictions.parquet" if (out / "predictions.parquet").is_file() else out / "parts")
-    exit_with_unreadable(table)
+    exit_with_unreadable(pl.concat(map(errors_of, run.slices(run.failures.nonzero()[0]))))

@@ -6,7 +6,7 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
@@ -39,7 +39,21 @@ def read_parts(
     check: Callable[[Path], None] = lambda path: None,
     missing: Literal["raise", "insert"] = "raise",
 ) -> pl.DataFrame:
-    """All rows of all parts, oldest first. A part that cannot be read is named on stderr and set aside.
+    """All rows of all parts, oldest first; arguments are those of :func:`each_part`."""
+    none = narrow(pl.DataFrame(schema=schema).lazy()).collect()
+    return pl.concat([none, *each_part(folder, schema, of=of, narrow=narrow, check=check, missing=missing)])
+
+
+def each_part(
+    folder: Path,
+    schema: pl.Schema,
+    *,
+    of: str,
+    narrow: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda rows: rows,
+    check: Callable[[Path], None] = lambda path: None,
+    missing: Literal["raise", "insert"] = "raise",
+) -> Iterator[pl.DataFrame]:
+    """The rows of each part, oldest first. A part that cannot be read is named on stderr and set aside.
 
     Args:
         folder: Of the run.
@@ -49,18 +63,30 @@ def read_parts(
         check: Raises ``OSError`` where something beside the part is missing.
         missing: Whether a part without one of the columns, as older versions wrote it, is unreadable or has null there.
     """
-    parts = [narrow(pl.DataFrame(schema=schema).lazy()).collect()]
     for path in sorted(folder.glob("part-*.parquet")):
         try:
             check(path)
-            parts.append(narrow(pl.scan_parquet(path, schema=schema, missing_columns=missing, glob=False)).collect())
+            rows = narrow(pl.scan_parquet(path, schema=schema, missing_columns=missing, glob=False)).collect()
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             print(
                 f"Expected a part of {of}, got {printable(path)} ({reason(error)}). It is computed again.",
                 file=sys.stderr,
             )
             path.rename(path.with_suffix(".broken"))
-    return pl.concat(parts)
+        else:
+            yield rows
+
+
+def in_batches(tables: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """Tables of at least so many rows, but the last: small ones one below the other, large ones as they are."""
+    waiting: list[pl.DataFrame] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(one.height for one in waiting) >= rows:
+            yield pl.concat(waiting)
+            waiting = []
+    if waiting:
+        yield pl.concat(waiting)
 
 
 @contextmanager

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from synthscope.data.degrade.recipe import parse_recipe
 from synthscope.errors import UsageError
-from synthscope.inference.parts import one_run, read_parts, write_part
-from synthscope.inference.store import PART, add_rows, assemble, check_table, finished
+from synthscope.inference.parts import each_part, in_batches, one_run, write_part
+from synthscope.inference.store import PART, ROWS_AT_ONCE, Answers, gather
+from synthscope.inference.table import add_rows, check_table
 from synthscope.runtime import Progress, seed_for, tune_allocator
 from synthscope.runtime.told import printable
 from synthscope.schema import MANIFEST, conform
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
     from synthscope.detectors.base import Detector
     from synthscope.inference.engines.local import Result
     from synthscope.inference.plan import Plan
+    from synthscope.inference.preparation import Prepared
 
 SECONDS_BETWEEN_PARTS = 5.0  # what a kill can cost, beside the chunk in work
+IMAGES_AT_ONCE = 1 << 16  # of which Python objects are held
 
 
 def predict(
@@ -78,17 +83,39 @@ def predict(
         SynthscopeError: A folder that cannot be written, a run whose files cannot be read, or a detector that does not
             return one logit an image.
     """
+    answers = predict_run(
+        manifest, detectors, out=out, conditions=conditions, precision=precision, batch_size=batch_size,
+        workers=workers, seed=seed, shard=shard, crops=crops, pool=pool,
+    )  # fmt: skip
+    return pl.concat(list(answers.slices()))
+
+
+def predict_run(
+    manifest: pl.DataFrame,
+    detectors: Sequence[str | Path | Detector],
+    *,
+    out: str | Path,
+    conditions: list[str] | None,
+    precision: str,
+    batch_size: int | None,
+    workers: int | None,
+    seed: int,
+    shard: tuple[int, int] | None,
+    crops: str,
+    pool: str,
+) -> Answers:
+    """:func:`predict` where a call has more rows than memory holds: ``slices()`` of what it returns makes them."""
     from synthscope.inference.crops import Crops
     from synthscope.inference.plan import make_plan
     from synthscope.inference.settings import read_settings, write_settings
 
     out, images = Path(out), _images(manifest)
     i, n = _check_shard(shard)
-    mine = [seed_for(path) % n == i for path in images["path"]]
+    mine = np.array([n == 1 or seed_for(path) % n == i for path in images["path"]])
     plan, units = make_plan(
         detectors,
         ["none"] if conditions is None else conditions,
-        images=sum(mine),
+        images=int(mine.sum()),
         precision=precision,
         batch_size=batch_size,
         workers=workers,
@@ -102,19 +129,16 @@ def predict(
     tune_allocator()
     with one_run(folder, None if shard is None else f"{i}-of-{n}"):
         start = time.monotonic()
-        hashes, scorings = _score(images, mine, plan, units, folder)
+        images, scorings = _score(images, mine, plan, units, folder)
         seconds = time.monotonic() - start
-        images = images.with_columns(sha256=pl.Series(hashes, dtype=pl.String))
-        table = assemble(images, units, read_parts(folder, PART, of="a prediction run"))
-        complete = bool(table["answered"].all())
-        if not complete:
-            table = table.filter(pl.Series(mine).gather(pl.int_range(table.height, eager=True) // units.height))
-        table = table.drop("answered")
-        if complete:
-            add_rows(written, table)
-        _report(table, scorings, seconds)
+        answers = gather(images, units, _parts(folder))
+        if answers.complete:
+            add_rows(written, answers)
+        else:
+            answers = answers.of(mine)
+        _report(answers, scorings, seconds)
         write_settings(settings, plan, units, images.filter(pl.Series(mine)), scorings=scorings, seconds=seconds)
-    return table
+    return answers
 
 
 def parse_shard(text: str | None) -> tuple[int, int] | None:
@@ -152,34 +176,27 @@ def _images(manifest: pl.DataFrame) -> pl.DataFrame:
     return images.with_columns(pl.col("view").replace_strict(ids, return_dtype=pl.String))
 
 
+def _parts(folder: Path) -> Iterator[pl.DataFrame]:
+    return in_batches(each_part(folder, PART, of="a prediction run"), ROWS_AT_ONCE)
+
+
 def _score(
-    images: pl.DataFrame, mine: list[bool], plan: Plan, units: pl.DataFrame, folder: Path
-) -> tuple[list[str | None], int]:
+    images: pl.DataFrame, mine: NDArray[np.bool_], plan: Plan, units: pl.DataFrame, folder: Path
+) -> tuple[pl.DataFrame, int]:
     """Do what is missing and add it to ``folder``.
 
     Returns:
-        The sha256 of every row, as far as it is known, and the number of new logits.
+        The images with the sha256 of every row, as far as it is known, and the number of new logits.
     """
-    from synthscope.inference.engines.local import score
-    from synthscope.inference.preparation import Job
-
-    parts = read_parts(folder, PART, of="a prediction run")
-    done = finished(parts, units)
-    views = {view: parse_recipe(view) for view in images["view"].unique()}
-    jobs = [
-        Job(position, path, sha256, views[view])
-        for position, (path, sha256, view, error) in enumerate(images["path", "sha256", "view", "error"].iter_rows())
-        if mine[position] and error is None and (sha256 is None or plan.missing(done, sha256, views[view]))
-    ]
-    elsewhere = dict(parts["path", "sha256"].drop_nulls().iter_rows()) if not all(mine) else {}
-    hashes = [
-        sha256 if sha256 is not None or own else elsewhere.get(path)
-        for path, sha256, own in zip(images["path"], images["sha256"], mine, strict=True)
-    ]
+    guessed = _with_recorded(images, folder)
+    answers = gather(guessed, units, _parts(folder))
+    unread = images["sha256"].is_null().to_numpy()
+    todo = mine & images["error"].is_null().to_numpy() & (unread | answers.open)
+    hashes = images["sha256"].to_list()
     scorings, fresh, written = 0, [], time.monotonic()
-    with Progress("predict", len(jobs)) as progress:
+    with Progress("predict", int(todo.sum())) as progress:
         try:
-            for prepared, results in score(jobs, plan, done):
+            for prepared, results in _in_slices(images, todo, plan, answers):
                 for image in prepared:
                     hashes[image.job.position] = image.sha256
                 fresh += results
@@ -190,7 +207,43 @@ def _score(
                     fresh, written = [], time.monotonic()
         finally:
             _write(folder, fresh, units)
-    return hashes, scorings
+    known = pl.DataFrame({"own": pl.Series(hashes, dtype=pl.String), "read": guessed["sha256"], "mine": mine})
+    sha256 = pl.coalesce("own", pl.when(~pl.col("mine")).then("read"))
+    return images.with_columns(sha256=known.select(sha256).to_series()), scorings
+
+
+def _in_slices(
+    images: pl.DataFrame, todo: NDArray[np.bool_], plan: Plan, answers: Answers
+) -> Iterator[tuple[list[Prepared], list[Result]]]:
+    """The chunks of all images to do; keys and jobs are Python objects for some images at a time only.
+
+    What is read after another slice, and whose hash nobody knew before, does not see that slice's duplicates.
+    """
+    from synthscope.inference.engines.local import score
+    from synthscope.inference.preparation import Job
+
+    views = {view: parse_recipe(view) for view in images["view"].unique()}
+    step = -(-IMAGES_AT_ONCE // plan.chunk) * plan.chunk  # batches are made up inside chunks
+    for first in range(0, images.height, step):
+        rows = range(first, min(first + step, images.height))
+        here = images["path", "sha256", "view"][first : rows.stop]
+        jobs = [
+            Job(position, path, sha256, views[view])
+            for position, (path, sha256, view) in zip(rows, here.iter_rows(), strict=True)
+            if todo[position]
+        ]
+        if jobs:
+            for prepared, results in score(jobs, plan, answers.finished(rows)):
+                answers.learn([(one.image.job.position, one.image.sha256, one.unit, one.logit) for one in results])
+                yield prepared, results
+
+
+def _with_recorded(images: pl.DataFrame, folder: Path) -> pl.DataFrame:
+    """The images with the sha256 that an earlier call has read where the manifest has none."""
+    read = [part.select("path", read="sha256").drop_nulls().unique("path", keep="last") for part in _parts(folder)]
+    last = pl.concat([pl.DataFrame(schema={"path": pl.String, "read": pl.String}), *read]).unique("path", keep="last")
+    joined = images.join(last, on="path", how="left", maintain_order="left")
+    return joined.with_columns(sha256=pl.coalesce("sha256", "read")).drop("read")
 
 
 def _write(folder: Path, results: list[Result], units: pl.DataFrame) -> None:
@@ -213,11 +266,14 @@ def _write(folder: Path, results: list[Result], units: pl.DataFrame) -> None:
     write_part(folder, conform(table, PART, "the part"))
 
 
-def _report(table: pl.DataFrame, scorings: int, seconds: float) -> None:
+def _report(answers: Answers, scorings: int, seconds: float) -> None:
     line = f"predict: {scorings} new scorings in {seconds:.1f} s ({scorings / max(seconds, 1e-9):.1f}/s)"
-    failed = table.filter(pl.col("error").is_not_null())
-    line += f", {table.height} rows of {table['path'].n_unique()} images"
-    if failed.height:
-        line += f", {failed.height} rows of {failed['path'].n_unique()} images failed"
-        line += f" (first: {failed['path'][0]}: {failed['error'][0]})"
+    paths, failures = answers.images["path"], answers.failures
+    line += f", {answers.height} rows of {paths.n_unique()} images"
+    if failures.any():
+        failed = np.flatnonzero(failures)
+        first = answers.slices(failed[:1])
+        error = next(first)["error"].drop_nulls()[0]
+        line += f", {failures.sum()} rows of {paths[failed].n_unique()} images failed"
+        line += f" (first: {paths[failed][0]}: {error})"
     print(printable(line), file=sys.stderr)

@@ -84,5 +84,7 @@ def _union(lists: Sequence[list[str]]) -> list[str]:
 
 def _digest(images: pl.DataFrame) -> str:
     """Which images: their paths and subsets, in any order."""
-    rows = images.select("path", "subset", "view").sort("path", "subset", "view")
-    return hashlib.sha256(rows.write_csv(include_header=False).encode()).hexdigest()[:12]
+    digest = hashlib.sha256()
+    for rows in images.select("path", "subset", "view").sort("path", "subset", "view").iter_slices(1 << 16):
+        digest.update(rows.write_csv(include_header=False).encode())
+    return digest.hexdigest()[:12]

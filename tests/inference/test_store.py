@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthscope.detectors.base import Calibration, DetectorConfig
-from synthscope.inference.store import PART, assemble
+from synthscope.inference.store import PART, gather
 
 CALIBRATIONS = st.builds(Calibration, temperature=st.floats(1e-4, 1e4), bias=st.floats(-30, 30))
 
@@ -31,9 +31,10 @@ def table(detectors: list[DetectorConfig], logits: list[list[float | None]]) -> 
     ]
     images = [{"path": f"{i}.png", "sha256": str(i), "view": "none", "error": None} for i in range(len(logits[0]))]
     nothing = {"error": pl.String}
-    return assemble(
-        pl.DataFrame(images, schema_overrides=nothing), units, pl.DataFrame(parts, schema=PART, orient="row")
+    answers = gather(
+        pl.DataFrame(images, schema_overrides=nothing), units, [pl.DataFrame(parts, schema=PART, orient="row")]
     )
+    return pl.concat(list(answers.slices()))
 
 
 @given(st.lists(CALIBRATIONS, min_size=1, max_size=3), st.lists(st.floats(-50, 50, width=32), max_size=4))
