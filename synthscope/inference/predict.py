@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,8 @@ import polars as pl
 
 from synthscope.data.degrade.recipe import parse_recipe
 from synthscope.errors import UsageError
-from synthscope.inference.parts import one_run, read_parts, write_part
-from synthscope.inference.store import PART, add_rows, assemble, check_table, finished
+from synthscope.inference.parts import one_run, write_part
+from synthscope.inference.store import PART, add_rows, assemble, check_table, finished, read_logits
 from synthscope.runtime import Progress, seed_for, tune_allocator
 from synthscope.runtime.told import printable
 from synthscope.schema import MANIFEST, conform
@@ -43,6 +44,7 @@ def predict(
     shard: tuple[int, int] | None = None,
     crops: str = "1",
     pool: str = "mean",
+    backend: str = "eager",
 ) -> pl.DataFrame:
     """Score every image of ``manifest`` with every detector under every condition.
 
@@ -56,7 +58,8 @@ def predict(
             evaluation mode. They must not keep state from one call to the next.
         out: Run folder. Gets ``predictions.parquet``, ``run.json`` and ``parts/``.
         conditions: Degradation recipes, also ladders and named sets; clean images alone if None.
-        precision: ``fp32``, or ``bf16`` or ``fp16`` under autocast; logits are stored as float32 in any case.
+        precision: ``fp32``, ``bf16``, ``fp16``, or ``int8``, calibrated on the first images; logits are stored as
+            float32 in any case.
         batch_size: Inputs of one forward pass; at most 8 on a CPU, else 64, if None.
         workers: Threads that prepare images and, on a CPU, run detectors; the cores, at most 16, if None.
         seed: Of random degradations, together with the image's bytes.
@@ -65,26 +68,35 @@ def predict(
             ``grid`` (whole crops side by side, about the centre). Such logits belong to a detector of another id,
             ``NAME+5crops@…`` or ``NAME+grid@…``.
         pool: ``mean`` of the logits of all crops, or ``max``, which ``.max`` in the id says.
+        backend: ``eager``, ``openvino``, ``onnx``, ``compile``, or ``auto``, the fastest after a short probe. All but
+            eager float32 are compared with that on noise and the first images; ``run.json`` keeps what was found. A
+            detector that a backend cannot take, or changes by more than rounding in float32, stays with eager.
 
     Returns:
         Columns of ``schema.PREDICTIONS``, in order of manifest, detectors, conditions: the rows of this call. They
         are added to ``out/predictions.parquet``, in place of rows of the same path, subset, view, detector,
-        preprocessing, condition and precision; all other rows stay. With ``shard``, only the rows of the shard, and
-        nothing but parts is written, until all shards are there: then the whole table.
+        preprocessing, condition, precision and backend; all other rows stay. With ``shard``, only the rows of the
+        shard, and nothing but parts is written, until all shards are there: then the whole table.
 
     Raises:
-        UsageError: No images, detectors or conditions, the same detector twice, a bad recipe, view or number, or
-            several crops for a detector that resizes images.
+        UsageError: No images, detectors or conditions, the same detector twice, a bad recipe, view or number,
+            several crops for a detector that resizes images, a precision that the backend has not, or shards whose
+            backend ``auto`` would choose.
         SynthscopeError: A folder that cannot be written, a run whose files cannot be read, or a detector that does not
             return one logit an image.
     """
     from synthscope.inference.crops import Crops
+    from synthscope.inference.first import first_images
     from synthscope.inference.plan import make_plan
     from synthscope.inference.settings import read_settings, write_settings
 
     out, images = Path(out), _images(manifest)
     i, n = _check_shard(shard)
+    if shard is not None and backend == "auto":
+        raise UsageError("Expected a backend by name for shards, got auto, which may differ by machine. Name one.")
     mine = [seed_for(path) % n == i for path in images["path"]]
+    folder, written = out / "parts", out / "predictions.parquet"
+    settings = out / ("run.json" if shard is None else f"run-{i}-of-{n}.json")
     plan, units = make_plan(
         detectors,
         ["none"] if conditions is None else conditions,
@@ -94,18 +106,18 @@ def predict(
         workers=workers,
         seed=seed,
         crops=Crops(crops, pool),
+        backend=backend,
+        first=partial(first_images, images, seed=seed),
+        earlier=read_settings(settings).get("backends"),
     )
-    folder, written = out / "parts", out / "predictions.parquet"
-    settings = out / ("run.json" if shard is None else f"run-{i}-of-{n}.json")
     check_table(written)
-    read_settings(settings)
     tune_allocator()
     with one_run(folder, None if shard is None else f"{i}-of-{n}"):
         start = time.monotonic()
         hashes, scorings = _score(images, mine, plan, units, folder)
         seconds = time.monotonic() - start
         images = images.with_columns(sha256=pl.Series(hashes, dtype=pl.String))
-        table = assemble(images, units, read_parts(folder, PART, of="a prediction run"))
+        table = assemble(images, units, read_logits(folder))
         complete = bool(table["answered"].all())
         if not complete:
             table = table.filter(pl.Series(mine).gather(pl.int_range(table.height, eager=True) // units.height))
@@ -163,7 +175,7 @@ def _score(
     from synthscope.inference.engines.local import score
     from synthscope.inference.preparation import Job
 
-    parts = read_parts(folder, PART, of="a prediction run")
+    parts = read_logits(folder)
     done = finished(parts, units)
     views = {view: parse_recipe(view) for view in images["view"].unique()}
     jobs = [

@@ -11,10 +11,12 @@ from pathlib import Path
 import polars as pl
 
 from synthscope.errors import SynthscopeError
+from synthscope.inference.parts import read_parts
 from synthscope.metrics.calibration import calibrated
-from synthscope.schema import PREDICTIONS, conform, merged, read_table, view_name, write_table
+from synthscope.schema import ABSENT, PREDICTIONS, conform, merged, read_table, view_name, write_table
 
-KEY = ["view", "detector", "preprocessing", "condition", "precision", "seed"]  # beside the image: its sha256, or path
+# beside the image: its sha256, or path
+KEY = ["view", "detector", "preprocessing", "condition", "precision", "backend", "seed"]
 PART = pl.Schema(
     {
         "path": pl.String,
@@ -24,15 +26,25 @@ PART = pl.Schema(
         "preprocessing": pl.String,
         "condition": pl.String,
         "precision": pl.String,
+        "backend": pl.String,  # absent in parts of before there were several: eager
         "seed": pl.Int64,
         "logit": pl.Float32,
         "error": pl.String,
     }
 )
 ROW: tuple[str | pl.Expr, ...] = (  # of a run's table
-    "path", "subset", view_name(), "detector", "preprocessing", "condition", "precision",
+    "path", "subset", view_name(), "detector", "preprocessing", "condition", "precision", "backend",
 )  # fmt: skip
 _IMAGE = pl.coalesce("sha256", "path").alias("image")
+
+
+def read_logits(folder: Path) -> pl.DataFrame:
+    """Rows of ``PART`` of all parts in ``folder``."""
+    return read_parts(folder, PART, of="a prediction run", missing="insert", narrow=_with_backend)
+
+
+def _with_backend(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.with_columns(pl.col("backend").fill_null(ABSENT["backend"]))
 
 
 def finished(parts: pl.DataFrame, units: pl.DataFrame) -> dict[tuple[str, str], int]:
