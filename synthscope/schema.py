@@ -57,7 +57,8 @@ PREDICTIONS = pl.Schema(
         "protocol": pl.String,  # name of the view whose recipes differ by image; null = the recipe's own
         "condition": pl.String,  # degradation recipe, "none" = clean
         "preprocessing": pl.String,  # hash of the detector's input configuration and options
-        "precision": pl.String,  # fp32 | bf16 | fp16
+        "precision": pl.String,  # fp32 | bf16 | fp16 | int8@hash of the images it was calibrated on
+        "backend": pl.String,  # what ran the detector: eager | openvino | onnx | compile
         "logit": pl.Float32,  # > 0 means AI at the default threshold
         "p_ai": pl.Float32,  # calibrated where the detector stores a calibration
         "threshold": pl.Float32,  # of the detector, on the logit
@@ -99,6 +100,9 @@ DIFFERENCES = pl.Schema(
 )
 
 
+ABSENT = {"backend": "eager"}  # what a column means in tables that were written before there was one
+
+
 def view_name() -> pl.Expr:
     """What the view of a row of ``MANIFEST`` or ``PREDICTIONS`` is called: its protocol, else its recipe, else none."""
     return pl.coalesce("protocol", "view", pl.lit("none")).alias("view")
@@ -119,13 +123,14 @@ def with_group(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def conform(table: pl.DataFrame, schema: pl.Schema, name: str) -> pl.DataFrame:
-    """``table`` with exactly the columns and types of ``schema``: missing ones become null, foreign ones are dropped.
+    """``table`` with exactly the columns and types of ``schema``: missing ones become null, or what ``ABSENT`` says;
+    foreign ones are dropped.
 
     Raises ``SynthscopeError`` naming the column that cannot be converted.
     """
     columns = []
     for column, dtype in schema.items():
-        source = table[column] if column in table.columns else pl.Series(column, [None] * table.height)
+        source = table[column] if column in table.columns else pl.Series(column, [ABSENT.get(column)] * table.height)
         try:
             if dtype.is_integer() and source.dtype.is_float() and not (source == source.floor()).all():
                 raise pl.exceptions.InvalidOperationError("a cast would cut fractions off")

@@ -85,6 +85,7 @@ class BenchmarkConfig(Config):
     degrade: Literal["own", "all"] = "own"  # degrade the subsets a detector was trained on, or every subset
     by: Literal["subset", "generator", "split"] = "subset"  # column that names the test sets
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    backend: Literal["eager", "openvino", "onnx", "compile", "auto"] = "eager"  # what runs detectors, see predict
     resamples: int = 2000
     tests: dict[str, TestSet] = Field(default_factory=dict)  # more test sets; the images' own is then called "own"
     annotations: str | None = None  # table of artifact regions, or FORMAT:PATH; null = those of an xaigd: source

@@ -146,7 +146,7 @@ def _predict(
     from synthscope.inference.predict import predict
 
     return [
-        predict(rows, specs, out=out, conditions=conditions, precision=config.precision)
+        predict(rows, specs, out=out, conditions=conditions, precision=config.precision, backend=config.backend)
         for view in config.views
         for rows, specs, conditions in passes(config, seen[view], tested, view)
     ]

@@ -16,7 +16,10 @@ def predict_command(
     detector: Annotated[list[str], typer.Option("-d", "--detector", help="Detector folder, local-dir: or hf-hub:.")],
     out: Out,
     degrade: Annotated[list[str] | None, typer.Option(help='Recipes: none, genimage, "jpeg:q=65|lr:112" …')] = None,
-    precision: Annotated[str, typer.Option(help="fp32 | bf16 | fp16")] = "fp32",
+    precision: Annotated[str, typer.Option(help="fp32 | bf16 | fp16 | int8 (onnx, openvino)")] = "fp32",
+    backend: Annotated[
+        str, typer.Option(help="eager (exact) | openvino | onnx | compile | auto (the fastest; says why).")
+    ] = "eager",
     batch_size: Annotated[int | None, typer.Option(callback=at_least(1), help="Images per forward pass.")] = None,
     workers: Workers = None,
     seed: Seed = 0,
@@ -45,7 +48,7 @@ def predict_command(
     images = with_earlier(manifest, out / "manifest.parquet")
     run = predict_run(
         manifest, list(detector), out=out, conditions=degrade or ["none"], precision=precision,
-        batch_size=batch_size, workers=workers, seed=seed, shard=part, crops=crops, pool=pool,
+        batch_size=batch_size, workers=workers, seed=seed, shard=part, crops=crops, pool=pool, backend=backend,
     )  # fmt: skip
     save_manifest(images, out / "manifest.parquet")
     if csv is not None:

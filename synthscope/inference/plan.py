@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import torch
 from joblib import cpu_count
-from torch import nn
 
 from synthscope.data.degrade.recipe import Recipe, expand, parse_recipe
 from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import detector_id, load_detector
-from synthscope.errors import UsageError, suggest
+from synthscope.errors import UsageError
+from synthscope.inference.backends.choose import First, Loaded, check_names, load_models, no_images
 from synthscope.inference.crops import Crops
 from synthscope.runtime import best_device
 
 OWN_CROP = Crops()
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 Done = dict[tuple[str, str], int]  # (sha256, view) to a number whose bit u says that unit u is finished
 
 
@@ -30,14 +29,16 @@ class Plan:
     """What to compute for every image. Unit ``d * len(conditions) + c`` is detector d under condition c."""
 
     detectors: tuple[Detector, ...]  # on ``device``, in evaluation mode
-    models: tuple[nn.Module, ...]  # what is run for each of them: images to logits
+    models: tuple[Loaded, ...]  # what is run for each of them: images to logits
     conditions: tuple[Recipe, ...]
+    backend: str  # as asked for; what each detector got is in ``models``
     precision: str
     batch_size: int
     workers: int
     seed: int
     device: torch.device
     crops: Crops = OWN_CROP
+    largest: dict[tuple[int, torch.Size], int] = field(default_factory=dict)  # batches for which there was memory
 
     @property
     def chunk(self) -> int:
@@ -66,21 +67,24 @@ def make_plan(
     workers: int | None,
     seed: int,
     crops: Crops = OWN_CROP,
+    backend: str = "eager",
+    first: First = no_images,
+    earlier: Mapping[str, Any] | None = None,
 ) -> tuple[Plan, pl.DataFrame]:
     """What to compute for so many ``images``, and the same as a table with one row a unit (see ``store.assemble``).
 
     The default batch has 8 inputs on a CPU, where large ones lose to page faults, or fewer, so that all threads get a
-    share of a small run; 64 on an accelerator.
+    share of a small run; 64 on an accelerator. ``backend``, ``first`` and ``earlier`` are those of
+    :func:`synthscope.inference.backends.choose.load_models`.
 
     Raises:
-        UsageError: Nothing to do, the same detector twice, a bad recipe or number.
-        SynthscopeError: A detector that cannot be loaded.
+        UsageError: Nothing to do, the same detector twice, a bad recipe or number, a precision that a backend has not.
+        SynthscopeError: A detector that cannot be loaded, a backend that is not installed.
     """
     for name, items in {"detector": detectors, "condition": conditions}.items():
         if not items:
             raise UsageError(f"Expected at least one {name}, got none. Name one.")
-    if precision not in DTYPES:
-        raise UsageError(f"Expected a precision, got {precision!r}. {suggest(precision, DTYPES)}")
+    check_names(backend, precision)
     for name, number in {"batch_size": batch_size, "workers": workers}.items():
         if number is not None and number < 1:
             raise UsageError(f"Expected {name} of at least 1, got {number}. Leave it out for the default.")
@@ -94,13 +98,23 @@ def make_plan(
     workers = workers or min(cpu_count(), 16)
     share = math.ceil(images * len(recipes) / workers)
     ready = tuple(_ready(detector, device) for detector in loaded)
-    exact = device.type == "cpu" and precision == "fp32"
+    batch_size = batch_size or (max(1, min(8, share)) if device.type == "cpu" else 64)
+    models = load_models(
+        dict(zip(ids, ready, strict=True)),
+        backend,
+        precision,
+        batch_size=batch_size,
+        workers=workers,
+        first=first,
+        earlier=earlier,
+    )
     plan = Plan(
         detectors=ready,
-        models=tuple(blocked(detector) if exact else detector for detector in ready),
+        models=tuple(models),
         conditions=recipes,
+        backend=backend,
         precision=precision,
-        batch_size=batch_size or (max(1, min(8, share)) if device.type == "cpu" else 64),
+        batch_size=batch_size,
         workers=workers,
         seed=seed,
         device=device,
@@ -118,13 +132,14 @@ def _units(plan: Plan, ids: list[str]) -> pl.DataFrame:
             "train_view": detector.config.trained_on.view,
             "preprocessing": f"{detector.config.digest()}{plan.crops}",
             "condition": str(condition),
-            "precision": plan.precision,
+            "precision": model.precision,
+            "backend": model.backend,
             "seed": plan.seed,
             "threshold": detector.config.threshold,
             "temperature": detector.config.calibration.temperature,
             "bias": detector.config.calibration.bias,
         }
-        for name, detector in zip(ids, plan.detectors, strict=True)
+        for name, detector, model in zip(ids, plan.detectors, plan.models, strict=True)
         for condition in plan.conditions
     ]
     return pl.DataFrame(rows, schema_overrides={"train_set": pl.String}, infer_schema_length=None).with_row_index(
@@ -145,26 +160,3 @@ def with_crops(identity: str, crops: Crops) -> str:
 def _ready(detector: Detector, device: torch.device) -> Detector:
     detector.eval().to(device)
     return detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def blocked(detector: Detector) -> nn.Module:
-    """A convolutional detector rewritten for a CPU: 1.2 x as fast, with the same logits to float32 rounding.
-
-    Batch norms are folded into convolutions, whose weights and activations stay in oneDNN's blocked layout. Detectors
-    without batch norms, those that torch cannot trace or rewrite, and those whose logits on noise change by more than
-    rounding are returned as they are.
-    """
-    if not any(isinstance(module, nn.BatchNorm2d) for module in detector.modules()):
-        return detector
-    side = detector.config.input.side or 64
-    noise = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of what torch's own pass is written with
-            from torch.fx.experimental.optimization import optimize_for_inference, use_mkl_length
-
-            model = optimize_for_inference(detector, {"mkldnn_layout_optimize": {"heuristic": use_mkl_length}})
-            same = torch.allclose(model(noise), detector(noise), rtol=1e-5, atol=1e-5)
-    except Exception:  # tracing runs the detector's own code on stand-ins for tensors: anything may happen
-        return detector
-    return model if same else detector

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 
 from synthscope.data.degrade.recipe import parse_recipe
 from synthscope.errors import UsageError
-from synthscope.inference.parts import each_part, in_batches, one_run, write_part
-from synthscope.inference.store import PART, ROWS_AT_ONCE, Answers, gather
+from synthscope.inference.parts import one_run, write_part
+from synthscope.inference.store import PART, Answers, gather, read_logits
 from synthscope.inference.table import add_rows, check_table
 from synthscope.runtime import Progress, seed_for, tune_allocator
 from synthscope.runtime.told import printable
@@ -48,6 +49,7 @@ def predict(
     shard: tuple[int, int] | None = None,
     crops: str = "1",
     pool: str = "mean",
+    backend: str = "eager",
 ) -> pl.DataFrame:
     """Score every image of ``manifest`` with every detector under every condition.
 
@@ -61,7 +63,8 @@ def predict(
             evaluation mode. They must not keep state from one call to the next.
         out: Run folder. Gets ``predictions.parquet``, ``run.json`` and ``parts/``.
         conditions: Degradation recipes, also ladders and named sets; clean images alone if None.
-        precision: ``fp32``, or ``bf16`` or ``fp16`` under autocast; logits are stored as float32 in any case.
+        precision: ``fp32``, ``bf16``, ``fp16``, or ``int8``, calibrated on the first images; logits are stored as
+            float32 in any case.
         batch_size: Inputs of one forward pass; at most 8 on a CPU, else 64, if None.
         workers: Threads that prepare images and, on a CPU, run detectors; the cores, at most 16, if None.
         seed: Of random degradations, together with the image's bytes.
@@ -70,22 +73,26 @@ def predict(
             ``grid`` (whole crops side by side, about the centre). Such logits belong to a detector of another id,
             ``NAME+5crops@…`` or ``NAME+grid@…``.
         pool: ``mean`` of the logits of all crops, or ``max``, which ``.max`` in the id says.
+        backend: ``eager``, ``openvino``, ``onnx``, ``compile``, or ``auto``, the fastest after a short probe. All but
+            eager float32 are compared with that on noise and the first images; ``run.json`` keeps what was found. A
+            detector that a backend cannot take, or changes by more than rounding in float32, stays with eager.
 
     Returns:
         Columns of ``schema.PREDICTIONS``, in order of manifest, detectors, conditions: the rows of this call. They
         are added to ``out/predictions.parquet``, in place of rows of the same path, subset, view, detector,
-        preprocessing, condition and precision; all other rows stay. With ``shard``, only the rows of the shard, and
-        nothing but parts is written, until all shards are there: then the whole table.
+        preprocessing, condition, precision and backend; all other rows stay. With ``shard``, only the rows of the
+        shard, and nothing but parts is written, until all shards are there: then the whole table.
 
     Raises:
-        UsageError: No images, detectors or conditions, the same detector twice, a bad recipe, view or number, or
-            several crops for a detector that resizes images.
+        UsageError: No images, detectors or conditions, the same detector twice, a bad recipe, view or number,
+            several crops for a detector that resizes images, a precision that the backend has not, or shards whose
+            backend ``auto`` would choose.
         SynthscopeError: A folder that cannot be written, a run whose files cannot be read, or a detector that does not
             return one logit an image.
     """
     answers = predict_run(
         manifest, detectors, out=out, conditions=conditions, precision=precision, batch_size=batch_size,
-        workers=workers, seed=seed, shard=shard, crops=crops, pool=pool,
+        workers=workers, seed=seed, shard=shard, crops=crops, pool=pool, backend=backend,
     )  # fmt: skip
     return pl.concat(list(answers.slices()))
 
@@ -103,15 +110,21 @@ def predict_run(
     shard: tuple[int, int] | None,
     crops: str,
     pool: str,
+    backend: str,
 ) -> Answers:
     """:func:`predict` where a call has more rows than memory holds: ``slices()`` of what it returns makes them."""
     from synthscope.inference.crops import Crops
+    from synthscope.inference.first import first_images
     from synthscope.inference.plan import make_plan
     from synthscope.inference.settings import read_settings, write_settings
 
     out, images = Path(out), _images(manifest)
     i, n = _check_shard(shard)
+    if shard is not None and backend == "auto":
+        raise UsageError("Expected a backend by name for shards, got auto, which may differ by machine. Name one.")
     mine = np.array([n == 1 or seed_for(path) % n == i for path in images["path"]])
+    folder, written = out / "parts", out / "predictions.parquet"
+    settings = out / ("run.json" if shard is None else f"run-{i}-of-{n}.json")
     plan, units = make_plan(
         detectors,
         ["none"] if conditions is None else conditions,
@@ -121,17 +134,17 @@ def predict_run(
         workers=workers,
         seed=seed,
         crops=Crops(crops, pool),
+        backend=backend,
+        first=partial(first_images, images, seed=seed),
+        earlier=read_settings(settings).get("backends"),
     )
-    folder, written = out / "parts", out / "predictions.parquet"
-    settings = out / ("run.json" if shard is None else f"run-{i}-of-{n}.json")
     check_table(written)
-    read_settings(settings)
     tune_allocator()
     with one_run(folder, None if shard is None else f"{i}-of-{n}"):
         start = time.monotonic()
         images, scorings = _score(images, mine, plan, units, folder)
         seconds = time.monotonic() - start
-        answers = gather(images, units, _parts(folder))
+        answers = gather(images, units, read_logits(folder))
         if answers.complete:
             add_rows(written, answers)
         else:
@@ -176,10 +189,6 @@ def _images(manifest: pl.DataFrame) -> pl.DataFrame:
     return images.with_columns(pl.col("view").replace_strict(ids, return_dtype=pl.String))
 
 
-def _parts(folder: Path) -> Iterator[pl.DataFrame]:
-    return in_batches(each_part(folder, PART, of="a prediction run"), ROWS_AT_ONCE)
-
-
 def _score(
     images: pl.DataFrame, mine: NDArray[np.bool_], plan: Plan, units: pl.DataFrame, folder: Path
 ) -> tuple[pl.DataFrame, int]:
@@ -189,7 +198,7 @@ def _score(
         The images with the sha256 of every row, as far as it is known, and the number of new logits.
     """
     guessed = _with_recorded(images, folder)
-    answers = gather(guessed, units, _parts(folder))
+    answers = gather(guessed, units, read_logits(folder))
     unread = images["sha256"].is_null().to_numpy()
     todo = mine & images["error"].is_null().to_numpy() & (unread | answers.open)
     hashes = images["sha256"].to_list()
@@ -240,7 +249,7 @@ def _in_slices(
 
 def _with_recorded(images: pl.DataFrame, folder: Path) -> pl.DataFrame:
     """The images with the sha256 that an earlier call has read where the manifest has none."""
-    read = [part.select("path", read="sha256").drop_nulls().unique("path", keep="last") for part in _parts(folder)]
+    read = [part.select("path", read="sha256").drop_nulls().unique("path", keep="last") for part in read_logits(folder)]
     last = pl.concat([pl.DataFrame(schema={"path": pl.String, "read": pl.String}), *read]).unique("path", keep="last")
     joined = images.join(last, on="path", how="left", maintain_order="left")
     return joined.with_columns(sha256=pl.coalesce("sha256", "read")).drop("read")

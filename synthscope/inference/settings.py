@@ -14,6 +14,7 @@ import polars as pl
 import torch
 
 from synthscope.data.degrade.recipe import encoder_versions
+from synthscope.inference.backends.choose import asked_of
 from synthscope.inference.plan import Plan
 from synthscope.runtime.files import read_json, write_json
 from synthscope.schema import view_name
@@ -40,9 +41,10 @@ def write_settings(
         "images": images.height,
         "selection": _digest(images),
         "precision": plan.precision,
+        "backend": plan.backend,
         "seed": plan.seed,
     }
-    before = earlier.get("passes", [])
+    before = [{"backend": "eager"} | one for one in earlier.get("passes", [])]
     same = [one for one in before if {key: one.get(key) for key in asked} == asked]
     passes = [one for one in before if one not in same] + [
         asked
@@ -56,11 +58,19 @@ def write_settings(
         | ({"crops": plan.crops._asdict()} if str(plan.crops) else {})
         for d in plan.detectors
     }
+    names = units["detector"].unique(maintain_order=True)
+    backends = earlier.get("backends", {}) | {
+        asked_of(name, plan.backend, plan.precision): model.told
+        for name, model in zip(names, plan.models, strict=True)
+        if model.told
+    }
     settings = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **{key: _union([one[key] for one in passes]) for key in ("detectors", "conditions", "views")},
         "inputs": earlier.get("inputs", {}) | inputs,
         "precision": plan.precision,
+        "backend": plan.backend,
+        **({"backends": backends} if backends else {}),
         "seed": plan.seed,
         "batch_size": plan.batch_size,
         "workers": plan.workers,

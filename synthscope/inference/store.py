@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from synthscope.inference.parts import each_part, in_batches
 from synthscope.metrics.calibration import calibrated
-from synthscope.schema import PREDICTIONS, conform, view_name
+from synthscope.schema import ABSENT, PREDICTIONS, conform, view_name
 
-KEY = ["view", "detector", "preprocessing", "condition", "precision", "seed"]  # beside the image: its sha256, or path
+# beside the image: its sha256, or path
+KEY = ["view", "detector", "preprocessing", "condition", "precision", "backend", "seed"]
 PART = pl.Schema(
     {
         "path": pl.String,
@@ -27,16 +30,27 @@ PART = pl.Schema(
         "preprocessing": pl.String,
         "condition": pl.String,
         "precision": pl.String,
+        "backend": pl.String,  # absent in parts of before there were several: eager
         "seed": pl.Int64,
         "logit": pl.Float32,
         "error": pl.String,
     }
 )
 ROW: tuple[str | pl.Expr, ...] = (  # of a run's table
-    "path", "subset", view_name(), "detector", "preprocessing", "condition", "precision",
+    "path", "subset", view_name(), "detector", "preprocessing", "condition", "precision", "backend",
 )  # fmt: skip
 ROWS_AT_ONCE = 1 << 19  # of tables that are read or made
 _IMAGE = pl.coalesce("sha256", "path").alias("image")
+
+
+def read_logits(folder: Path) -> Iterator[pl.DataFrame]:
+    """Rows of ``PART`` of all parts in ``folder``, oldest first, some parts at a time."""
+    parts = each_part(folder, PART, of="a prediction run", missing="insert", narrow=_with_backend)
+    return in_batches(parts, ROWS_AT_ONCE)
+
+
+def _with_backend(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.with_columns(pl.col("backend").fill_null(ABSENT["backend"]))
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def matrices(rows: pl.DataFrame, units: Units) -> Columns:
         SynthscopeError: Two predictions for one image, detector, view and condition.
     """
     twice = rows.filter(pl.struct("image", "detector", "view", "condition").is_duplicated())
-    _no_row(twice, "one prediction for each image, detector, view and condition", "Keep one, such as one precision.")
+    _no_row(twice, "one prediction for each image, detector, view and condition", "Keep one precision and one backend.")
     failed = pl.col("error").is_not_null()
     keyed = rows.group_by(Key._fields).agg(failed.sum().alias("n_error"), pl.col("threshold").filter(~failed).first())
     keyed = keyed.sort(Key._fields).with_row_index("column")

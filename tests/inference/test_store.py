@@ -15,7 +15,7 @@ CALIBRATIONS = st.builds(Calibration, temperature=st.floats(1e-4, 1e4), bias=st.
 
 def table(detectors: list[DetectorConfig], logits: list[list[float | None]]) -> pl.DataFrame:
     """Predictions of some images, whose logits are given for each detector."""
-    common = {"preprocessing": "p", "condition": "none", "precision": "fp32", "seed": 0}
+    common = {"preprocessing": "p", "condition": "none", "precision": "fp32", "backend": "eager", "seed": 0}
     units = pl.DataFrame(
         [
             {"unit": u, "detector": c.name, "architecture": c.architecture, "threshold": c.threshold}

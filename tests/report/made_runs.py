@@ -39,6 +39,7 @@ def make_predictions(
                 "label": label, "generator": subset if label else "real", "subset": subset, "split": "val",
                 "detector": detector, "architecture": "resnet50", "train_set": train, "train_view": "none",
                 "view": view, "condition": condition, "preprocessing": "0123456789ab", "precision": "fp32",
+                "backend": "eager",
                 "logit": logit, "p_ai": 1 / (1 + np.exp(-logit)), "threshold": 0.0,
             })  # fmt: skip
     return pl.DataFrame(rows, schema_overrides=PREDICTIONS).select(

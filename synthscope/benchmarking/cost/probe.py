@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from synthscope.data.degrade.recipe import parse_recipe
 from synthscope.data.images import read_rgb
 from synthscope.detectors.base import Detector
 from synthscope.errors import UnreadableImageError
-from synthscope.inference.plan import DTYPES, blocked
+from synthscope.inference.backends.eager import eager
 from synthscope.training.batches import Augmenter
 from synthscope.training.config import TrainConfig
 from synthscope.training.distributed import autocast_dtype
@@ -66,17 +67,10 @@ def forward_rate(
     detector: Detector, batch_size: int, *, device: torch.device, precision: str = "fp32", seconds: float
 ) -> float:
     """Seconds an image of a forward pass as prediction runs it: batches of ``batch_size``, one thread on a CPU."""
-    model = detector.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    model = blocked(detector) if device.type == "cpu" and precision == "fp32" else model
-    images = _noise(detector, batch_size, device)
-    cast = torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32")
-
-    def forward() -> None:
-        with torch.inference_mode(), cast:
-            model(images)
-
+    detector.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model, images = eager(detector, precision), _noise(detector, batch_size, device)
     with _threads(1 if device.type == "cpu" else torch.get_num_threads()):
-        return _seconds(forward, device, seconds) / batch_size
+        return _seconds(partial(model, images), device, seconds) / batch_size
 
 
 def step_rate(config: TrainConfig, detector: Detector, *, device: torch.device, seconds: float) -> float:
@@ -141,7 +135,7 @@ def _each(call: Callable[[np.ndarray], object], images: Sequence[np.ndarray], se
     return (time.perf_counter() - start) / done
 
 
-def _seconds(call: Callable[[], None], device: torch.device, seconds: float) -> float:
+def _seconds(call: Callable[[], object], device: torch.device, seconds: float) -> float:
     """Median time of a call, after one to warm up: three times, or fewer where ``seconds`` are over."""
 
     def timed() -> float:

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
+import sys
+import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -20,10 +23,13 @@ import torch
 from torch import Tensor
 
 from synthscope.errors import SynthscopeError
-from synthscope.inference.plan import DTYPES, Done, Plan
+from synthscope.inference.plan import Done, Plan
 from synthscope.inference.preparation import Job, Prepared, prepare_ahead
+from synthscope.runtime.told import printable
 
+OUT_OF_MEMORY = re.compile("out of memory|can't allocate memory|bad_alloc|failed to allocate memory", re.IGNORECASE)
 MAX_WAITING_BYTES = 256 * 2**20  # of inputs that wait for a full batch of their size
+_halving = threading.Lock()
 
 
 class Result(NamedTuple):
@@ -157,16 +163,38 @@ class Batches:
 
 
 def forward_or_reason(detector: int, inputs: list[Tensor], plan: Plan) -> Tensor | list[float | str]:
-    """Logits of a batch; where that fails, of each image alone or the reason, so that one odd size stops nothing."""
-    try:
-        return forward(detector, inputs, plan)
-    except RuntimeError as error:
-        if len(inputs) == 1:
-            return [str(error)]
-        outcomes = [forward_or_reason(detector, [input], plan) for input in inputs]
-        return [
-            value for outcome in outcomes for value in (outcome.tolist() if isinstance(outcome, Tensor) else outcome)
-        ]
+    """Logits of a batch; where that fails, of each image alone or the reason, so that one odd size stops nothing.
+
+    Where memory is short, the batch is halved until there is enough, and so are all later ones of this size of images.
+    """
+    kind = (detector, inputs[0].shape)
+    size = plan.largest.get(kind, len(inputs))
+    if len(inputs) <= size:
+        try:
+            return forward(detector, inputs, plan)
+        except (RuntimeError, MemoryError) as error:
+            if len(inputs) == 1:
+                return [str(error)]
+            short = isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error))
+            size = _halved(kind, len(inputs), plan) if short else 1
+    outcomes = [forward_or_reason(detector, inputs[i : i + size], plan) for i in range(0, len(inputs), size)]
+    return [value for outcome in outcomes for value in (outcome.tolist() if isinstance(outcome, Tensor) else outcome)]
+
+
+def _halved(kind: tuple[int, torch.Size], count: int, plan: Plan) -> int:
+    """Remember and say that there is no memory for ``count`` images; how many to try instead."""
+    half = -(-count // 2)
+    with _halving:
+        if plan.largest.get(kind, count) > half:
+            plan.largest[kind] = half
+            name = printable(plan.detectors[kind[0]].config.name)
+            print(
+                f"predict: not enough memory for {count} images a batch of {name}, going on with {half}",
+                file=sys.stderr,
+            )
+        if plan.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return plan.largest[kind]
 
 
 def forward(detector: int, inputs: list[Tensor], plan: Plan) -> Tensor:
@@ -179,13 +207,10 @@ def forward(detector: int, inputs: list[Tensor], plan: Plan) -> Tensor:
     if plan.device.type == "cuda":
         batch = batch.pin_memory()
     batch = batch.to(plan.device, non_blocking=True)
-    reduced = plan.precision != "fp32"
-    autocast = torch.autocast(plan.device.type, DTYPES[plan.precision]) if reduced else contextlib.nullcontext()
-    with torch.inference_mode(), autocast:
-        logits = plan.models[detector](batch)
+    logits = plan.models[detector].model(batch)
     if logits.shape != (len(inputs),):
         raise SynthscopeError(
             f"Expected logits of shape ({len(inputs)},) from detector {plan.detectors[detector].config.name!r}, "
             f"got {tuple(logits.shape)}. Return one logit an image."
         )
-    return logits.float()
+    return logits

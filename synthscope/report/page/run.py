@@ -122,7 +122,7 @@ def test_column(run: Run) -> str:
 
 
 def detector_facts(run: Run) -> list[dict[str, str]]:
-    """One line per detector: ids, what it was trained on, threshold, input and precision; then those that failed."""
+    """One line per detector: ids, training set, threshold, input, precision and backend; then those that failed."""
     names = short_names(distinct(run.scores, "detector"))
     words = view_names(run.scores)
     verdicts = pl.col("metric").is_in([name for name, metric in METRICS.items() if metric.reads == "verdicts"])
@@ -139,6 +139,7 @@ def detector_facts(run: Run) -> list[dict[str, str]]:
             "Input": _values(own["preprocessing"]),
             "Sees of an image": seen_of_images(run, str(detector)) or "?",
             "Precision": _values(own["precision"]),
+            "Run by": _values(own["backend"]),
             "Images": f"{own['path'].n_unique():,}" if own.height else "?",
         })  # fmt: skip
     for failure in run.failures:

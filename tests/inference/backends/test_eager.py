@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.hub import create_detector
 from synthscope.detectors.input import InputConfig
-from synthscope.inference.plan import blocked
+from synthscope.inference.backends.eager import blocked
 
 
 def with_running_statistics(detector: Detector) -> Detector:
