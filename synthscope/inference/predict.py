@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,10 @@ from synthscope.schema import MANIFEST, conform
 if TYPE_CHECKING:
     from synthscope.detectors.base import Detector
     from synthscope.inference.engines.local import Result
-    from synthscope.inference.plan import Plan
+    from synthscope.inference.plan import Done, Plan
+    from synthscope.inference.preparation import Job, Prepared
+
+    Engine = Callable[[Iterable[Job], Plan, Done], Iterator[tuple[list[Prepared], list[Result]]]]
 
 SECONDS_BETWEEN_PARTS = 5.0  # what a kill can cost, beside the chunk in work
 
@@ -43,6 +47,8 @@ def predict(
     shard: tuple[int, int] | None = None,
     crops: str = "1",
     pool: str = "mean",
+    engine: str = "local",
+    address: str | None = None,
 ) -> pl.DataFrame:
     """Score every image of ``manifest`` with every detector under every condition.
 
@@ -65,6 +71,8 @@ def predict(
             ``grid`` (whole crops side by side, about the centre). Such logits belong to a detector of another id,
             ``NAME+5crops@…`` or ``NAME+grid@…``.
         pool: ``mean`` of the logits of all crops, or ``max``, which ``.max`` in the id says.
+        engine: ``local``, or ``ray`` for a cluster whose nodes can read the paths; with the same logits.
+        address: Of the cluster, as ``ray.init`` takes it; ``RAY_ADDRESS``, else this machine alone, if None.
 
     Returns:
         Columns of ``schema.PREDICTIONS``, in order of manifest, detectors, conditions: the rows of this call. They
@@ -79,9 +87,11 @@ def predict(
             return one logit an image.
     """
     from synthscope.inference.crops import Crops
+    from synthscope.inference.engines import check_engine
     from synthscope.inference.plan import make_plan
     from synthscope.inference.settings import read_settings, write_settings
 
+    check_engine(engine, address)
     out, images = Path(out), _images(manifest)
     i, n = _check_shard(shard)
     mine = [seed_for(path) % n == i for path in images["path"]]
@@ -102,7 +112,7 @@ def predict(
     tune_allocator()
     with one_run(folder, None if shard is None else f"{i}-of-{n}"):
         start = time.monotonic()
-        hashes, scorings = _score(images, mine, plan, units, folder)
+        hashes, scorings = _score(images, mine, plan, units, folder, _engine(engine, address))
         seconds = time.monotonic() - start
         images = images.with_columns(sha256=pl.Series(hashes, dtype=pl.String))
         table = assemble(images, units, read_parts(folder, PART, of="a prediction run"))
@@ -152,15 +162,24 @@ def _images(manifest: pl.DataFrame) -> pl.DataFrame:
     return images.with_columns(pl.col("view").replace_strict(ids, return_dtype=pl.String))
 
 
+def _engine(name: str, address: str | None) -> Engine:
+    if name == "ray":
+        from synthscope.inference.engines.ray import score as in_cluster
+
+        return partial(in_cluster, address=address)
+    from synthscope.inference.engines.local import score
+
+    return score
+
+
 def _score(
-    images: pl.DataFrame, mine: list[bool], plan: Plan, units: pl.DataFrame, folder: Path
+    images: pl.DataFrame, mine: list[bool], plan: Plan, units: pl.DataFrame, folder: Path, score: Engine
 ) -> tuple[list[str | None], int]:
     """Do what is missing and add it to ``folder``.
 
     Returns:
         The sha256 of every row, as far as it is known, and the number of new logits.
     """
-    from synthscope.inference.engines.local import score
     from synthscope.inference.preparation import Job
 
     parts = read_parts(folder, PART, of="a prediction run")
