@@ -14,7 +14,6 @@ import re
 import tarfile
 from collections.abc import Iterator
 from glob import glob, has_magic
-from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -69,14 +68,17 @@ def wds(pattern: Path | str) -> Iterator[Row]:
         SynthscopeError: No shards.
     """
     for shard in find_shards(pattern):
-        try:
-            with open_elsewhere(shard, _AHEAD) as file:
-                for _, members in groupby(_members(file), key=lambda found: found.sample):
-                    yield from _sample(shard, list(islice(members, MOST_MEMBERS)))
-        except (Refused, OSError, tarfile.TarError, ValueError) as error:
-            if isinstance(error, SynthscopeError):
-                raise
-            yield {"path": shard, "error": f"a shard that cannot be read to its end: {reason(error)}"}
+        sample: list[Member] = []
+        for one in _members(shard):
+            if sample and (isinstance(one, str) or one.sample != sample[0].sample):
+                yield from _rows(shard, sample)
+                sample = []
+            if isinstance(one, str):
+                yield {"path": shard, "error": f"a shard that cannot be read to its end: {one}"}
+            elif len(sample) < MOST_MEMBERS:
+                sample.append(one)
+        if sample:
+            yield from _rows(shard, sample)
 
 
 def find_shards(pattern: Path | str) -> list[str]:
@@ -125,7 +127,7 @@ def _listed(url: str) -> list[str]:
         raise SynthscopeError(f"Expected shards at {url}, got: {error}. {error.advice}") from error
 
 
-class _Headers:
+class _Capped:
     """A shard as ``tarfile`` sees it, which would read headers of any size into memory."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -138,10 +140,19 @@ class _Headers:
         return self._file.read(size)
 
 
-def _members(file: BinaryIO) -> Iterator[Member]:
+def _members(shard: str) -> Iterator[Member | str]:
+    """The members of a shard and, where it cannot be read to its end, why."""
+    try:
+        with open_elsewhere(shard, _AHEAD) as file:
+            yield from _headers(file)
+    except (Refused, OSError, tarfile.TarError, ValueError) as error:
+        yield reason(error)
+
+
+def _headers(file: BinaryIO) -> Iterator[Member]:
     end, at = file.seek(0, os.SEEK_END), -1
     file.seek(0)
-    with tarfile.open(fileobj=_Headers(file), mode="r:", errors="backslashreplace") as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=_Capped(file), mode="r:", errors="backslashreplace") as archive:  # type: ignore[call-overload]
         while (found := archive.next()) is not None:
             archive.members = []  # else it keeps them all
             start, size = found.offset_data, found.size
@@ -156,9 +167,12 @@ def _members(file: BinaryIO) -> Iterator[Member]:
                 file.seek(start)
                 told = file.read(size)
             yield Member(found.name, start, size if regular else 0, regular, told)
+        file.seek(archive.offset)
+        if file.read(512).strip(b"\0"):  # where tarfile takes anything for the end
+            raise Refused(f"no header at byte {archive.offset}")
 
 
-def _sample(shard: str, members: list[Member]) -> Iterator[Row]:
+def _rows(shard: str, members: list[Member]) -> Iterator[Row]:
     told = {one.suffix: one.told for one in members if one.told}
     for one in members:
         if one.suffix in IMAGE_SUFFIXES:
