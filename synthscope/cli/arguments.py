@@ -58,6 +58,25 @@ Explainers = Annotated[
     typer.Option("-e", "--explainer", help=f"{' | '.join(EXPLAINERS.registered)} | none; gradcam if absent."),
 ]
 Level = Annotated[float, typer.Option(help="P-values among reference photographs up to this are evidence.")]
+
+
+def _allow_remote(asked: bool) -> bool:
+    """Before a command reads anything."""
+    if asked:
+        from synthscope.data.remote.permission import allow
+
+        allow()
+    return asked
+
+
+Remote = Annotated[
+    bool,
+    typer.Option(
+        "--remote", callback=_allow_remote, help="Also read s3://, gs://, hf:// and https:// that a manifest names."
+    ),
+]
+Engine = Annotated[str, typer.Option(help="local | ray: on the nodes of a Ray cluster.")]
+Address = Annotated[str | None, typer.Option(help="Of the Ray cluster; RAY_ADDRESS, else this machine, if absent.")]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Run folder.")]
 
 
@@ -70,13 +89,16 @@ def load(
     unlabelled: bool = False,
 ) -> pl.DataFrame:
     """The images of one or several sources, filtered and seen through ``view``, a protocol with test sets as ``by``
-    says.
+    says. What was typed as a source may be read, also behind URLs.
 
     Through several views: the rows of one after those of the other. Images without label are refused unless
     ``unlabelled``.
     """
     from synthscope.data.manifest import check_labels, filter_manifest, load_manifest
+    from synthscope.data.remote.permission import allow_source
 
+    for typed in [source] if isinstance(source, str) else source:
+        allow_source(typed)
     table = load_manifest(source) if isinstance(source, str) else _gathered(source)
     table = filter_manifest(table, where) if where else table
     if not unlabelled:

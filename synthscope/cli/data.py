@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from synthscope.cli.arguments import Seed, Source, View, Where, Workers, exit_with_unreadable, load
+from synthscope.cli.arguments import Remote, Seed, Source, View, Where, Workers, exit_with_unreadable, load
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.runtime.told import printable
 
@@ -21,14 +21,17 @@ def data_index(
     out: Annotated[Path, typer.Option("-o", "--out", help="Manifest to write (.parquet).")],
     group: Annotated[str | None, typer.Option(help='"class": images of an ImageNet class stay together.')] = None,
     workers: Workers = None,
+    remote: Remote = False,
 ) -> None:
     """Read the headers of all images of a collection into a manifest; or group the images of a manifest anew."""
     from synthscope.data.index import index_to
     from synthscope.data.layouts.imagenet import group_by_class
     from synthscope.data.manifest import describe, load_manifest, save_manifest
+    from synthscope.data.remote.permission import allow_source
 
     if group not in (None, "class"):
         raise UsageError(f"Expected --group class, got {group!r}. Correct it.")
+    allow_source(source)
     if source.endswith(".parquet") and ":" not in source:
         table = load_manifest(source)
         save_manifest(group_by_class(table) if group else table, out)
@@ -45,13 +48,16 @@ def data_verify(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Manifest to write; default: the same file.")] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete damaged files; lists them in deleted.csv.")] = False,
     workers: Workers = None,
+    remote: Remote = False,
 ) -> None:
     """Decode every image, fill in its SHA-256, list what cannot be used and duplicates; is my GenImage complete?"""
     from synthscope.data.completeness import completeness
     from synthscope.data.damage import delete_damaged
     from synthscope.data.duplicates import conflict, describe_duplicates, duplicates
     from synthscope.data.manifest import describe, load_manifest, missing_labels, save_manifest, verify
+    from synthscope.data.remote.permission import allow_source
 
+    allow_source(source)
     target = out or (Path(source) if source.endswith(".parquet") else None)
     if target is None:
         raise UsageError(f"Expected a manifest to update or --out, got {source!r}. Add -o manifest.parquet.")
@@ -81,6 +87,7 @@ def data_audit(
     view: View = None,
     where: Where = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Also write the table (.parquet or .csv).")] = None,
+    remote: Remote = False,
 ) -> None:
     """Can format, size, aspect, JPEG quality or bytes per pixel alone tell the label, or the history of the pixels?"""
     from synthscope.data.audit import audit, warning

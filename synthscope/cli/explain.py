@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import Images, Out, Seed, Threads, View, Where, at_least, exit_with_unreadable, load
+from synthscope.cli.arguments import (
+    Address,
+    Engine,
+    Images,
+    Out,
+    Remote,
+    Seed,
+    Threads,
+    View,
+    Where,
+    at_least,
+    exit_with_unreadable,
+    load,
+)
 from synthscope.explainers import EXPLAINERS
 
 
@@ -29,6 +42,9 @@ def explain_command(
     seed: Seed = 0,
     view: View = None,
     where: Where = None,
+    engine: Engine = "local",
+    address: Address = None,
+    remote: Remote = False,
 ) -> None:
     """Heatmaps of images, scored against annotations and across degradations. Resumable."""
     from synthscope.annotations import load_annotations, save_annotations
@@ -49,7 +65,7 @@ def explain_command(
         save_annotations(regions, out / "annotations.parquet")
     table = explain(
         images, list(detector), list(explainer), out=out, conditions=conditions, batch_size=batch_size,
-        workers=workers, seed=seed,
+        workers=workers, seed=seed, engine=engine, address=address,
     )  # fmt: skip
     print(out / "explanations.parquet")
     if scored:

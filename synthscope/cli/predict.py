@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import Images, Out, Seed, Views, Where, Workers, at_least, exit_with_unreadable, load
+from synthscope.cli.arguments import (
+    Address,
+    Engine,
+    Images,
+    Out,
+    Remote,
+    Seed,
+    Views,
+    Where,
+    Workers,
+    at_least,
+    exit_with_unreadable,
+    load,
+)
 from synthscope.errors import UsageError
 
 
@@ -32,6 +45,9 @@ def predict_command(
     pool: Annotated[str, typer.Option(help="Logit of several crops: mean | max.")] = "mean",
     view: Views = None,
     where: Where = None,
+    engine: Engine = "local",
+    address: Address = None,
+    remote: Remote = False,
 ) -> None:
     """Score images with detectors under degradations; each image is decoded once. Resumable; a second call adds."""
     import polars as pl
@@ -49,6 +65,7 @@ def predict_command(
     run = predict_run(
         manifest, list(detector), out=out, conditions=degrade or ["none"], precision=precision,
         batch_size=batch_size, workers=workers, seed=seed, shard=part, crops=crops, pool=pool, backend=backend,
+        engine=engine, address=address,
     )  # fmt: skip
     save_manifest(images, out / "manifest.parquet")
     if csv is not None:

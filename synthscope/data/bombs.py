@@ -26,6 +26,8 @@ MOST_COMPRESSED = 2**27  # bytes of WebP and AVIF, which Pillow reads whole for 
 class Refused(Exception):
     """What is wrong with a file, as the end of "Expected an image, got …"."""
 
+    advice = "Replace or remove it."
+
 
 def check_structure(file: BinaryIO, max_megapixels: float) -> None:
     """Raise ``Refused`` for a file whose header would take a decoder long, or much memory; read its header alone."""

@@ -83,7 +83,7 @@ def _deletable(path: str, source: str | None) -> bool:
     """Whether ``path`` is a regular file in the folder of ``source``, with no link on the way from there."""
     try:
         root, file = parse_source(source or "", LAYOUTS)[1], Path(path)
-        return file.is_file() and file.resolve() == root.resolve() / file.relative_to(root)
+        return isinstance(root, Path) and file.is_file() and file.resolve() == root.resolve() / file.relative_to(root)
     except (SynthscopeError, ValueError, OSError):
         return False
 

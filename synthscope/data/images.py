@@ -10,10 +10,10 @@ import os
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -21,7 +21,11 @@ from synthscope.data.bombs import Refused, check_content, check_structure
 from synthscope.data.decode import to_rgb
 from synthscope.data.in_work import BYTES, claim, image_task
 from synthscope.data.jpeg_quality import estimate_quality
+from synthscope.data.remote.permission import allow
+from synthscope.data.remote.place import is_elsewhere
+from synthscope.data.remote.reading import open_elsewhere
 from synthscope.errors import UnreadableImageError
+from synthscope.runtime.threads import in_threads
 from synthscope.runtime.told import reading
 
 if TYPE_CHECKING:
@@ -33,17 +37,20 @@ MAX_BESIDE = 2**26  # bytes beside the pixels, of which none needs more than 8: 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 FACTS = ("width", "height", "format", "jpeg_quality", "bytes", "sha256", "error")  # columns that measure() fills
 _LARGE = 2**22  # bytes of a file whose header is looked at before it is read
+_WAITING = 16  # headers elsewhere that are waited for at a time
 
 
 def read_file(path: str | Path, sha256: str | None = None) -> tuple[bytes, str]:
     """The bytes of a file and their SHA-256 in hexadecimal digits.
 
     Args:
-        path: Of the file.
+        path: Of the file, as manifests have it: also a URL that ``data.remote.permission`` allows, or a place in a
+            shard.
         sha256: What it must be, if that is known.
 
     Raises:
-        UnreadableImageError: Missing, empty, larger than ``MAX_BYTES``, not a regular file, or another ``sha256``.
+        UnreadableImageError: Missing, empty, larger than ``MAX_BYTES``, not a regular file, another ``sha256``, or a
+            server that does not answer.
     """
     try:
         data = _read(path)
@@ -87,7 +94,7 @@ def read_rgb(
 
 
 @contextmanager
-def opened(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> Iterator[Image.Image]:
+def opened(source: str | Path | bytes | BinaryIO, max_megapixels: float = MAX_MEGAPIXELS) -> Iterator[Image.Image]:
     """An image of which the header is read, within the bounds of size and structure; of bytes, ready to be decoded.
 
     Raises:
@@ -95,7 +102,11 @@ def opened(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIXELS) -
     """
     from PIL import Image
 
-    with BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:  # noqa: PTH123 (as in _size)
+    if isinstance(source, bytes):
+        given: BinaryIO = BytesIO(source)
+    else:
+        given = open_file(source) if isinstance(source, str | Path) else source
+    with nullcontext(given) if given is source else given as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         check_structure(file, max_megapixels)
@@ -110,6 +121,31 @@ def opened(source: str | Path | bytes, max_megapixels: float = MAX_MEGAPIXELS) -
             yield image
 
 
+def open_file(path: str | Path) -> BinaryIO:
+    """A file of at least one and at most ``MAX_BYTES`` bytes, here or elsewhere; nothing that would hang.
+
+    Raises:
+        Refused: Another file; ``OSError`` where there is none.
+    """
+    if is_elsewhere(path):
+        file = open_elsewhere(str(path))
+        _check_size(file.seek(0, os.SEEK_END))
+        file.seek(0)
+        return file
+    status = os.stat(path)  # noqa: PTH116  (a tenth of the time of an index goes into making the Path)
+    if not stat.S_ISREG(status.st_mode):
+        raise Refused("something that is not a regular file")  # opening a pipe would hang
+    _check_size(status.st_size)
+    return open(path, "rb")  # noqa: PTH123  (as above)
+
+
+def _check_size(size: int) -> None:
+    if size == 0:
+        raise Refused("an empty file")
+    if size > MAX_BYTES:
+        raise Refused(f"{size} bytes, more than {MAX_BYTES}")
+
+
 @image_task()
 def measure(path: str, *, decode: bool = False) -> tuple[int | str | None, ...]:
     """What a manifest says about a file, in the order of ``FACTS``; never raises, the last one is what is wrong.
@@ -120,45 +156,41 @@ def measure(path: str, *, decode: bool = False) -> tuple[int | str | None, ...]:
     """
     width, height, container, quality, size, sha256, error = (None,) * 7
     try:
-        size = _size(path)
         data = _read(path) if decode else b""
         sha256 = hashlib.sha256(data).hexdigest() if decode else None
-        with reading(path), opened(data if decode else path) as image:
-            width, height, container = image.width, image.height, image.format
-            tables = getattr(image, "quantization", None)
-            quality = estimate_quality(tables[0]) if tables and 0 in tables else None
-            if decode:
-                to_rgb(image)
+        with BytesIO(data) if decode else open_file(path) as file:
+            size = file.seek(0, os.SEEK_END)
+            with reading(path), opened(data if decode else file) as image:
+                width, height, container = image.width, image.height, image.format
+                tables = getattr(image, "quantization", None)
+                quality = estimate_quality(tables[0]) if tables and 0 in tables else None
+                if decode:
+                    to_rgb(image)
     except Exception as problem:
         error = _reason(problem)
     return width, height, container, quality, size, sha256, error
 
 
-def measure_headers(paths: list[str]) -> list[tuple[int | str | None, ...]]:
-    """:func:`measure` of many files, for a worker process."""
+def measure_headers(paths: list[str], allowed: tuple[str, ...] = ()) -> list[tuple[int | str | None, ...]]:
+    """:func:`measure` of many files, for a worker process, which may read the URLs that are ``allowed``."""
+    if allowed:
+        allow(*allowed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Pillow mutters about odd files is in the error column where it matters
+        if any(map(is_elsewhere, paths)):
+            return list(in_threads(measure, paths, _WAITING))
         return [measure(path) for path in paths]
-
-
-def _size(path: str | Path) -> int:
-    status = os.stat(path)  # noqa: PTH116  (a tenth of the time of an index goes into making the Path)
-    if not stat.S_ISREG(status.st_mode):
-        raise Refused("something that is not a regular file")  # opening a pipe would hang
-    if status.st_size == 0:
-        raise Refused("an empty file")
-    if status.st_size > MAX_BYTES:
-        raise Refused(f"{status.st_size} bytes, more than {MAX_BYTES}")
-    return status.st_size
 
 
 def _read(path: str | Path) -> bytes:
     """A whole file; of a large one the header first, and memory for the file and its pixels."""
-    size = _size(path)
-    if size > _LARGE:
-        with reading(path), opened(path) as image:
-            claim(_megapixels(image) + size / BYTES)
-    return Path(path).read_bytes()
+    with open_file(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        if size > _LARGE:
+            with reading(path), opened(file) as image:
+                claim(_megapixels(image) + size / BYTES)
+        file.seek(0)
+        return file.read()
 
 
 def _megapixels(image: Image.Image) -> float:
@@ -179,4 +211,5 @@ def _reason(error: BaseException) -> str:
 
 
 def _unreadable(source: str | Path, error: Exception) -> UnreadableImageError:
-    return UnreadableImageError(f"Expected an image in {source}, got {_reason(error)}. Replace or remove it.")
+    advice = (error if isinstance(error, Refused) else Refused).advice
+    return UnreadableImageError(f"Expected an image in {source}, got {_reason(error)}. {advice}")

@@ -20,7 +20,9 @@ from synthscope.data.images import FACTS, measure_headers
 from synthscope.data.layouts import LAYOUTS
 from synthscope.data.layouts.files import all_files
 from synthscope.data.layouts.imagenet import group_by_class
-from synthscope.data.layouts.source import Row, absolute, read_rows
+from synthscope.data.layouts.source import Row, located, read_rows
+from synthscope.data.remote.permission import granted
+from synthscope.data.remote.place import is_url
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import Progress, whole_file
 from synthscope.runtime.signals import ctrl_c_ignored
@@ -53,7 +55,7 @@ def index(source: str, *, group: Group = None, workers: int | None = None) -> pl
 
     Args:
         source: ``"<layout>:<path>[?key=value&…]"``, such as ``genimage:/data/GenImage`` or
-            ``imagefolder:/data/mine?ai=sdxl,flux&real=photos``.
+            ``imagefolder:/data/mine?ai=sdxl,flux&real=photos``; a URL alone is read as ``files:`` it.
         group: ``"class"`` fills ``group`` with the ImageNet class; None leaves what the layout says.
         workers: Processes that read headers; None = one a core. The table does not depend on it.
 
@@ -74,10 +76,10 @@ def index_files(patterns: Sequence[str], *, workers: int | None = None) -> pl.Da
         SynthscopeError: Nothing at a path, or no images at all.
     """
     for pattern in patterns:
-        if not has_magic(pattern) and not Path(pattern).expanduser().exists():
+        if not is_url(pattern) and not has_magic(pattern) and not Path(pattern).expanduser().exists():
             raise SynthscopeError(f"Expected a file or folder at {pattern}, got nothing. Check the path.")
     source = f"files:{patterns[0] if len(patterns) == 1 else ''}"
-    return pl.concat(_blocks(all_files(map(absolute, patterns)), source, None, workers))
+    return pl.concat(_blocks(all_files(map(located, patterns)), source, None, workers))
 
 
 def index_to(source: str, out: str | Path, *, group: Group = None, workers: int | None = None) -> IndexReport:
@@ -117,7 +119,7 @@ def _blocks(rows: Iterator[Row], source: str, group: Group, workers: int | None)
             else:
                 chunks = (paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK))
                 with ctrl_c_ignored():  # in the processes that start now
-                    measured = pool(delayed(measure_headers)(chunk) for chunk in chunks)
+                    measured = pool(delayed(measure_headers)(chunk, granted()) for chunk in chunks)
                 facts = [fact for chunk in measured for fact in chunk]
             table = _table(block, facts, source)
             yield group_by_class(table) if group == "class" else table

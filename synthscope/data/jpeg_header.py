@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from synthscope.data.bombs import Refused
 from synthscope.data.degrade.recipe import parse_recipe
 from synthscope.data.degrade.steps import PILLOW_SAMPLING, Jpeg, JpegTables
+from synthscope.data.images import open_file
 
 Tables = tuple[tuple[int, ...], tuple[int, ...]]  # luma, chroma: 64 steps each, row by row
 _SAMPLING: dict[tuple[int, ...], str] = {
@@ -40,11 +42,11 @@ def read_compression(path: str | Path) -> Compression:
     from PIL.JpegImagePlugin import JpegImageFile
 
     try:
-        with Image.open(path, formats=("JPEG",)) as image:
+        with open_file(path) as file, Image.open(file, formats=("JPEG",)) as image:
             if not isinstance(image, JpegImageFile):
                 return Compression(None, "a JPEG of a kind that cannot be repeated")
             return _compression(image)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
+    except (OSError, Refused, UnidentifiedImageError, SyntaxError, ValueError):
         return Compression(None, "a JPEG header that cannot be read")
 
 

@@ -8,32 +8,26 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from synthscope.data.degrade.recipe import parse_recipe
 from synthscope.errors import UsageError
-from synthscope.inference.parts import one_run, write_part
-from synthscope.inference.store import PART, Answers, gather, read_logits
+from synthscope.inference.parts import one_run
+from synthscope.inference.store import Answers, gather, read_logits
 from synthscope.inference.table import add_rows, check_table
-from synthscope.runtime import Progress, seed_for, tune_allocator
+from synthscope.runtime import seed_for, tune_allocator
 from synthscope.runtime.told import printable
 from synthscope.schema import MANIFEST, conform
 
 if TYPE_CHECKING:
     from synthscope.detectors.base import Detector
-    from synthscope.inference.engines.local import Result
-    from synthscope.inference.plan import Plan
-    from synthscope.inference.preparation import Prepared
-
-SECONDS_BETWEEN_PARTS = 5.0  # what a kill can cost, beside the chunk in work
-IMAGES_AT_ONCE = 1 << 16  # of which Python objects are held
+    from synthscope.inference.fill import Engine
 
 
 def predict(
@@ -50,6 +44,8 @@ def predict(
     crops: str = "1",
     pool: str = "mean",
     backend: str = "eager",
+    engine: str = "local",
+    address: str | None = None,
 ) -> pl.DataFrame:
     """Score every image of ``manifest`` with every detector under every condition.
 
@@ -76,6 +72,8 @@ def predict(
         backend: ``eager``, ``openvino``, ``onnx``, ``compile``, or ``auto``, the fastest after a short probe. All but
             eager float32 are compared with that on noise and the first images; ``run.json`` keeps what was found. A
             detector that a backend cannot take, or changes by more than rounding in float32, stays with eager.
+        engine: ``local``, or ``ray`` for a cluster whose nodes can read the paths; with the same logits.
+        address: Of the cluster, as ``ray.init`` takes it; ``RAY_ADDRESS``, else this machine alone, if None.
 
     Returns:
         Columns of ``schema.PREDICTIONS``, in order of manifest, detectors, conditions: the rows of this call. They
@@ -93,6 +91,7 @@ def predict(
     answers = predict_run(
         manifest, detectors, out=out, conditions=conditions, precision=precision, batch_size=batch_size,
         workers=workers, seed=seed, shard=shard, crops=crops, pool=pool, backend=backend,
+        engine=engine, address=address,
     )  # fmt: skip
     return pl.concat(list(answers.slices()))
 
@@ -111,13 +110,18 @@ def predict_run(
     crops: str,
     pool: str,
     backend: str,
+    engine: str,
+    address: str | None,
 ) -> Answers:
     """:func:`predict` where a call has more rows than memory holds: ``slices()`` of what it returns makes them."""
     from synthscope.inference.crops import Crops
+    from synthscope.inference.engines import check_engine
+    from synthscope.inference.fill import fill
     from synthscope.inference.first import first_images
     from synthscope.inference.plan import make_plan
     from synthscope.inference.settings import read_settings, write_settings
 
+    check_engine(engine, address)
     out, images = Path(out), _images(manifest)
     i, n = _check_shard(shard)
     if shard is not None and backend == "auto":
@@ -142,7 +146,7 @@ def predict_run(
     tune_allocator()
     with one_run(folder, None if shard is None else f"{i}-of-{n}"):
         start = time.monotonic()
-        images, scorings = _score(images, mine, plan, units, folder)
+        images, scorings = fill(images, mine, plan, units, folder, _engine(engine, address))
         seconds = time.monotonic() - start
         answers = gather(images, units, read_logits(folder))
         if answers.complete:
@@ -189,90 +193,14 @@ def _images(manifest: pl.DataFrame) -> pl.DataFrame:
     return images.with_columns(pl.col("view").replace_strict(ids, return_dtype=pl.String))
 
 
-def _score(
-    images: pl.DataFrame, mine: NDArray[np.bool_], plan: Plan, units: pl.DataFrame, folder: Path
-) -> tuple[pl.DataFrame, int]:
-    """Do what is missing and add it to ``folder``.
+def _engine(name: str, address: str | None) -> Engine:
+    if name == "ray":
+        from synthscope.inference.engines.ray import score as in_cluster
 
-    Returns:
-        The images with the sha256 of every row, as far as it is known, and the number of new logits.
-    """
-    guessed = _with_recorded(images, folder)
-    answers = gather(guessed, units, read_logits(folder))
-    unread = images["sha256"].is_null().to_numpy()
-    todo = mine & images["error"].is_null().to_numpy() & (unread | answers.open)
-    hashes = images["sha256"].to_list()
-    scorings, fresh, written = 0, [], time.monotonic()
-    with Progress("predict", int(todo.sum())) as progress:
-        try:
-            for prepared, results in _in_slices(images, todo, plan, answers):
-                for image in prepared:
-                    hashes[image.job.position] = image.sha256
-                fresh += results
-                scorings += sum(result.logit is not None for result in results)
-                progress.advance(len(prepared))
-                if time.monotonic() - written >= SECONDS_BETWEEN_PARTS:
-                    _write(folder, fresh, units)
-                    fresh, written = [], time.monotonic()
-        finally:
-            _write(folder, fresh, units)
-    known = pl.DataFrame({"own": pl.Series(hashes, dtype=pl.String), "read": guessed["sha256"], "mine": mine})
-    sha256 = pl.coalesce("own", pl.when(~pl.col("mine")).then("read"))
-    return images.with_columns(sha256=known.select(sha256).to_series()), scorings
-
-
-def _in_slices(
-    images: pl.DataFrame, todo: NDArray[np.bool_], plan: Plan, answers: Answers
-) -> Iterator[tuple[list[Prepared], list[Result]]]:
-    """The chunks of all images to do; keys and jobs are Python objects for some images at a time only.
-
-    What is read after another slice, and whose hash nobody knew before, does not see that slice's duplicates.
-    """
+        return partial(in_cluster, address=address)
     from synthscope.inference.engines.local import score
-    from synthscope.inference.preparation import Job
 
-    views = {view: parse_recipe(view) for view in images["view"].unique()}
-    step = -(-IMAGES_AT_ONCE // plan.chunk) * plan.chunk  # batches are made up inside chunks
-    for first in range(0, images.height, step):
-        rows = range(first, min(first + step, images.height))
-        here = images["path", "sha256", "view"][first : rows.stop]
-        jobs = [
-            Job(position, path, sha256, views[view])
-            for position, (path, sha256, view) in zip(rows, here.iter_rows(), strict=True)
-            if todo[position]
-        ]
-        if jobs:
-            for prepared, results in score(jobs, plan, answers.finished(rows)):
-                answers.learn([(one.image.job.position, one.image.sha256, one.unit, one.logit) for one in results])
-                yield prepared, results
-
-
-def _with_recorded(images: pl.DataFrame, folder: Path) -> pl.DataFrame:
-    """The images with the sha256 that an earlier call has read where the manifest has none."""
-    read = [part.select("path", read="sha256").drop_nulls().unique("path", keep="last") for part in read_logits(folder)]
-    last = pl.concat([pl.DataFrame(schema={"path": pl.String, "read": pl.String}), *read]).unique("path", keep="last")
-    joined = images.join(last, on="path", how="left", maintain_order="left")
-    return joined.with_columns(sha256=pl.coalesce("sha256", "read")).drop("read")
-
-
-def _write(folder: Path, results: list[Result], units: pl.DataFrame) -> None:
-    if not results:
-        return
-    rows = [
-        (
-            result.image.job.path,
-            result.image.sha256,
-            str(result.image.job.view),
-            result.unit,
-            result.logit,
-            result.error,
-        )
-        for result in results
-    ]
-    schema = {name: PART[name] for name in ("path", "sha256", "view")} | {"unit": units.schema["unit"]}
-    schema |= {name: PART[name] for name in ("logit", "error")}
-    table = pl.DataFrame(rows, schema=schema, orient="row").join(units, on="unit")
-    write_part(folder, conform(table, PART, "the part"))
+    return score
 
 
 def _report(answers: Answers, scorings: int, seconds: float) -> None:

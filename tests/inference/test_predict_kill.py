@@ -16,12 +16,12 @@ import os, signal, sys
 from pathlib import Path
 import polars as pl
 from synthscope.detectors.hub import create_detector
-from synthscope.inference import parts
+from synthscope.inference import fill, parts
 from synthscope.inference import predict
 from synthscope.runtime import whole_file
 
 folder, out, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-predict.SECONDS_BETWEEN_PARTS = 0
+fill.SECONDS_BETWEEN_PARTS = 0
 written = 0
 
 def write_part(folder, rows):
@@ -35,7 +35,7 @@ def write_part(folder, rows):
     if moment == "after the second part" and written == 2:
         os.kill(os.getpid(), signal.SIGKILL)
 
-predict.write_part = write_part
+fill.write_part = write_part
 images = pl.DataFrame({"path": sorted(map(str, folder.glob("*.png")))})
 detectors = [create_detector("cnn_small", name=name, seed=seed, input={"crop": 48}) for seed, name in enumerate("ab")]
 predict.predict(images, detectors, out=out, conditions=["none", "jpeg@1..3", "noise:sigma=8"], workers=2, batch_size=4)

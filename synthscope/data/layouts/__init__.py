@@ -1,8 +1,8 @@
 """Collections of images as they lie on disk -> what names tell of each image: ``"<layout>:<path>[?key=value&…]"``.
 
 A layout is a generator function ``(root, **options)`` that yields rows of the manifest; ``data.index`` adds what
-headers tell. Where its first argument is called ``pattern``, there need be nothing at that very path. Third parties add
-some by the entry point group ``synthscope.layout``.
+headers tell. Where its first argument is called ``pattern``, there need be nothing at that very path, and a URL comes
+as ``str``. Third parties add some by the entry point group ``synthscope.layout``.
 """
 
 from __future__ import annotations
@@ -17,4 +17,5 @@ LAYOUTS.register("imagefolder", "synthscope.data.layouts.folders:imagefolder")
 LAYOUTS.register("files", "synthscope.data.layouts.files:files")
 LAYOUTS.register("csv", "synthscope.data.layouts.tables:csv_table")
 LAYOUTS.register("parquet", "synthscope.data.layouts.tables:parquet_table")
+LAYOUTS.register("wds", "synthscope.data.layouts.wds:wds")
 LAYOUTS.register("xaigd", "synthscope.data.layouts.xaigd:xaigd")

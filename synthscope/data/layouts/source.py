@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from synthscope.data.remote.place import is_url
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.registry import Registry
 
@@ -16,14 +17,18 @@ Row = dict[str, Any]
 Readers = Registry[Callable[..., Iterator[Row]]]
 
 
-def parse_source(source: str, readers: Readers) -> tuple[str, Path, dict[str, str]]:
-    """Name, absolute root (links kept) and options of ``"<name>:<path>[?key=value&…]"``; nothing is opened.
+def parse_source(source: str, readers: Readers) -> tuple[str, Path | str, dict[str, str]]:
+    """Name, root (see :func:`located`) and options of ``"<name>:<path>[?key=value&…]"``; nothing is opened.
+
+    What follows the question mark of a URL belongs to the URL. A URL without a name is what ``files`` reads.
 
     Raises:
         UsageError: No name before a colon.
         SynthscopeError: Nothing after it.
     """
-    name, colon, rest = source.partition(":")
+    name, colon, rest = source.partition(":") if not is_url(source) else ("files", ":", source)
+    if is_url(rest):
+        return name, rest, {}
     if not colon:
         kind = _kind(readers)
         raise UsageError(
@@ -44,6 +49,11 @@ def absolute(path: str) -> Path:
     return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  (resolve() would rename linked folders)
 
 
+def located(path: str) -> Path | str:
+    """:func:`absolute`; a URL as it is."""
+    return path if is_url(path) else absolute(path)
+
+
 def read_rows(source: str, readers: Readers) -> Iterator[Row]:
     """What the reader that ``source`` names yields.
 
@@ -58,7 +68,12 @@ def read_rows(source: str, readers: Readers) -> Iterator[Row]:
         if key not in known:
             advice = suggest(key, known) if known else "It takes none."
             raise UsageError(f"Expected options of {_kind(readers)} {name} in {source!r}, got {key!r}. {advice}")
-    if first != "pattern" and not root.exists():
+    if isinstance(root, str) and first != "pattern":
+        raise UsageError(
+            f"Expected a folder or file of this machine for the {_kind(readers)} {name}, got {root}. List the images "
+            "in a table for csv:, or read them by files: or wds:."
+        )
+    if isinstance(root, Path) and first != "pattern" and not root.exists():
         raise SynthscopeError(f"Expected a folder or file at {str(root)!r}, got nothing. Check the path in {source!r}.")
     return read(root, **options)
 

@@ -1,6 +1,6 @@
 """Layouts that are a table of paths and labels: ``csv:`` and ``parquet:``. Both are read in pieces.
 
-Columns: ``path`` (or ``filename``, ``file_name``; relative ones start at the table's folder), ``label`` (0, 1, real,
+Columns: ``path`` (or ``filename``, ``file_name``; a URL, or relative to the table), ``label`` (0, 1, real,
 ai …) or ``typ`` (``real``, else the generator), and any of ``EXTRAS``. Everything else is measured anew or ignored.
 """
 
@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from synthscope.data.layouts.folders import Row
+from synthscope.data.remote.place import is_url
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.runtime.told import from_cell
 
 PATH_COLUMNS = ("path", "filename", "file_name")
 LABEL_COLUMNS = ("label", "typ")
 EXTRAS = ("generator", "subset", "split", "class_index", "synset", "group", "view")
-_LABELS = dict.fromkeys(("0", "0.0", "real", "0_real", "nature"), 0)
-_LABELS |= dict.fromkeys(("1", "1.0", "ai", "fake", "1_fake", "synthetic", "generated"), 1)
+LABELS = dict.fromkeys(("0", "0.0", "real", "0_real", "nature"), 0)
+LABELS |= dict.fromkeys(("1", "1.0", "ai", "fake", "1_fake", "synthetic", "generated"), 1)
 
 
 def csv_table(root: Path) -> Iterator[Row]:
@@ -60,12 +61,13 @@ def _rows(table: Path, columns: Iterable[str], lines: Iterable[tuple[int, dict[s
             raise SynthscopeError(
                 f"Expected a path in row {number} of {table}, got none. Fill it in or delete the row."
             )
-        label = _label(line[label_column], label_column, f"row {number} of {table}")
+        label = read_label(line[label_column], label_column, f"row {number} of {table}")
         row = {name: line[name] for name in extras if line[name] not in (None, "")}
         named = line[label_column] if label_column == "typ" and label == 1 else None  # GRIP's typ names the generator
         generator = "real" if label == 0 else row.get("generator") or named
         subset = row.get("subset") or (generator or table.stem if label == 1 else None)
-        path = str(table.parent / str(line[path_column]))
+        given = str(line[path_column])
+        path = given if is_url(given) else str(table.parent / given)
         yield row | {"path": path, "label": label, "generator": generator or subset, "subset": subset}
 
 
@@ -77,13 +79,14 @@ def _one_of(wanted: tuple[str, ...], columns: list[str], table: Path) -> str:
     raise UsageError(f"Expected a column {' or '.join(wanted)} in {table}, got {', '.join(columns)}. {advice}")
 
 
-def _label(value: Any, column: str, place: str) -> int:
+def read_label(value: Any, column: str, place: str) -> int:
+    """0 or 1 of a cell; ``UsageError`` names the ``place`` of another one."""
     text = "" if value is None else str(value).strip().lower()
     if column == "typ" and text and not _is_number(text):
         return 0 if text == "real" else 1
-    if text not in _LABELS:
+    if text not in LABELS:
         raise UsageError(f"Expected a label such as 0, 1, real or ai in {place}, got {value!r}. Correct the row.")
-    return _LABELS[text]
+    return LABELS[text]
 
 
 def _is_number(text: str) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from itertools import islice
@@ -20,13 +21,17 @@ from synthscope.data.degrade.recipe import encoder_versions, parse_recipe
 from synthscope.detectors.base import Detector
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.explainers.base import keeps_geometry
+from synthscope.inference.engines import check_engine
 from synthscope.inference.heatmaps.plan import Shown, Unit, plan_units, show
 from synthscope.inference.heatmaps.store import INDEX, KEY, read_index, write_part
 from synthscope.inference.parts import one_run
-from synthscope.runtime import Progress, tune_allocator
+from synthscope.runtime import Progress, best_device, tune_allocator
 from synthscope.runtime.files import write_json
 from synthscope.schema import MANIFEST, conform, write_table
 
+Done = set[tuple[Any, ...]]  # values of KEY
+Row = tuple[str, str | None, str, str | None]  # path, sha256, view and error of an image
+Made = tuple[list[tuple[str | None, str | None]], list[dict[str, Any]], list[NDArray[np.float32]]]
 CHUNK = 16  # images that are read, explained and written together
 IMAGE = ["path", "sha256", "label", "generator", "subset", "split", "group", "view"]
 HEATMAPS = pl.Schema(
@@ -44,6 +49,8 @@ def explain(
     batch_size: int = 8,
     workers: int = 2,
     seed: int = 0,
+    engine: str = "local",
+    address: str | None = None,
 ) -> pl.DataFrame:
     """Heatmaps of every image of ``manifest``. A run that was stopped goes on where it was.
 
@@ -59,6 +66,8 @@ def explain(
         batch_size: Images that an explainer gets at once.
         workers: Threads that read and prepare images.
         seed: Of random degradations, together with the image's bytes.
+        engine: ``local``, or ``ray`` for a cluster whose nodes can read the paths.
+        address: Of the cluster, as ``ray.init`` takes it; ``RAY_ADDRESS``, else this machine alone, if None.
 
     Returns:
         Columns of ``HEATMAPS``, in order of manifest, detectors, explainers, conditions.
@@ -66,6 +75,7 @@ def explain(
     Raises:
         UsageError: Nothing to do, unknown names, no pair of detector and explainer that fit.
     """
+    check_engine(engine, address)
     out, images = Path(out), conform(manifest, MANIFEST, "the manifest").with_columns(pl.col("view").fill_null("none"))
     if images.is_empty():
         raise UsageError("Expected images to explain, got an empty manifest. Check the source and the filter.")
@@ -81,14 +91,19 @@ def explain(
         done = set(read_index(folder).select(KEY).iter_rows())
         hashes: list[str | None] = []
         errors: list[str | None] = []
-        with Progress("explain", images.height) as progress, ThreadPoolExecutor(workers) as pool:
-            rows = iter(images["path", "sha256", "view", "error"].iter_rows())
-            while chunk := list(islice(rows, CHUNK)):
-                shown = list(pool.map(lambda row: show(row, units, done, seed), chunk))
-                _explain_chunk(shown, units, done, folder, batch_size)
-                hashes += [image.sha256 for image in shown]
-                errors += [image.error for image in shown]
-                progress.advance(len(chunk))
+        rows = iter(images["path", "sha256", "view", "error"].iter_rows())
+        chunks = iter(lambda: list(islice(rows, CHUNK)), [])
+        made = (
+            map(begin_explaining(units, done, seed, batch_size, workers), chunks)
+            if engine == "local"
+            else _in_cluster(chunks, units, done, seed, batch_size, workers, address)
+        )
+        with Progress("explain", images.height) as progress:
+            for seen, fresh, heatmaps in made:
+                write_part(folder, fresh, heatmaps)
+                hashes += [sha256 for sha256, _ in seen]
+                errors += [error for _, error in seen]
+                progress.advance(len(seen))
         images = images.with_columns(
             sha256=pl.Series(hashes, dtype=pl.String), error=pl.Series(errors, dtype=pl.String)
         )
@@ -99,9 +114,66 @@ def explain(
     return table
 
 
-def _explain_chunk(
-    shown: list[Shown], units: list[Unit], done: set[tuple[Any, ...]], folder: Path, batch_size: int
-) -> None:
+def begin_explaining(
+    units: list[Unit], done: Done, seed: int, batch_size: int, workers: int
+) -> Callable[[list[Row]], Made]:
+    """What turns a chunk of the manifest into (sha256, error) of its images, rows of the index, and heatmaps."""
+
+    def work(chunk: list[Row]) -> Made:
+        with ThreadPoolExecutor(workers) as pool:
+            shown = list(pool.map(lambda row: show(row, units, done, seed), chunk))
+        return [(image.sha256, image.error) for image in shown], *_heatmaps(shown, units, done, batch_size)
+
+    return work
+
+
+def _in_cluster(
+    chunks: Iterator[list[Row]], units: list[Unit], done: Done, seed: int, batch_size: int, workers: int,
+    address: str | None,
+) -> Iterator[Made]:  # fmt: skip
+    """What :func:`begin_explaining` makes, on the actors of a cluster. Of files of the same bytes the first counts."""
+    from synthscope.inference.engines.cluster import MOST_LOSSES, in_cluster
+
+    shared = (on_device(units, "cpu"), done, seed, batch_size, workers)
+    for chunk, made in in_cluster(chunks, _begin_in_actor, shared, threads=workers, address=address):
+        if made is None:
+            error = f"{MOST_LOSSES} workers of the cluster died with this image or one beside it in work"
+            yield [(sha256, error) for _, sha256, *_ in chunk], [], []
+            continue
+        seen, rows, heatmaps = made
+        keys = [tuple(row[name] for name in KEY) for row in rows]
+        fresh = [n for n, key in enumerate(keys) if key not in done]
+        done.update(keys)
+        yield seen, [rows[n] for n in fresh], [heatmaps[n] for n in fresh]
+
+
+def _begin_in_actor(
+    units: list[Unit], done: Done, seed: int, batch_size: int, workers: int
+) -> Callable[[list[Row]], Made]:
+    units = on_device(units, best_device())
+    tune_allocator()
+
+    def work(chunk: list[Row]) -> Made:
+        made = begin_explaining(units, done, seed, batch_size, workers)(chunk)
+        done.difference_update(tuple(row[name] for name in KEY) for row in made[1])  # chunks do not know of each other
+        return made
+
+    return work
+
+
+def on_device(units: list[Unit], device: torch.device | str) -> list[Unit]:
+    """The units with their detectors on another device; the very same where they are there."""
+    if all(unit.detector.mean.device == torch.device(device) for unit in units):
+        return units
+    moved = copy.deepcopy(units)
+    for unit in moved:
+        unit.detector.to(device)
+    return moved
+
+
+def _heatmaps(
+    shown: list[Shown], units: list[Unit], done: Done, batch_size: int
+) -> tuple[list[dict[str, Any]], list[NDArray[np.float32]]]:
     rows: list[dict[str, Any]] = []
     heatmaps: list[NDArray[np.float32]] = []
     for number, unit in enumerate(units):
@@ -120,12 +192,10 @@ def _explain_chunk(
                 key = dict(zip(KEY, unit.key(image.sha256 or "", image.view), strict=True))
                 rows.append(key | {"height": height, "width": width, "completeness_gap": off})
                 heatmaps.append(heatmap)
-    write_part(folder, rows, heatmaps)
+    return rows, heatmaps
 
 
-def _batches(
-    shown: list[Shown], number: int, unit: Unit, done: set[tuple[Any, ...]], batch_size: int
-) -> Iterator[list[Shown]]:
+def _batches(shown: list[Shown], number: int, unit: Unit, done: Done, batch_size: int) -> Iterator[list[Shown]]:
     """Images that still need a unit, each file once, by size of the input; they count as done from now on."""
     waiting: defaultdict[torch.Size, list[Shown]] = defaultdict(list)
     for image in shown:
