@@ -141,7 +141,7 @@ def test_truncated_files_get_the_sentence_of_pillow(container: str) -> None:
     whole = encode(RGB, container)
     for length in {*range(0, len(whole), 97), *range(len(whole) - 20, len(whole))}:
         found, expected = outcome(whole[:length]), by_pillow(whole[:length])
-        assert isinstance(found, str) or length > len(whole) - 20  # Pillow does without the end of a PNG
+        assert isinstance(found, str) or length > len(whole) - 30  # Pillow does without checksum and end
         assert type(found) is type(expected) and np.array_equal(found, expected)
 
 

@@ -76,6 +76,15 @@ def test_other_recipes_are_applied_to_the_whole_image_and_cut() -> None:
         np.testing.assert_array_equal(recipe.apply(rgb, key="image", window=window), expected)
 
 
+@pytest.mark.parametrize("width", [511, 512, 513, 530, 1100])
+def test_a_wide_image_is_blurred_as_in_one_piece(width: int) -> None:
+    import cv2
+
+    rgb, kernel = picture(50, width, 2), cv2.getGaussianKernel(41, 5, cv2.CV_32F)
+    whole = cv2.sepFilter2D(rgb, -1, kernel, kernel, borderType=cv2.BORDER_REFLECT)
+    np.testing.assert_array_equal(parse_recipe("blur:sigma=5").apply(rgb, key="image"), whole)
+
+
 def test_less_is_computed_for_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
     import cv2
 

@@ -30,6 +30,7 @@ Kernel = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]  # Pillow's
 Side = Annotated[int, Field(ge=1, le=8192)]
 Quality = Annotated[int, Field(ge=1, le=100)]
 Subsampling = Literal["420", "422", "444"]
+_STRIP = 512  # columns blurred at a time: the rows that the kernel spans stay in the cache
 PILLOW_SAMPLING = {"444": 0, "422": 1, "420": 2}  # as Image.save counts it
 Tables = Annotated[str, AfterValidator(_quantisation)]
 Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
@@ -139,7 +140,15 @@ class Blur(Fixed):
 
         # A float kernel: GaussianBlur on uint8 rounds the kernel to fixed point and is two grey levels off.
         kernel = cv2.getGaussianKernel(2 * self.reach + 1, self.sigma, cv2.CV_32F)
-        return cv2.sepFilter2D(rgb, -1, kernel, kernel, borderType=cv2.BORDER_REFLECT)
+        result, width = np.empty_like(rgb, order="C"), rgb.shape[1]
+        for left in range(0, width, _STRIP):
+            right = min(width, left + _STRIP)
+            first = max(0, left - self.reach)
+            strip = cv2.sepFilter2D(
+                rgb[:, first : right + self.reach], -1, kernel, kernel, borderType=cv2.BORDER_REFLECT
+            )
+            result[:, left:right] = strip[:, left - first : right - first]
+        return result
 
 
 @DEGRADATIONS.add("noise")
