@@ -24,10 +24,10 @@ def to_rgb(image: Image.Image) -> np.ndarray:
     vars(image).pop("_decoder", None)  # of WebP and AVIF: two more copies of the pixels, with alpha
     if image.mode == "F":
         raise Refused("floating-point pixels")
-    orientation = _orientation(image)
-    turned = orientation >= 5  # rows and columns change places
+    turn = orientation(image)
+    turned = turn >= 5  # rows and columns change places
     pixels = np.empty((image.width, image.height, 3) if turned else (image.height, image.width, 3), np.uint8)
-    stored = _as_stored(pixels, orientation)
+    stored = _as_stored(pixels, turn)
     rows = max(1, _STRIP // image.width)
     for top in range(0, image.height, rows):
         whole = rows >= image.height
@@ -44,13 +44,13 @@ def _as_stored(upright: np.ndarray, orientation: int) -> np.ndarray:
     return turned[down, across]
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
     """1 to 8 (EXIF 2.3, tag 0x0112). Unreadable EXIF says nothing."""
     try:
-        orientation = int(image.getexif().get(0x0112, 1))
+        told = int(image.getexif().get(0x0112, 1))
     except Exception:
         return 1
-    return orientation if 1 <= orientation <= 8 else 1
+    return told if 1 <= told <= 8 else 1
 
 
 def _rgb(image: Image.Image) -> np.ndarray:

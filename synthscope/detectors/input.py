@@ -6,6 +6,7 @@ Without torch, so that heatmaps can be scored where it is not installed.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -54,7 +55,12 @@ class InputConfig(Config):
 
     def digest(self) -> str:
         """First 12 hex digits of the SHA-256 of all fields; equal for detectors that can share preprocessed images."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+        return _digest(self)
+
+
+@lru_cache(maxsize=256)
+def _digest(config: InputConfig) -> str:
+    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:12]
 
 
 def short_side(height: int, width: int, target: int) -> tuple[int, int]:

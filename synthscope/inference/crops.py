@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
+from synthscope.data.degrade.windows import Window
 from synthscope.detectors.base import Detector, uncropped
 from synthscope.detectors.input import crop_start
 from synthscope.errors import UsageError, suggest
@@ -48,6 +49,15 @@ class Crops(NamedTuple):
                     f"Expected detectors that crop native pixels for crops={self.places}, got {detector.config.name} "
                     f"({input}), which resizes images or chooses its input by itself. Score it without crops."
                 )
+
+    def window(self, detector: Detector, height: int, width: int) -> Window | None:
+        """The pixels of an image of this size that the detector sees, as they are; None where it needs more of it."""
+        input = detector.config.input
+        own = type(detector).preprocess is not Detector.preprocess
+        if own or self.places != "1" or input.resize is not None or not input.crop or min(height, width) < input.crop:
+            return None
+        top, left = (crop_start(side, input.crop, input.corner) for side in (height, width))
+        return Window(top, left, top + input.crop, left + input.crop)
 
     def inputs(self, detector: Detector, rgb: np.ndarray) -> list[Tensor]:
         """The crops of one image uint8 ``(H, W, 3)``, each uint8 ``(3, h, w)``; crops at one place count once.

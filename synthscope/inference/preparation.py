@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import groupby
 from typing import NamedTuple
 
@@ -18,10 +19,10 @@ import numpy as np
 from torch import Tensor
 
 from synthscope.data.degrade.recipe import Recipe
+from synthscope.data.degrade.windows import Window
 from synthscope.data.images import read_file, read_rgb
 from synthscope.data.in_work import image_task
 from synthscope.detectors.base import Detector
-from synthscope.inference.crops import Crops
 from synthscope.inference.plan import Done, Plan
 
 
@@ -62,24 +63,36 @@ def prepare(job: Job, plan: Plan, done: Done) -> Prepared:
     inputs: dict[int, list[Tensor] | str] = {}
     for number, units in groupby(sorted(missing, key=lambda unit: unit % count), key=lambda unit: unit % count):
         detectors = {unit: plan.detectors[unit // count] for unit in units}
+        distinct = {transform_key(detector): detector for detector in detectors.values()}
         try:
-            degraded = plan.conditions[number].apply(rgb, key=sha256, seed=plan.seed)
-            inputs |= _inputs(degraded, detectors, plan.crops)
+            made = _inputs(rgb, plan.conditions[number], distinct, plan, key=sha256)
+            inputs |= {unit: made[transform_key(detector)] for unit, detector in detectors.items()}
         except OSError as error:
             inputs |= dict.fromkeys(detectors, str(error))
     return Prepared(job, sha256, None, inputs)
 
 
-def _inputs(rgb: np.ndarray, detectors: dict[int, Detector], crops: Crops) -> dict[int, list[Tensor] | str]:
-    shared: dict[Hashable, list[Tensor] | str] = {}
-    for detector in detectors.values():
-        key = transform_key(detector)
-        if key not in shared:
-            try:
-                shared[key] = crops.inputs(detector, rgb)
-            except (OSError, RuntimeError, ValueError) as error:  # such as a size that the transform cannot handle
-                shared[key] = str(error)
-    return {unit: shared[transform_key(detector)] for unit, detector in detectors.items()}
+def _inputs(
+    rgb: np.ndarray, condition: Recipe, detectors: dict[Hashable, Detector], plan: Plan, *, key: str
+) -> dict[Hashable, list[Tensor] | str]:
+    """Crops, or what is wrong, for every distinct transform; only what all of them see is degraded."""
+    size = rgb.shape[:2]
+    windows = {
+        transform: plan.crops.window(detector, *size) if condition.local else None
+        for transform, detector in detectors.items()
+    }
+    seen = [window for window in windows.values() if window is not None]
+    part = reduce(Window.joined, seen) if len(seen) == len(windows) else None
+    degraded = condition.apply(rgb, key=key, seed=plan.seed, window=part)
+    made: dict[Hashable, list[Tensor] | str] = {}
+    for transform, detector in detectors.items():
+        window = windows[transform]
+        image = window.within(part).of(degraded) if part is not None and window is not None else degraded
+        try:
+            made[transform] = plan.crops.inputs(detector, image)
+        except (OSError, RuntimeError, ValueError) as error:  # such as a size that the transform cannot handle
+            made[transform] = str(error)
+    return made
 
 
 def transform_key(detector: Detector) -> Hashable:

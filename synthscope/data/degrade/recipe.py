@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from synthscope.data.degrade.steps import DEGRADATIONS, Step
+from synthscope.data.degrade.windows import Window
 from synthscope.data.images import read_file, read_rgb
 from synthscope.data.in_work import image_task
 from synthscope.errors import SynthscopeError, UsageError, suggest
@@ -22,6 +23,7 @@ from synthscope.runtime import seed_for
 
 # GenImage (arXiv 2306.08571, Table 5) publishes neither kernel nor subsampling: the defaults of the steps are ours.
 NAMED = {"genimage": ("lr:112", "lr:64", "jpeg:q=65", "jpeg:q=30", "blur:sigma=3", "blur:sigma=5")}
+_UNDRAWN = np.random.default_rng(0)  # for steps that draw nothing: making one takes as long as a small crop
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,20 @@ class Recipe:
     def __str__(self) -> str:
         return "|".join(map(str, self.steps)) or "none"
 
-    def apply(self, rgb: np.ndarray, *, key: str, seed: int = 0) -> np.ndarray:
+    @property
+    def local(self) -> bool:
+        """Whether a part of the result needs but a part of the image, at the same place."""
+        return all(step.reach is not None for step in self.steps)
+
+    def apply(self, rgb: np.ndarray, *, key: str, seed: int = 0, window: Window | None = None) -> np.ndarray:
         """Degrade one image, deterministically.
 
         Args:
             rgb: uint8 ``(H, W, 3)``; never modified, but returned as it is by ``none``.
             key: Identifies the image, such as the SHA-256 of its file.
             seed: Chooses the noise, together with ``key`` and the recipe.
+            window: The part of the result that is asked for: the same pixels, at less work where the recipe is
+                :attr:`local`; all of it if None.
 
         Returns:
             uint8 ``(H', W', 3)``.
@@ -54,10 +63,20 @@ class Recipe:
         """
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
             raise SynthscopeError(f"Expected uint8 (H, W, 3) pixels, got {rgb.dtype} {rgb.shape}. Convert to RGB.")
-        rng = np.random.default_rng(seed_for(seed, key, str(self)))
+        part = self._needed(window, *rgb.shape[:2]) if window and self.local else None
+        rgb = rgb if part is None else part.of(rgb)
+        draws = any(step.draws for step in self.steps)
+        rng = np.random.default_rng(seed_for(seed, key, str(self))) if draws else _UNDRAWN
         for step in self.steps:
             rgb = step.apply(rgb, rng)
-        return rgb
+        if window is None:
+            return rgb
+        return (window if part is None else window.within(part)).of(rgb)
+
+    def _needed(self, window: Window, height: int, width: int) -> Window:
+        for step in reversed(self.steps):
+            window = window.grown(step.reach or 0, height, width)
+        return window
 
     def shape_after(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of what :meth:`apply` makes of an image of ``height`` x ``width`` pixels.

@@ -7,18 +7,17 @@ through the entry point group ``synthscope.degradation``.
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from base64 import urlsafe_b64decode
 from io import BytesIO
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import AfterValidator, Field
 
-from synthscope.config import Config
+from synthscope.data.degrade.step import DEGRADATIONS, Fixed, Step
+from synthscope.data.degrade.windows import GRID
 from synthscope.data.images import MAX_MEGAPIXELS
 from synthscope.errors import SynthscopeError, UnreadableImageError
-from synthscope.registry import Registry
 
 
 def _quantisation(tables: str) -> str:
@@ -31,45 +30,15 @@ Kernel = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]  # Pillow's
 Side = Annotated[int, Field(ge=1, le=8192)]
 Quality = Annotated[int, Field(ge=1, le=100)]
 Subsampling = Literal["420", "422", "444"]
+_STRIP = 512  # columns blurred at a time: the rows that the kernel spans stay in the cache
 PILLOW_SAMPLING = {"444": 0, "422": 1, "420": 2}  # as Image.save counts it
 Tables = Annotated[str, AfterValidator(_quantisation)]
 Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Sigma = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 
-DEGRADATIONS: Registry[type[Step]] = Registry("degradation")
-
-
-class Step(Config, ABC):
-    """One operation with its parameters; the fields, in order, are the grammar of its parameters.
-
-    The ladders of severity 1 to 5 are this project's own choice: no source fixes them.
-    """
-
-    op: ClassVar[str]
-    positional: ClassVar[str | None] = None  # the parameter that may stand without its name, and is written so
-    ladder: ClassVar[tuple[str, ...]] = ()  # parameters at severity 1..5
-
-    @abstractmethod
-    def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """uint8 ``(H, W, 3)`` to a new or shared uint8 ``(H', W', 3)``; the input is not modified."""
-
-    def shape_after(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of what ``apply`` makes of an image; a step that changes them says so here."""
-        return height, width
-
-    def __str__(self) -> str:
-        given = {name: getattr(self, name) for name in type(self).model_fields}
-        defaults = {name: field.default for name, field in type(self).model_fields.items()}
-        written = [
-            _plain(value) if name == self.positional else f"{name}={_plain(value)}"
-            for name, value in given.items()
-            if value != defaults[name]
-        ]
-        return f"{self.op}:{','.join(written)}" if written else self.op
-
 
 @DEGRADATIONS.add("lr")
-class LowResolution(Step):
+class LowResolution(Fixed):
     """Square resize to ``size`` x ``size`` pixels; ``reupsample`` returns to the original size."""
 
     op = "lr"
@@ -89,7 +58,7 @@ class LowResolution(Step):
 
 
 @DEGRADATIONS.add("resize")
-class Resize(Step):
+class Resize(Fixed):
     """Resize by a factor, or so that the short side has ``size`` pixels, or the long side at most ``long``: what is no
     longer than that stays as it is. The aspect ratio stays.
     """
@@ -120,7 +89,7 @@ class Resize(Step):
 
 
 @DEGRADATIONS.add("crop")
-class Crop(Step):
+class Crop(Fixed):
     """Centre crop to a fraction of each side, or to ``size`` pixels a side; a shorter side is kept as it is.
 
     ``grid`` moves the corner up and left to a multiple of that many pixels, so that a JPEG block grid survives;
@@ -154,19 +123,32 @@ class Crop(Step):
 
 
 @DEGRADATIONS.add("blur")
-class Blur(Step):
+class Blur(Fixed):
     """Gaussian blur, ``sigma`` in pixels of the image it meets; kernel radius 4 sigma, mirrored borders."""
 
     op = "blur"
     ladder = ("sigma=0.5", "sigma=1", "sigma=2", "sigma=3", "sigma=5")
     sigma: Sigma
 
+    @property
+    def reach(self) -> int:
+        """The radius of the kernel."""
+        return int(np.ceil(4 * self.sigma))
+
     def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         import cv2
 
         # A float kernel: GaussianBlur on uint8 rounds the kernel to fixed point and is two grey levels off.
-        kernel = cv2.getGaussianKernel(2 * int(np.ceil(4 * self.sigma)) + 1, self.sigma, cv2.CV_32F)
-        return cv2.sepFilter2D(rgb, -1, kernel, kernel, borderType=cv2.BORDER_REFLECT)
+        kernel = cv2.getGaussianKernel(2 * self.reach + 1, self.sigma, cv2.CV_32F)
+        result, width = np.empty_like(rgb, order="C"), rgb.shape[1]
+        for left in range(0, width, _STRIP):
+            right = min(width, left + _STRIP)
+            first = max(0, left - self.reach)
+            strip = cv2.sepFilter2D(
+                rgb[:, first : right + self.reach], -1, kernel, kernel, borderType=cv2.BORDER_REFLECT
+            )
+            result[:, left:right] = strip[:, left - first : right - first]
+        return result
 
 
 @DEGRADATIONS.add("noise")
@@ -190,13 +172,18 @@ class Noise(Step):
 
 
 @DEGRADATIONS.add("jpeg")
-class Jpeg(Step):
+class Jpeg(Fixed):
     """JPEG round trip (libjpeg-turbo, the pixels that Pillow gives); ``subsampling`` of chroma is 420, 422 or 444."""
 
     op = "jpeg"
     ladder = ("q=90", "q=75", "q=50", "q=30", "q=15")
     q: Quality
     subsampling: Subsampling = "420"
+
+    @property
+    def reach(self) -> int:
+        """The next block."""
+        return GRID
 
     def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         import cv2
@@ -205,13 +192,13 @@ class Jpeg(Step):
         factor = getattr(cv2, f"IMWRITE_JPEG_SAMPLING_FACTOR_{self.subsampling}")
         options = [cv2.IMWRITE_JPEG_QUALITY, self.q, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factor]
         _, file = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
-        bgr = cv2.imdecode(file, cv2.IMREAD_COLOR)
-        assert bgr is not None
-        return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr)
+        decoded = cv2.imdecode(file, cv2.IMREAD_COLOR_RGB)
+        assert decoded is not None
+        return decoded
 
 
 @DEGRADATIONS.add("jpeg_tables")
-class JpegTables(Step):
+class JpegTables(Fixed):
     """JPEG round trip with the quantisation tables of some file: 64 bytes of luma and 64 of chroma in row-major order,
     as base64 for URLs. What ``jpeg`` cannot say: cameras and editors have tables of their own.
     """
@@ -220,6 +207,11 @@ class JpegTables(Step):
     positional = "tables"
     tables: Tables
     subsampling: Subsampling = "420"
+
+    @property
+    def reach(self) -> int:
+        """The next block."""
+        return GRID
 
     @property
     def lists(self) -> list[list[int]]:
@@ -238,7 +230,7 @@ class JpegTables(Step):
 
 
 @DEGRADATIONS.add("webp")
-class Webp(Step):
+class Webp(Fixed):
     """Lossy WebP round trip with Pillow's defaults."""
 
     op = "webp"
@@ -253,10 +245,6 @@ class Webp(Step):
         Image.fromarray(rgb).save(file, "WEBP", quality=self.q)
         with Image.open(file) as image:
             return np.array(image.convert("RGB"))
-
-
-def _plain(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
 
 
 def _check_side(rgb: np.ndarray, limit: int, name: str) -> None:
