@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import Images, Out, Seed, Threads, View, Where, at_least, exit_with_unreadable, load
+from synthscope.cli.arguments import Images, Out, Seed, View, Where, Workers, at_least, exit_with_unreadable, load
 from synthscope.explainers import EXPLAINERS
 
 
@@ -24,8 +24,10 @@ def explain_command(
     out: Out,
     degrade: Annotated[list[str] | None, typer.Option(help='Recipes: none, genimage, "jpeg:q=65|lr:112" …')] = None,
     annotations: Annotated[str | None, typer.Option(help="Annotations: a .parquet table, or FORMAT:PATH.")] = None,
-    batch_size: Annotated[int, typer.Option(callback=at_least(1), help="Images that an explainer gets at once.")] = 8,
-    workers: Threads = 2,
+    batch_size: Annotated[
+        int | None, typer.Option(callback=at_least(1), help="Images that an explainer gets at once.")
+    ] = None,
+    workers: Workers = None,
     seed: Seed = 0,
     view: View = None,
     where: Where = None,

@@ -32,7 +32,7 @@ class PatchLogits(FromForward):
     def taps(self, detector: Detector) -> Taps:
         """The module that the patches' logits are made from, if it is known."""
         self._check(detector)
-        return Taps(outputs=(detector.patch_layer,) if hasattr(detector, "patch_layer") else ())
+        return Taps(outputs=(str(detector.patch_layer),) if hasattr(detector, "patch_layer") else ())
 
     def maps(self, detector: Detector, images: Tensor, seen: Forward) -> list[Tensor]:
         """The signed heatmaps."""

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
-import torch
-from numpy.typing import NDArray
+from joblib import cpu_count
 
 from synthscope.data.degrade.recipe import encoder_versions, parse_recipe
 from synthscope.detectors.base import Detector
-from synthscope.errors import SynthscopeError, UsageError
+from synthscope.errors import UsageError
 from synthscope.explainers.base import keeps_geometry
+from synthscope.inference.engines.local import exact_convolutions, threads
+from synthscope.inference.heatmaps.batches import Made, Own, batches, start
 from synthscope.inference.heatmaps.plan import Shown, Unit, plan_units, show
 from synthscope.inference.heatmaps.store import INDEX, KEY, read_index, write_part
 from synthscope.inference.parts import one_run
@@ -27,7 +27,7 @@ from synthscope.runtime import Progress, tune_allocator
 from synthscope.runtime.files import write_json
 from synthscope.schema import MANIFEST, conform, write_table
 
-CHUNK = 16  # images that are read, explained and written together
+CHUNK = 16  # images, at least, that are read, explained and written together
 IMAGE = ["path", "sha256", "label", "generator", "subset", "split", "group", "view"]
 HEATMAPS = pl.Schema(
     {name: MANIFEST[name] for name in IMAGE} | INDEX | {"input": pl.String, "error": pl.String}
@@ -41,8 +41,8 @@ def explain(
     *,
     out: str | Path,
     conditions: list[str] | None = None,
-    batch_size: int = 8,
-    workers: int = 2,
+    batch_size: int | None = None,
+    workers: int | None = None,
     seed: int = 0,
 ) -> pl.DataFrame:
     """Heatmaps of every image of ``manifest``. A run that was stopped goes on where it was.
@@ -56,8 +56,8 @@ def explain(
         explainers: Texts for ``create_explainer``, such as ``gradcam`` or ``occlusion:window=16``.
         out: Run folder. Gets ``heatmaps/``, ``explanations.parquet`` and ``explain.json``.
         conditions: Degradation recipes; clean images alone if None.
-        batch_size: Images that an explainer gets at once.
-        workers: Threads that read and prepare images.
+        batch_size: Images that an explainer gets at once; 8, or fewer so that all threads get a share, if None.
+        workers: Threads that read and prepare images and, on a CPU, explain them; the cores, at most 16, if None.
         seed: Of random degradations, together with the image's bytes.
 
     Returns:
@@ -79,16 +79,7 @@ def explain(
     tune_allocator()
     with one_run(folder):
         done = set(read_index(folder).select(KEY).iter_rows())
-        hashes: list[str | None] = []
-        errors: list[str | None] = []
-        with Progress("explain", images.height) as progress, ThreadPoolExecutor(workers) as pool:
-            rows = iter(images["path", "sha256", "view", "error"].iter_rows())
-            while chunk := list(islice(rows, CHUNK)):
-                shown = list(pool.map(lambda row: show(row, units, done, seed), chunk))
-                _explain_chunk(shown, units, done, folder, batch_size)
-                hashes += [image.sha256 for image in shown]
-                errors += [image.error for image in shown]
-                progress.advance(len(chunk))
+        hashes, errors = _explain(images, units, done, folder, batch_size, workers)
         images = images.with_columns(
             sha256=pl.Series(hashes, dtype=pl.String), error=pl.Series(errors, dtype=pl.String)
         )
@@ -99,42 +90,57 @@ def explain(
     return table
 
 
-def _explain_chunk(
-    shown: list[Shown], units: list[Unit], done: set[tuple[Any, ...]], folder: Path, batch_size: int
-) -> None:
-    rows: list[dict[str, Any]] = []
-    heatmaps: list[NDArray[np.float32]] = []
-    for number, unit in enumerate(units):
-        for batch in _batches(shown, number, unit, done, batch_size):
-            images = torch.stack([image.inputs[number][0] for image in batch]).to(unit.detector.mean.device)
-            heat = unit.explainer(unit.detector, images)
-            gap = unit.explainer.completeness_gap(unit.detector, images, heat)
-            gaps = [None] * len(batch) if gap is None else gap.tolist()
-            for image, heatmap, off in zip(batch, heat.cpu().numpy(), gaps, strict=True):
-                if not np.isfinite(heatmap).all():
-                    raise SynthscopeError(
-                        f"Expected a finite heatmap of {image.path}, got nan or inf from {unit.explainer} of "
-                        f"{unit.row['detector']}. Leave this explainer out."
-                    )
-                height, width = image.inputs[number][1][:2]
-                key = dict(zip(KEY, unit.key(image.sha256 or "", image.view), strict=True))
-                rows.append(key | {"height": height, "width": width, "completeness_gap": off})
-                heatmaps.append(heatmap)
-    write_part(folder, rows, heatmaps)
+def _explain(
+    images: pl.DataFrame,
+    units: list[Unit],
+    done: set[tuple[Any, ...]],
+    folder: Path,
+    batch_size: int | None,
+    workers: int | None,
+) -> tuple[list[str | None], list[str | None]]:
+    """Write what is missing, and return the hash of every image and why it could not be read.
+
+    A chunk is read and prepared while those before it are explained and written.
+    """
+    workers = workers or min(cpu_count(), 16)
+    runs = images.height * len({(id(unit.detector), unit.row["condition"]) for unit in units})
+    size = batch_size or max(1, min(8, runs // workers))
+    hashes: list[str | None] = []
+    errors: list[str | None] = []
+    with threads(workers) as pool, exact_convolutions(), Progress("explain", images.height) as progress:
+        one_by_one = units[0].detector.mean.device.type != "cpu" or runs < workers  # with all cores for each
+        explainers, own = None if one_by_one else pool, Own()
+        begun: deque[tuple[list[Shown], list[Future[list[Made]]]]] = deque()
+
+        def finish() -> None:
+            shown, futures = begun.popleft()
+            made = [each for future in futures for each in future.result()]
+            write_part(folder, [each.row for each in made], [each.heatmap for each in made])
+            hashes.extend(image.sha256 for image in shown)
+            errors.extend(image.error for image in shown)
+            progress.advance(len(shown))
+
+        for shown in _prepared(images, units, done, pool, max(CHUNK, size * workers)):
+            begun.append((shown, [start(each, units, explainers, own) for each in batches(shown, units, done, size)]))
+            if len(begun) > 1:
+                finish()
+        while begun:
+            finish()
+    return hashes, errors
 
 
-def _batches(
-    shown: list[Shown], number: int, unit: Unit, done: set[tuple[Any, ...]], batch_size: int
+def _prepared(
+    images: pl.DataFrame, units: list[Unit], done: set[tuple[Any, ...]], pool: Executor, chunk: int
 ) -> Iterator[list[Shown]]:
-    """Images that still need a unit, each file once, by size of the input; they count as done from now on."""
-    waiting: defaultdict[torch.Size, list[Shown]] = defaultdict(list)
-    for image in shown:
-        key = unit.key(image.sha256 or "", image.view)
-        if number in image.inputs and key not in done:
-            done.add(key)
-            waiting[image.inputs[number][0].shape].append(image)
-    for images in waiting.values():
-        yield from (images[first : first + batch_size] for first in range(0, len(images), batch_size))
+    """Chunks of images in their order, the next one under way while one is in use."""
+    rows = iter(images["path", "sha256", "view", "error"].iter_rows())
+    ahead: deque[list[Future[Shown]]] = deque()
+    while some := list(islice(rows, chunk)):
+        ahead.append([pool.submit(show, row, units, done, units[0].row["seed"]) for row in some])
+        if len(ahead) > 1:
+            yield [future.result() for future in ahead.popleft()]
+    for futures in ahead:
+        yield [future.result() for future in futures]
 
 
 def _assemble(images: pl.DataFrame, units: list[Unit], index: pl.DataFrame) -> pl.DataFrame:
