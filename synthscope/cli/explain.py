@@ -13,9 +13,9 @@ from synthscope.cli.arguments import (
     Out,
     Remote,
     Seed,
-    Threads,
     View,
     Where,
+    Workers,
     at_least,
     exit_with_unreadable,
     load,
@@ -37,8 +37,10 @@ def explain_command(
     out: Out,
     degrade: Annotated[list[str] | None, typer.Option(help='Recipes: none, genimage, "jpeg:q=65|lr:112" …')] = None,
     annotations: Annotated[str | None, typer.Option(help="Annotations: a .parquet table, or FORMAT:PATH.")] = None,
-    batch_size: Annotated[int, typer.Option(callback=at_least(1), help="Images that an explainer gets at once.")] = 8,
-    workers: Threads = 2,
+    batch_size: Annotated[
+        int | None, typer.Option(callback=at_least(1), help="Images that an explainer gets at once.")
+    ] = None,
+    workers: Workers = None,
     seed: Seed = 0,
     view: View = None,
     where: Where = None,

@@ -6,6 +6,7 @@ paper does not name its backbone; here it is any ViT of timm with a class token,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -163,12 +164,12 @@ class ArtifactVit(Detector):
     def logits_and_maps(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """:meth:`forward` and :meth:`artifact_logits` in one pass; None without an artifact head."""
         logits, grid = self._logits_and_grid(images)
-        if grid is None:
-            return logits, None
-        maps = nn.functional.interpolate(grid, size=images.shape[-2:], mode="bilinear", align_corners=False)
-        if self.options.masks == "sigmoid":
-            maps = torch.cat([-maps.amax(1, keepdim=True), maps], dim=1)
-        return logits, maps
+        return logits, None if grid is None else self.enlarge(grid, images.shape[-2:])
+
+    def enlarge(self, grid: Tensor, size: Sequence[int]) -> Tensor:
+        """Artifact logits ``(B, 8, *size)`` from what ``mask_head`` returns."""
+        maps = nn.functional.interpolate(grid, size=tuple(size), mode="bilinear", align_corners=False)
+        return torch.cat([-maps.amax(1, keepdim=True), maps], dim=1) if self.options.masks == "sigmoid" else maps
 
     def _logits_and_grid(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         pixels = self.normalize(images)

@@ -94,7 +94,15 @@ class LaDeDa(Detector):
             ``(B, h', w')``. Entry (i, j) of LaDeDa sees 9 x 9 pixels from (8 i, 8 j), of Tiny-LaDeDa 5 x 5 from
             (2 i, 2 j); gradients see one more pixel on every side.
         """
-        maps = self.net.features(self._contrast(images))
+        return self.verdicts(self.net.features(self._contrast(images)))
+
+    @property
+    def patch_layer(self) -> str:
+        """Name of the module whose output has one position a patch."""
+        return f"net.{self.net.names[-1]}"
+
+    def verdicts(self, maps: Tensor) -> Tensor:
+        """:meth:`patch_logits` from the output of ``patch_layer``."""
         return self.net.fc(maps.permute(0, 2, 3, 1))[..., 0]
 
     def _contrast(self, images: Tensor) -> Tensor:

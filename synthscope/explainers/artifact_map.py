@@ -8,10 +8,11 @@ from torch import Tensor
 from synthscope.detectors.artifact_vit import ArtifactVit, MaskForm
 from synthscope.detectors.base import Detector
 from synthscope.errors import UsageError
-from synthscope.explainers.base import Explainer
+from synthscope.explainers.base import FromForward
+from synthscope.explainers.forward import Forward, Taps
 
 
-class ArtifactMap(Explainer):
+class ArtifactMap(FromForward):
     """Probability that a pixel lies in an artifact of any category; see :func:`artifact_probabilities`.
 
     What the artifact head says, not what the verdict rests on: X-AIGD (Table 13) compares the two.
@@ -24,10 +25,15 @@ class ArtifactMap(Explainer):
         self._head(detector)
         return "mask_head"
 
-    def heatmaps(self, detector: Detector, images: Tensor) -> Tensor:
-        """``(B, h, w)`` in 0..1."""
+    def taps(self, detector: Detector) -> Taps:
+        """The artifact head."""
+        return Taps(outputs=(self.layer(detector),))
+
+    def maps(self, detector: Detector, images: Tensor, seen: Forward) -> list[Tensor]:
+        """The heatmaps, in 0..1."""
         head = self._head(detector)
-        return artifact_probabilities(head.artifact_logits(images).float(), head.options.masks)[:, 0]
+        logits = head.enlarge(seen.outputs[self.layer(detector)], images.shape[-2:])
+        return [artifact_probabilities(logits.float(), head.options.masks)[:, 0]]
 
     def _head(self, detector: Detector) -> ArtifactVit:
         if (head := artifact_head(detector)) is None:

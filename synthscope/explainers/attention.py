@@ -15,43 +15,36 @@ from torch import Tensor, nn
 from synthscope.config import Config
 from synthscope.detectors.base import Detector
 from synthscope.errors import UsageError
-from synthscope.explainers.base import Explainer, upsample
+from synthscope.explainers.base import FromForward
+from synthscope.explainers.forward import Forward, Taps, unfused
 from synthscope.explainers.targets import find_transformer, patch_grid
 
 DISCARD = 0.9  # of the fused attention, in the published code
 
 
 @contextlib.contextmanager
-def attention_taps(transformer: Any, *, gradients: bool = False) -> Iterator[list[Tensor]]:
+def attention_taps(transformer: Any) -> Iterator[list[Tensor]]:
     """Attention matrices of every block, as the forward passes inside the block of code fill the list.
 
     Fused attention, which never holds the matrices, is off meanwhile.
 
     Args:
         transformer: timm's ViT or one of its kin.
-        gradients: The matrices take gradients, under ``no_grad`` too: the graph then starts at the first of them.
 
     Yields:
-        ``(B, heads, T, T)`` a block and forward pass, after softmax, in order of execution.
+        ``(B, heads, T, T)`` a block and forward pass, after softmax, in order of execution; part of the graph.
     """
     taps: list[Tensor] = []
 
     def tap(module: nn.Module, args: Any, output: Tensor) -> None:
-        if gradients and not output.requires_grad:
-            torch.set_grad_enabled(True)  # until the end of the caller's no_grad()
-            output.requires_grad_()
         taps.append(output)
 
     layers = [block.attn for block in transformer.blocks]
-    fused = [layer.fused_attn for layer in layers]
     handles = [layer.attn_drop.register_forward_hook(tap) for layer in layers]
     try:
-        for layer in layers:
-            layer.fused_attn = False
-        yield taps
+        with unfused(layers):
+            yield taps
     finally:
-        for layer, was in zip(layers, fused, strict=True):
-            layer.fused_attn = was
         for handle in handles:
             handle.remove()
 
@@ -134,7 +127,7 @@ def _read(matrix: Tensor, class_token: bool) -> Tensor:
     return matrix[:, 0, 1:] if class_token else matrix.mean(1)
 
 
-class AttentionMethod(Explainer):
+class AttentionMethod(FromForward):
     """Attention of every block over the patches, as the head reads them."""
 
     core: ClassVar[Callable[..., Tensor]]
@@ -145,19 +138,23 @@ class AttentionMethod(Explainer):
         name, transformer = self._transformer(detector)
         return f"{name}.blocks.0-{len(transformer.blocks) - 1}.attn"
 
-    def heatmaps(self, detector: Detector, images: Tensor) -> Tensor:
-        """Non-negative ``(B, h, w)``."""
+    def taps(self, detector: Detector) -> Taps:
+        """The attention matrices of every block."""
+        name, transformer = self._transformer(detector)
+        blocks = tuple(f"{name}.blocks.{number}.attn.attn_drop" for number in range(len(transformer.blocks)))
+        return Taps(gradients=blocks) if self.needs_gradients else Taps(outputs=blocks)
+
+    def maps(self, detector: Detector, images: Tensor, seen: Forward) -> list[Tensor]:
+        """A non-negative one with a value for every patch."""
         _, transformer = self._transformer(detector)
-        with attention_taps(transformer, gradients=self.needs_gradients) as attentions, torch.no_grad():
-            logits = detector(images)
+        outputs, blocks = self.taps(detector)
+        matrices = [[seen.outputs[name] for name in outputs or blocks]]
+        if blocks:
+            matrices.append([seen.gradients[name] for name in blocks])
         prefix = transformer.num_prefix_tokens
         class_token = prefix > 0 and getattr(transformer, "global_pool", "token") == "token"
-        arguments = [attentions]
-        if self.needs_gradients:
-            arguments.append(list(torch.autograd.grad(logits, attentions, torch.ones_like(logits))))
-        detached = [[matrix.detach() for matrix in matrices] for matrices in arguments]
-        patches = self.relevance(*detached, class_token=class_token)[:, prefix - class_token :]
-        return upsample(patch_grid(transformer, patches, images.shape[-2:]), images.shape[-2:])
+        patches = self.relevance(*matrices, class_token=class_token)[:, prefix - class_token :]
+        return [patch_grid(transformer, patches, images.shape[-2:])]
 
     def relevance(self, *matrices: list[Tensor], class_token: bool) -> Tensor:
         """The core of the method on attentions and, where it needs them, gradients."""

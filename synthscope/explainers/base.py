@@ -5,9 +5,11 @@ Heatmaps stay raw: never scaled to a range, so that two of them can be compared.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -20,12 +22,14 @@ from synthscope.detectors.base import Detector
 from synthscope.detectors.input import Placed, place
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.explainers import EXPLAINERS
+from synthscope.explainers.forward import Forward, Taps, forward
 
 
 class Explainer(ABC):
     """Base of all explainers: call it with a detector and its inputs.
 
-    Subclasses set ``name`` and implement :meth:`heatmaps` and :meth:`layer`.
+    Subclasses set ``name`` and implement :meth:`heatmaps` and :meth:`layer`; see also :class:`FromForward`. A run
+    calls an explainer in several threads, with copies of it and of the detector in each.
     """
 
     name: ClassVar[str]
@@ -54,11 +58,7 @@ class Explainer(ABC):
             UsageError: A method that this detector cannot be explained by, or an unknown layer.
             SynthscopeError: A detector in training mode, or heatmaps of another size.
         """
-        if detector.training:
-            raise SynthscopeError(
-                f"Expected {detector.config.name} in evaluation mode, got training mode. Call detector.eval() first."
-            )
-        with torch.inference_mode(False), torch.no_grad():
+        with _explaining(detector):
             heat = self.heatmaps(detector, images).detach().float()
         if heat.shape != (expected := (len(images), *images.shape[-2:])):
             raise SynthscopeError(
@@ -92,6 +92,63 @@ class Explainer(ABC):
         return None
 
 
+class FromForward(Explainer):
+    """An explainer that reads what one forward pass leaves, and so shares it with others: see :func:`together`."""
+
+    @abstractmethod
+    def taps(self, detector: Detector) -> Taps:
+        """What of the pass it reads. Raises ``UsageError`` where the detector has no such thing."""
+
+    @abstractmethod
+    def maps(self, detector: Detector, images: Tensor, seen: Forward) -> list[Tensor]:
+        """Maps ``(B, h', w')`` of any sizes whose bilinear enlargements add up to the heatmaps.
+
+        Args:
+            detector: In evaluation mode; may be run again.
+            images: As in :meth:`__call__`.
+            seen: What the pass over them has left of ``taps``, and perhaps more.
+        """
+
+    def heatmaps(self, detector: Detector, images: Tensor) -> Tensor:
+        """``(B, h, w)``, from a pass of its own."""
+        seen = forward(detector, images, [self.taps(detector)])
+        return enlarged(self.maps(detector, images, seen), images.shape[-2:])
+
+
+class Explained(NamedTuple):
+    """What one pass and several explainers say of a batch."""
+
+    logits: Tensor  # float32 (B,)
+    maps: list[list[Tensor]]  # of each explainer: float32 (B, h', w'), whose enlargements add up to its heatmaps
+
+
+def together(detector: Detector, images: Tensor, explainers: Sequence[Explainer]) -> Explained:
+    """Logits and heatmaps of a batch by several explainers, which share one forward pass as far as they can.
+
+    Arguments and errors are those of :meth:`Explainer.__call__`.
+    """
+    with _explaining(detector):
+        sharing = [explainer for explainer in explainers if isinstance(explainer, FromForward)]
+        seen = forward(detector, images, [explainer.taps(detector) for explainer in sharing])
+        maps = [
+            [found.detach().float() for found in explainer.maps(detector, images, seen)]
+            if isinstance(explainer, FromForward)
+            else [explainer(detector, images)]
+            for explainer in explainers
+        ]
+    return Explained(seen.logits, maps)
+
+
+@contextlib.contextmanager
+def _explaining(detector: Detector) -> Iterator[None]:
+    if detector.training:
+        raise SynthscopeError(
+            f"Expected {detector.config.name} in evaluation mode, got training mode. Call detector.eval() first."
+        )
+    with torch.inference_mode(False), torch.no_grad():
+        yield
+
+
 def create_explainer(text: str) -> Explainer:
     """An explainer by name, with options behind a colon: ``gradcam:layer=net.layer3``, ``occlusion:window=16``.
 
@@ -121,6 +178,11 @@ def create_explainer(text: str) -> Explainer:
 def upsample(maps: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     """Bilinear ``(B, h', w')`` to ``(B, *size)``, pixel centres aligned as in the detectors' resize."""
     return functional.interpolate(maps[:, None].float(), tuple(size), mode="bilinear", align_corners=False)[:, 0]
+
+
+def enlarged(maps: Sequence[Tensor], size: tuple[int, int] | torch.Size) -> Tensor:
+    """The sum ``(B, *size)`` of maps ``(B, h', w')``, each brought to that size by :func:`upsample`."""
+    return torch.stack([each if each.shape[1:] == tuple(size) else upsample(each, size) for each in maps]).sum(0)
 
 
 def to_image(heatmap: Tensor | NDArray[Any], detector: Detector, rgb_shape: tuple[int, ...]) -> Placed:

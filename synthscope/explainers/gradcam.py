@@ -10,8 +10,9 @@ from torch import Tensor
 
 from synthscope.config import Config
 from synthscope.detectors.base import Detector
-from synthscope.explainers.base import Explainer, upsample
-from synthscope.explainers.targets import activations_and_gradients, named_layers
+from synthscope.explainers.base import FromForward
+from synthscope.explainers.forward import Forward, Taps
+from synthscope.explainers.targets import as_maps, named_layers
 
 
 class CamOptions(Config):
@@ -20,7 +21,7 @@ class CamOptions(Config):
     layer: str | None = None  # names of modules joined by +, such as net.layer3; None = the last maps
 
 
-class Cam(Explainer):
+class Cam(FromForward):
     """Maps of all target layers: weighted, cut off at 0 (what speaks against AI), enlarged, added up.
 
     In this order, as published: cut off after enlarging, positions would lose to neighbours that speak against AI.
@@ -32,11 +33,18 @@ class Cam(Explainer):
         """Names of the target layers; see :func:`synthscope.explainers.targets.target_layers`."""
         return "+".join(named_layers(detector, self.options.layer))
 
-    def heatmaps(self, detector: Detector, images: Tensor) -> Tensor:
-        """Non-negative ``(B, h, w)``."""
-        layers = named_layers(detector, self.options.layer)
-        pairs = activations_and_gradients(detector, images, layers)
-        return torch.stack([upsample(self.weigh(*pair).relu(), images.shape[-2:]) for pair in pairs]).sum(0)
+    def taps(self, detector: Detector) -> Taps:
+        """The target layers and their gradients."""
+        return Taps(gradients=named_layers(detector, self.options.layer))
+
+    def maps(self, detector: Detector, images: Tensor, seen: Forward) -> list[Tensor]:
+        """A non-negative one of each layer."""
+        size = images.shape[-2:]
+        pairs = [
+            [as_maps(detector, tensors[name], size) for tensors in (seen.outputs, seen.gradients)]
+            for name in self.taps(detector).gradients
+        ]
+        return [self.weigh(*pair).relu() for pair in pairs]
 
     @abstractmethod
     def weigh(self, maps: Tensor, gradients: Tensor) -> Tensor:

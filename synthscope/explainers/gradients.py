@@ -10,7 +10,8 @@ from torch import Tensor
 
 from synthscope.config import Config
 from synthscope.detectors.base import Detector
-from synthscope.explainers.base import Explainer
+from synthscope.explainers.base import Explainer, FromForward
+from synthscope.explainers.forward import INPUT, Forward, Taps, forward
 
 Baseline = Literal["mean", "black"]
 AT_ONCE = 8  # inputs of one pass with gradients
@@ -23,7 +24,7 @@ class BaselineOptions(Config):
     baseline: Baseline = "mean"  # the colour that normalises to 0, or black
 
 
-class InputXGradient(Explainer):
+class InputXGradient(FromForward):
     """Difference to the baseline times the gradient, summed over colours (Shrikumar et al., arXiv 1605.01713).
 
     With the default baseline this is the normalised input times its gradient. Exact for a linear detector.
@@ -33,10 +34,14 @@ class InputXGradient(Explainer):
     signed = True
     Options: ClassVar[type[Config]] = BaselineOptions
 
-    def heatmaps(self, detector: Detector, images: Tensor) -> Tensor:
-        """Signed ``(B, h, w)``."""
-        images = images.float()
-        return ((images - baseline(detector, self.options.baseline)) * _gradient(detector, images)).sum(1)
+    def taps(self, detector: Detector) -> Taps:
+        """The images and their gradient."""
+        return Taps(gradients=(INPUT,))
+
+    def maps(self, detector: Detector, images: Tensor, seen: Forward) -> list[Tensor]:
+        """The signed heatmaps."""
+        way = seen.outputs[INPUT] - baseline(detector, self.options.baseline)
+        return [(way * seen.gradients[INPUT]).sum(1)]
 
 
 class IntegratedGradients(Explainer):
@@ -99,6 +104,4 @@ def baseline(detector: Detector, kind: Baseline) -> Tensor:
 
 
 def _gradient(detector: Detector, images: Tensor) -> Tensor:
-    pixels = images.detach().requires_grad_()
-    with torch.enable_grad():
-        return torch.autograd.grad(detector(pixels).sum(), pixels)[0]
+    return forward(detector, images, [Taps(gradients=(INPUT,))]).gradients[INPUT]

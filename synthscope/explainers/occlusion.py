@@ -8,13 +8,14 @@ from torch import Tensor
 
 from synthscope.config import Config
 from synthscope.detectors.base import Detector
-from synthscope.explainers.base import Explainer
+from synthscope.explainers.base import FromForward
+from synthscope.explainers.forward import Forward, Taps
 from synthscope.explainers.gradients import Baseline, baseline
 
-MAX_INPUTS = 64  # of one forward pass
+PIXELS = 8 * 224**2  # of one forward pass on a CPU, where larger batches lose to page faults
 
 
-class Occlusion(Explainer):
+class Occlusion(FromForward):
     """Mean fall of the logit over all squares that cover a pixel, in logits. The last squares end at the border."""
 
     class Options(Config):
@@ -27,26 +28,38 @@ class Occlusion(Explainer):
     name = "occlusion"
     signed = True
 
-    def heatmaps(self, detector: Detector, images: Tensor) -> Tensor:
-        """Signed ``(B, h, w)``."""
+    def taps(self, detector: Detector) -> Taps:
+        """Nothing but the logit of the whole image."""
+        return Taps()
+
+    def maps(self, detector: Detector, images: Tensor, seen: Forward) -> list[Tensor]:
+        """The signed heatmaps."""
         images = images.float()
         height, width = images.shape[-2:]
         corners = [(top, left) for top in self._starts(height) for left in self._starts(width)]
         fill, window = baseline(detector, self.options.fill)[0], self.options.window
         heat, covered = images.new_zeros(len(images), height, width), images.new_zeros(height, width)
-        whole = detector(images)
-        at_once = max(1, MAX_INPUTS // len(images))
-        for first in range(0, len(corners), at_once):
-            places = corners[first : first + at_once]
-            variants = images.repeat(len(places), 1, 1, 1).unflatten(0, (len(places), len(images)))
-            for variant, (top, left) in zip(variants, places, strict=True):
-                variant[..., top : top + window, left : left + window] = fill
-            falls = whole - detector(variants.flatten(0, 1)).view(len(places), len(images))
-            for fall, (top, left) in zip(falls, places, strict=True):
-                heat[:, top : top + window, left : left + window] += fall[:, None, None]
-                covered[top : top + window, left : left + window] += 1
-        return torch.where(covered > 0, heat / covered.clamp(min=1), 0)
+        variants = torch.stack([images] * min(at_once(images), len(corners)))
+        for first in range(0, len(corners), len(variants)):
+            windows = [
+                (..., slice(top, top + window), slice(left, left + window))
+                for top, left in corners[first : first + len(variants)]
+            ]
+            for variant, place in zip(variants, windows, strict=False):
+                variant[place] = fill
+            falls = seen.logits - detector(variants[: len(windows)].flatten(0, 1)).view(len(windows), len(images))
+            for variant, fall, place in zip(variants, falls, windows, strict=False):
+                heat[place] += fall[:, None, None]
+                covered[place] += 1
+                variant[place] = images[place]
+        return [torch.where(covered > 0, heat / covered.clamp(min=1), 0)]
 
     def _starts(self, side: int) -> list[int]:
         last = max(side - self.options.window, 0)
         return [*range(0, last, self.options.stride), last]
+
+
+def at_once(images: Tensor) -> int:
+    """How many variants of every image of ``(B, 3, h, w)`` go through a detector together, one at least."""
+    pixels = images.shape[0] * images.shape[-2] * images.shape[-1]
+    return max(1, PIXELS * (1 if images.device.type == "cpu" else 8) // pixels)

@@ -9,14 +9,16 @@ from torch import Tensor
 
 from synthscope.detectors.base import Detector
 from synthscope.errors import UsageError
-from synthscope.explainers.base import Explainer
+from synthscope.explainers.base import FromForward
+from synthscope.explainers.forward import Forward, Taps
 
 
-class PatchLogits(Explainer):
+class PatchLogits(FromForward):
     """Mean logit of all patches that see a pixel (LaDeDa, Tiny-LaDeDa); 0 at the border that none sees.
 
     For detectors with ``patch_logits(images) -> (B, h', w')`` and ``patch``, the side of what a patch sees. Patches lie
-    a power of two of pixels apart, from the top left corner on.
+    a power of two of pixels apart, from the top left corner on. Where a detector also has ``patch_layer``, the name of
+    a module, and ``verdicts``, from its output to ``patch_logits``, it need not run again.
     """
 
     name = "patch_logits"
@@ -27,16 +29,22 @@ class PatchLogits(Explainer):
         self._check(detector)
         return "patch_logits"
 
-    def heatmaps(self, detector: Detector, images: Tensor) -> Tensor:
-        """Signed ``(B, h, w)``."""
+    def taps(self, detector: Detector) -> Taps:
+        """The module that the patches' logits are made from, if it is known."""
         self._check(detector)
-        logits, patch = cast(Any, detector).patch_logits(images).float(), int(cast(Any, detector).patch)
+        return Taps(outputs=(str(detector.patch_layer),) if hasattr(detector, "patch_layer") else ())
+
+    def maps(self, detector: Detector, images: Tensor, seen: Forward) -> list[Tensor]:
+        """The signed heatmaps."""
+        asked, (read, _) = cast(Any, detector), self.taps(detector)
+        logits = (asked.verdicts(seen.outputs[read[0]]) if read else asked.patch_logits(images)).float()
+        patch = int(asked.patch)
         rows, columns = (
             _coverage(positions, patch, side).to(logits)
             for positions, side in zip(logits.shape[1:], images.shape[-2:], strict=True)
         )
-        seen = rows.sum(1)[:, None] * columns.sum(1)
-        return torch.where(seen > 0, rows @ logits @ columns.T / seen.clamp(min=1), 0)
+        cover = rows.sum(1)[:, None] * columns.sum(1)
+        return [torch.where(cover > 0, rows @ logits @ columns.T / cover.clamp(min=1), 0)]
 
     def _check(self, detector: Detector) -> None:
         if not (hasattr(detector, "patch_logits") and hasattr(detector, "patch")):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -10,7 +12,7 @@ from torch.nn import functional
 from synthscope.config import Config
 from synthscope.detectors.base import Detector
 from synthscope.explainers.base import Explainer
-from synthscope.explainers.occlusion import MAX_INPUTS
+from synthscope.explainers.occlusion import at_once
 
 
 class Rise(Explainer):
@@ -33,26 +35,41 @@ class Rise(Explainer):
     def heatmaps(self, detector: Detector, images: Tensor) -> Tensor:
         """``(B, h, w)`` between 0 and about 1: a probability of AI."""
         images = images.float()
-        generator = torch.Generator().manual_seed(self.options.seed)
-        total = images.new_zeros(len(images), *images.shape[-2:])
-        at_once = max(1, MAX_INPUTS // len(images))
-        for first in range(0, self.options.masks, at_once):
-            count = min(at_once, self.options.masks - first)
-            masks = torch.stack([self._mask(images.shape[-2:], generator) for _ in range(count)]).to(images)
-            shown = detector.mean + masks[:, None, None] * (images - detector.mean)
-            scores = detector(shown.flatten(0, 1)).sigmoid().view(count, len(images))
-            total += torch.einsum("mb,mhw->bhw", scores, masks)
-        return total / (self.options.masks * self.options.keep)
+        size, options = images.shape[-2:], self.options
+        steps = (-(-size[0] // options.cells), -(-size[1] // options.cells))
+        shown, corners = _drawn(options.masks, options.cells, options.keep, options.seed, steps)
+        total, coloured = images.new_zeros(len(images), *size), images - detector.mean
+        count = at_once(images)
+        for first in range(0, options.masks, count):
+            some = slice(first, first + count)
+            masks = _enlarged(shown[some], corners[some], steps, size).to(images)
+            scores = detector((detector.mean + masks[:, None, None] * coloured).flatten(0, 1)).sigmoid()
+            total += torch.einsum("mb,mhw->bhw", scores.view(len(masks), len(images)), masks)
+        return total / (options.masks * options.keep)
 
-    def _mask(self, size: torch.Size, generator: torch.Generator) -> Tensor:
-        """Smooth ``size`` in [0, 1]: ``cells x cells`` zeros and ones, enlarged, cut out at random (section 3.2).
 
-        With ``C = ceil(side / cells)`` they are enlarged to ``(cells + 1) * C`` a side, and the window starts at 0 to
-        C - 1, as in the released program. The paper rounds C down, which is too small where cells don't divide a side.
-        """
-        cells = self.options.cells
-        grid = (torch.rand(1, 1, cells, cells, generator=generator) < self.options.keep).float()
-        steps = [-(-side // cells) for side in size]
-        large = functional.interpolate(grid, [(cells + 1) * step for step in steps], mode="bilinear")[0, 0]
+@lru_cache(maxsize=4)
+def _drawn(
+    masks: int, cells: int, keep: float, seed: int, steps: tuple[int, int]
+) -> tuple[Tensor, list[tuple[int, int]]]:
+    """Which cells each mask shows, bool ``(masks, cells, cells)``, and where its window starts: the same every time."""
+    generator = torch.Generator().manual_seed(seed)
+    shown, corners = torch.empty(masks, cells, cells, dtype=torch.bool), []
+    for mask in shown:
+        mask[:] = torch.rand(1, 1, cells, cells, generator=generator)[0, 0] < keep
         top, left = (int(torch.randint(step, (), generator=generator)) for step in steps)
-        return large[top : top + size[0], left : left + size[1]]
+        corners.append((top, left))
+    return shown, corners
+
+
+def _enlarged(shown: Tensor, corners: list[tuple[int, int]], steps: tuple[int, int], size: torch.Size) -> Tensor:
+    """Smooth masks ``(n, *size)`` in [0, 1]: cells enlarged, and cut out at random (section 3.2).
+
+    With ``step = ceil(side / cells)`` they are enlarged to ``(cells + 1) * step`` a side, and the window starts at 0 to
+    step - 1, as in the released program. The paper rounds the step down, which is too small where cells don't divide a
+    side.
+    """
+    sides = [(shown.shape[-1] + 1) * step for step in steps]
+    large = functional.interpolate(shown[:, None].float(), sides, mode="bilinear")[:, 0]
+    windows = zip(large, corners, strict=True)
+    return torch.stack([mask[top : top + size[0], left : left + size[1]] for mask, (top, left) in windows])

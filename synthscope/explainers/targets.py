@@ -1,4 +1,4 @@
-"""Which layer of a detector to look at, and its maps and gradients at the price of hardly more than a forward pass."""
+"""Which layer of a detector to look at, and its outputs as maps over the image."""
 
 from __future__ import annotations
 
@@ -96,46 +96,6 @@ def find_transformer(detector: nn.Module) -> tuple[str, Any] | None:
             if hasattr(attention, "attn_drop") and hasattr(attention, "fused_attn"):
                 return name, module
     return None
-
-
-def activations_and_gradients(detector: Detector, images: Tensor, layers: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
-    """Maps of some layers and the gradient of each image's logit by them, both ``(B, C, h, w)``.
-
-    The graph starts at the first of the layers: what lies before runs without gradients, and only what follows is
-    repeated backwards.
-
-    Raises:
-        UsageError: A layer that is not used, does not lead to the logit, or gives no maps.
-    """
-    taken: dict[str, Tensor] = {}
-
-    def take(name: str) -> Callable[..., Tensor]:
-        def hook(module: nn.Module, args: Any, output: Any) -> Tensor:
-            if not isinstance(output, Tensor):
-                raise UsageError(f"Expected maps from {name}, got {type(output).__name__}. Name another layer.")
-            torch.set_grad_enabled(True)  # until the end of the forward pass; no_grad() around it restores the mode
-            taken[name] = output if output.requires_grad else output.detach().requires_grad_()
-            return taken[name].clone()  # which an activation in place may overwrite
-
-        return hook
-
-    handles = [detector.get_submodule(name).register_forward_hook(take(name)) for name in layers]
-    try:
-        with torch.no_grad():
-            logits = detector(images)
-    finally:
-        for handle in handles:
-            handle.remove()
-    gradients: dict[str, Tensor | None] = dict.fromkeys(layers)
-    if logits.requires_grad:
-        found = torch.autograd.grad(logits, list(taken.values()), torch.ones_like(logits), allow_unused=True)
-        gradients |= dict(zip(taken, found, strict=True))
-    pairs, size = [], images.shape[-2:]
-    for name, gradient in gradients.items():
-        if gradient is None:
-            raise UsageError(f"Expected layers between image and logit, got {name!r}, which is not. Name another one.")
-        pairs.append((as_maps(detector, taken[name].detach(), size), as_maps(detector, gradient, size)))
-    return pairs
 
 
 def as_maps(detector: Detector, output: Tensor, size: Sequence[int] = (0, 0)) -> Tensor:

@@ -17,6 +17,7 @@ from synthscope.explainers.attention import (
     published_gradient_rollout,
 )
 from synthscope.explainers.base import create_explainer
+from synthscope.explainers.forward import Taps, forward
 from tests.explainers.tiny import pixels, vit
 
 
@@ -102,15 +103,16 @@ def test_the_explainer_reads_true_attention_and_gradients(class_token: bool) -> 
     blocks = detector.net.blocks
     queries: list[Tensor] = []
     handles = [b.attn.qkv.register_forward_hook(lambda m, a, o: queries.append(o.detach())) for b in blocks]
-    with attention_taps(detector.net, gradients=True) as taps, torch.no_grad():
-        logits = detector(images)
+    names = create_explainer("grad_rollout").taps(detector).gradients  # type: ignore[attr-defined]
+    seen = forward(detector, images, [Taps(gradients=names)])
+    taps = [seen.outputs[name] for name in names]
     for handle in handles:
         handle.remove()
     for block, qkv, tap in zip(blocks, queries, taps, strict=True):
         attention = block.attn
         q, k, _ = qkv.reshape(1, qkv.shape[1], 3, attention.num_heads, attention.head_dim).permute(2, 0, 3, 1, 4)
-        torch.testing.assert_close(tap.detach(), (q @ k.mT * attention.scale).softmax(-1))
-    gradients = torch.autograd.grad(logits.sum(), taps)
+        torch.testing.assert_close(tap, (q @ k.mT * attention.scale).softmax(-1))
+    gradients = [seen.gradients[name] for name in names]
     layer, step = 2, 1e-2
 
     def shifted(sign: int) -> float:
@@ -127,7 +129,7 @@ def test_the_explainer_reads_true_attention_and_gradients(class_token: bool) -> 
 
     difference = (shifted(1) - shifted(-1)) / (2 * step)
     assert float(gradients[layer][0, 0, 0, 1]) == pytest.approx(difference, rel=0.05, abs=1e-3)
-    expected = gradient_rollout([t.detach() for t in taps], list(gradients), class_token=class_token)
+    expected = gradient_rollout(taps, gradients, class_token=class_token)
     heat = create_explainer("grad_rollout")(detector, images)[0]
     small = torch.nn.functional.interpolate(expected.view(1, 1, 2, 2), (32, 32), mode="bilinear")[0, 0]
     torch.testing.assert_close(heat, small, rtol=1e-4, atol=1e-7)
@@ -136,7 +138,7 @@ def test_the_explainer_reads_true_attention_and_gradients(class_token: bool) -> 
 def test_taps_leave_nothing_behind_even_after_an_error() -> None:
     detector = vit(side=32)
     before = [block.attn.fused_attn for block in detector.net.blocks]
-    with pytest.raises(RuntimeError), attention_taps(detector.net, gradients=True), torch.no_grad():
+    with pytest.raises(RuntimeError), attention_taps(detector.net):
         detector(torch.zeros(1, 7, 5, 5))
     assert [block.attn.fused_attn for block in detector.net.blocks] == before
     assert not any(block.attn.attn_drop._forward_hooks for block in detector.net.blocks)

@@ -15,7 +15,8 @@ from synthscope.detectors.hub import create_detector
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.explainers import EXPLAINERS
 from synthscope.explainers.base import create_explainer
-from synthscope.explainers.targets import activations_and_gradients, target_layers
+from synthscope.explainers.forward import Taps, forward
+from synthscope.explainers.targets import target_layers
 from tests.explainers.tiny import Linear, named, pixels, settled, swin, vit
 
 FAST = {
@@ -141,7 +142,7 @@ def test_cams_equal_a_naive_backward_pass(name: str, method: str) -> None:
 def test_gradcam_of_a_linear_head_is_the_class_activation_map() -> None:
     detector = DETECTORS["cnn_small"]()
     images = pixels(2, 3, 64, 64)
-    ((maps, _),) = activations_and_gradients(detector, images, ("stages",))
+    maps = forward(detector, images, [Taps(outputs=("stages",))]).outputs["stages"]
     weight = detector.get_submodule("head").weight[0]  # type: ignore[index]
     closed = torch.einsum("c,bchw->bhw", weight, maps) / maps[0, 0].numel()
     large = nn.functional.interpolate(closed.relu()[:, None], (64, 64), mode="bilinear")[:, 0]

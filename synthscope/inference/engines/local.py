@@ -55,7 +55,7 @@ def score(jobs: Iterable[Job], plan: Plan, done: Done) -> Iterator[tuple[list[Pr
     Raises:
         SynthscopeError: A detector that does not return one logit an image.
     """
-    with _threads(plan.workers) as pool, _exact_convolutions():
+    with threads(plan.workers) as pool, exact_convolutions():
         chunks = groupby(prepare_ahead(jobs, plan, done, pool), key=lambda image: image.job.position // plan.chunk)
         begun: deque[tuple[list[Prepared], Batches]] = deque()
         for _, images in chunks:
@@ -68,19 +68,19 @@ def score(jobs: Iterable[Job], plan: Plan, done: Done) -> Iterator[tuple[list[Pr
 
 
 @contextlib.contextmanager
-def _threads(workers: int) -> Iterator[Executor]:
+def threads(workers: int) -> Iterator[Executor]:
     """Threads whose own torch operations stay on one core; nothing that still waits is run after an error."""
-    threads = torch.get_num_threads()
+    before = torch.get_num_threads()
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     try:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        torch.set_num_threads(threads)  # what a worker sets is the default of all threads born later
+        torch.set_num_threads(before)  # what a worker sets is the default of all threads born later
 
 
 @contextlib.contextmanager
-def _exact_convolutions() -> Iterator[None]:
+def exact_convolutions() -> Iterator[None]:
     """cuDNN rounds the factors of float32 convolutions to 10 bits unless told otherwise."""
     allowed = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False

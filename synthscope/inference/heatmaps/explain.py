@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import copy
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import polars as pl
-import torch
-from numpy.typing import NDArray
+from joblib import cpu_count
 
 from synthscope.data.degrade.recipe import encoder_versions, parse_recipe
 from synthscope.detectors.base import Detector
-from synthscope.errors import SynthscopeError, UsageError
+from synthscope.errors import UsageError
 from synthscope.explainers.base import keeps_geometry
 from synthscope.inference.engines import check_engine
-from synthscope.inference.heatmaps.plan import Shown, Unit, plan_units, show
+from synthscope.inference.heatmaps.local import Done, Engine, Settings, explained
+from synthscope.inference.heatmaps.plan import Unit, plan_units
 from synthscope.inference.heatmaps.store import INDEX, KEY, read_index, write_part
 from synthscope.inference.parts import one_run
-from synthscope.runtime import Progress, best_device, tune_allocator
+from synthscope.runtime import Progress, tune_allocator
 from synthscope.runtime.files import write_json
 from synthscope.schema import MANIFEST, conform, write_table
 
-Done = set[tuple[Any, ...]]  # values of KEY
-Row = tuple[str, str | None, str, str | None]  # path, sha256, view and error of an image
-Made = tuple[list[tuple[str | None, str | None]], list[dict[str, Any]], list[NDArray[np.float32]]]
-CHUNK = 16  # images that are read, explained and written together
+CHUNK = 16  # images, at least, that are read, explained and written together
 IMAGE = ["path", "sha256", "label", "generator", "subset", "split", "group", "view"]
 HEATMAPS = pl.Schema(
     {name: MANIFEST[name] for name in IMAGE} | INDEX | {"input": pl.String, "error": pl.String}
@@ -46,8 +38,8 @@ def explain(
     *,
     out: str | Path,
     conditions: list[str] | None = None,
-    batch_size: int = 8,
-    workers: int = 2,
+    batch_size: int | None = None,
+    workers: int | None = None,
     seed: int = 0,
     engine: str = "local",
     address: str | None = None,
@@ -63,8 +55,8 @@ def explain(
         explainers: Texts for ``create_explainer``, such as ``gradcam`` or ``occlusion:window=16``.
         out: Run folder. Gets ``heatmaps/``, ``explanations.parquet`` and ``explain.json``.
         conditions: Degradation recipes; clean images alone if None.
-        batch_size: Images that an explainer gets at once.
-        workers: Threads that read and prepare images.
+        batch_size: Images that an explainer gets at once; 8, or fewer so that all threads get a share, if None.
+        workers: Threads that read and prepare images and, on a CPU, explain them; the cores, at most 16, if None.
         seed: Of random degradations, together with the image's bytes.
         engine: ``local``, or ``ray`` for a cluster whose nodes can read the paths.
         address: Of the cluster, as ``ray.init`` takes it; ``RAY_ADDRESS``, else this machine alone, if None.
@@ -89,21 +81,9 @@ def explain(
     tune_allocator()
     with one_run(folder):
         done = set(read_index(folder).select(KEY).iter_rows())
-        hashes: list[str | None] = []
-        errors: list[str | None] = []
-        rows = iter(images["path", "sha256", "view", "error"].iter_rows())
-        chunks = iter(lambda: list(islice(rows, CHUNK)), [])
-        made = (
-            map(begin_explaining(units, done, seed, batch_size, workers), chunks)
-            if engine == "local"
-            else _in_cluster(chunks, units, done, seed, batch_size, workers, address)
+        hashes, errors = _explain(
+            images, units, done, folder, _settings(images.height, units, batch_size, workers), _engine(engine, address)
         )
-        with Progress("explain", images.height) as progress:
-            for seen, fresh, heatmaps in made:
-                write_part(folder, fresh, heatmaps)
-                hashes += [sha256 for sha256, _ in seen]
-                errors += [error for _, error in seen]
-                progress.advance(len(seen))
         images = images.with_columns(
             sha256=pl.Series(hashes, dtype=pl.String), error=pl.Series(errors, dtype=pl.String)
         )
@@ -114,97 +94,35 @@ def explain(
     return table
 
 
-def begin_explaining(
-    units: list[Unit], done: Done, seed: int, batch_size: int, workers: int
-) -> Callable[[list[Row]], Made]:
-    """What turns a chunk of the manifest into (sha256, error) of its images, rows of the index, and heatmaps."""
-
-    def work(chunk: list[Row]) -> Made:
-        with ThreadPoolExecutor(workers) as pool:
-            shown = list(pool.map(lambda row: show(row, units, done, seed), chunk))
-        return [(image.sha256, image.error) for image in shown], *_heatmaps(shown, units, done, batch_size)
-
-    return work
+def _settings(images: int, units: list[Unit], batch_size: int | None, workers: int | None) -> Settings:
+    workers = workers or min(cpu_count(), 16)
+    runs = images * len({(id(unit.detector), unit.row["condition"]) for unit in units})
+    size = batch_size or max(1, min(8, runs // workers))
+    return Settings(size, workers, max(CHUNK, size * workers), runs >= workers)
 
 
-def _in_cluster(
-    chunks: Iterator[list[Row]], units: list[Unit], done: Done, seed: int, batch_size: int, workers: int,
-    address: str | None,
-) -> Iterator[Made]:  # fmt: skip
-    """What :func:`begin_explaining` makes, on the actors of a cluster. Of files of the same bytes the first counts."""
-    from synthscope.inference.engines.cluster import MOST_LOSSES, in_cluster
+def _engine(name: str, address: str | None) -> Engine:
+    if name == "ray":
+        from synthscope.inference.heatmaps.ray import explained as in_cluster
 
-    shared = (on_device(units, "cpu"), done, seed, batch_size, workers)
-    for chunk, made in in_cluster(chunks, _begin_in_actor, shared, threads=workers, address=address):
-        if made is None:
-            error = f"{MOST_LOSSES} workers of the cluster died with this image or one beside it in work"
-            yield [(sha256, error) for _, sha256, *_ in chunk], [], []
-            continue
-        seen, rows, heatmaps = made
-        keys = [tuple(row[name] for name in KEY) for row in rows]
-        fresh = [n for n, key in enumerate(keys) if key not in done]
-        done.update(keys)
-        yield seen, [rows[n] for n in fresh], [heatmaps[n] for n in fresh]
+        return partial(in_cluster, address=address)
+    return explained
 
 
-def _begin_in_actor(
-    units: list[Unit], done: Done, seed: int, batch_size: int, workers: int
-) -> Callable[[list[Row]], Made]:
-    units = on_device(units, best_device())
-    tune_allocator()
-
-    def work(chunk: list[Row]) -> Made:
-        made = begin_explaining(units, done, seed, batch_size, workers)(chunk)
-        done.difference_update(tuple(row[name] for name in KEY) for row in made[1])  # chunks do not know of each other
-        return made
-
-    return work
-
-
-def on_device(units: list[Unit], device: torch.device | str) -> list[Unit]:
-    """The units with their detectors on another device; the very same where they are there."""
-    if all(unit.detector.mean.device == torch.device(device) for unit in units):
-        return units
-    moved = copy.deepcopy(units)
-    for unit in moved:
-        unit.detector.to(device)
-    return moved
-
-
-def _heatmaps(
-    shown: list[Shown], units: list[Unit], done: Done, batch_size: int
-) -> tuple[list[dict[str, Any]], list[NDArray[np.float32]]]:
-    rows: list[dict[str, Any]] = []
-    heatmaps: list[NDArray[np.float32]] = []
-    for number, unit in enumerate(units):
-        for batch in _batches(shown, number, unit, done, batch_size):
-            images = torch.stack([image.inputs[number][0] for image in batch]).to(unit.detector.mean.device)
-            heat = unit.explainer(unit.detector, images)
-            gap = unit.explainer.completeness_gap(unit.detector, images, heat)
-            gaps = [None] * len(batch) if gap is None else gap.tolist()
-            for image, heatmap, off in zip(batch, heat.cpu().numpy(), gaps, strict=True):
-                if not np.isfinite(heatmap).all():
-                    raise SynthscopeError(
-                        f"Expected a finite heatmap of {image.path}, got nan or inf from {unit.explainer} of "
-                        f"{unit.row['detector']}. Leave this explainer out."
-                    )
-                height, width = image.inputs[number][1][:2]
-                key = dict(zip(KEY, unit.key(image.sha256 or "", image.view), strict=True))
-                rows.append(key | {"height": height, "width": width, "completeness_gap": off})
-                heatmaps.append(heatmap)
-    return rows, heatmaps
-
-
-def _batches(shown: list[Shown], number: int, unit: Unit, done: Done, batch_size: int) -> Iterator[list[Shown]]:
-    """Images that still need a unit, each file once, by size of the input; they count as done from now on."""
-    waiting: defaultdict[torch.Size, list[Shown]] = defaultdict(list)
-    for image in shown:
-        key = unit.key(image.sha256 or "", image.view)
-        if number in image.inputs and key not in done:
-            done.add(key)
-            waiting[image.inputs[number][0].shape].append(image)
-    for images in waiting.values():
-        yield from (images[first : first + batch_size] for first in range(0, len(images), batch_size))
+def _explain(
+    images: pl.DataFrame, units: list[Unit], done: Done, folder: Path, settings: Settings, engine: Engine
+) -> tuple[list[str | None], list[str | None]]:
+    """Write what is missing, and return the hash of every image and why it could not be read."""
+    hashes: list[str | None] = []
+    errors: list[str | None] = []
+    rows = images["path", "sha256", "view", "error"].iter_rows()
+    with Progress("explain", images.height) as progress:
+        for seen, made in engine(rows, units, done, settings):
+            write_part(folder, [each.row for each in made], [each.heatmap for each in made])
+            hashes += [sha256 for sha256, _ in seen]
+            errors += [error for _, error in seen]
+            progress.advance(len(seen))
+    return hashes, errors
 
 
 def _assemble(images: pl.DataFrame, units: list[Unit], index: pl.DataFrame) -> pl.DataFrame:

@@ -39,7 +39,7 @@ def write_heatmap_scores(
     annotations: pl.DataFrame | None = None,
     *,
     measures: Sequence[str] = MEASURES,
-    workers: int = 2,
+    workers: int | None = None,
     seed: int = 0,
 ) -> pl.DataFrame:
     """Score the heatmaps of a run folder and write ``explanation_scores.parquet`` into it.
@@ -49,7 +49,7 @@ def write_heatmap_scores(
         annotations: Table of :mod:`synthscope.annotations`; images are found by ``path``, or by ``sha256``.
             Without it, only the stability across conditions is measured.
         measures: Names in ``LOCALIZATION``.
-        workers: Threads.
+        workers: Threads; the cores if None.
         seed: Of the intervals.
 
     Returns:
@@ -69,7 +69,11 @@ def write_heatmap_scores(
 
 
 def heatmap_values(
-    run: str | Path, annotations: pl.DataFrame | None = None, *, measures: Sequence[str] = MEASURES, workers: int = 2
+    run: str | Path,
+    annotations: pl.DataFrame | None = None,
+    *,
+    measures: Sequence[str] = MEASURES,
+    workers: int | None = None,
 ) -> pl.DataFrame:
     """What :func:`write_heatmap_scores` averages: columns of ``VALUES``, one row an image, heatmap and measure.
 

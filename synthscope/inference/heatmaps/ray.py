@@ -1,0 +1,70 @@
+"""The engine for heatmaps on a Ray cluster: every actor runs the local engine on one chunk at a time."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+import torch
+
+from synthscope.data.degrade.recipe import parse_recipe
+from synthscope.inference.engines.cluster import MOST_LOSSES, in_cluster
+from synthscope.inference.heatmaps import local
+from synthscope.inference.heatmaps.batches import Made
+from synthscope.inference.heatmaps.local import Done, Row, Seen, Settings
+from synthscope.inference.heatmaps.plan import Unit
+from synthscope.inference.heatmaps.store import KEY
+from synthscope.runtime import best_device, tune_allocator
+
+
+def explained(
+    rows: Iterable[Row], units: list[Unit], done: Done, settings: Settings, *, address: str | None
+) -> Iterator[tuple[list[Seen], list[Made]]]:
+    """What :func:`synthscope.inference.heatmaps.local.explained` yields, made by the cluster at ``address``.
+
+    Chunks do not know of each other: of files of the same bytes, the first one counts.
+    """
+    rows = iter(rows)
+    chunks = iter(lambda: list(islice(rows, settings.chunk)), [])
+    blocks = ((chunk, _known(chunk, units, done)) for chunk in chunks)
+    shared = (on_device(units, "cpu"), settings)
+    for (chunk, _), outcome in in_cluster(blocks, begin, shared, threads=settings.workers, address=address):
+        if outcome is None:
+            error = f"{MOST_LOSSES} workers of the cluster died with this image or one beside it in work"
+            yield [(sha256, error) for _, sha256, *_ in chunk], []
+            continue
+        seen, made = outcome
+        keys = [tuple(each.row[name] for name in KEY) for each in made]
+        yield seen, [each for each, key in zip(made, keys, strict=True) if key not in done]
+        done.update(keys)
+
+
+def _known(chunk: list[Row], units: list[Unit], done: Done) -> Done:
+    views = {view: str(parse_recipe(view)) for _, _, view, _ in chunk}
+    return {
+        key for _, sha256, view, _ in chunk for unit in units if (key := unit.key(sha256 or "", views[view])) in done
+    }
+
+
+def begin(units: list[Unit], settings: Settings) -> Callable[[tuple[list[Row], Done]], tuple[list[Seen], list[Made]]]:
+    """In an actor: what explains a chunk with the local engine."""
+    units = on_device(units, best_device())
+    tune_allocator()
+
+    def work(block: tuple[list[Row], Done]) -> tuple[list[Seen], list[Made]]:
+        chunk, done = block
+        ((seen, made),) = local.explained(chunk, units, done, settings)
+        return seen, made
+
+    return work
+
+
+def on_device(units: list[Unit], device: torch.device | str) -> list[Unit]:
+    """The units with their detectors on another device; the very same where they are there."""
+    if all(unit.detector.mean.device == torch.device(device) for unit in units):
+        return units
+    moved = copy.deepcopy(units)
+    for unit in moved:
+        unit.detector.to(device)
+    return moved
