@@ -68,15 +68,20 @@ def train(config: TrainConfig, manifest: pl.DataFrame, out: str | Path, *, resum
     if config.uses_masks:
         parts = annotate(parts, config.annotations)
     with processes() as world, torch.random.fork_rng(devices=[world.device] if world.device.type == "cuda" else []):
-        if claim(folder, config, manifest_digest(*parts), world=world) and resume:
-            return folder
-        run = Run(config, parts, folder=folder, world=world)
-        if resume and run.checkpoint.is_file():
-            run.state.load(run.checkpoint, run.fingerprint)
-        run.fit()
-        run.finish()
-        world.gather(None)  # nobody leaves before the folder is complete
+        if not (claim(folder, config, manifest_digest(*parts), world=world) and resume):
+            _run(config, parts, folder, world=world, resume=resume)
+            world.gather(None)  # nobody leaves before the folder is complete
     return folder
+
+
+def _run(
+    config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], folder: Path, *, world: World, resume: bool
+) -> None:
+    run = Run(config, parts, folder=folder, world=world)
+    if resume and run.checkpoint.is_file():
+        run.state.load(run.checkpoint, run.fingerprint)
+    run.fit()
+    run.finish()
 
 
 class Run:
