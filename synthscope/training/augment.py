@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -29,6 +30,7 @@ from synthscope.detectors.ssp import simplest_patch
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Range = tuple[float, float]
+_GLOBAL = threading.Lock()  # held by the one thread that draws from the global generators
 
 
 class Resize(Config):
@@ -135,7 +137,7 @@ class HFlip(Config):
 
     def __call__(self, rgb: np.ndarray, rng: np.random.Generator, crop: int) -> np.ndarray:
         """Flip."""
-        return rgb[:, ::-1] if rng.random() < self.p else rgb
+        return cv2.flip(rgb, 1) if rng.random() < self.p else rgb
 
 
 class RandAugment(Config):
@@ -274,11 +276,12 @@ def _randaugment(policy: str, crop: int) -> Callable[[Image.Image], Image.Image]
 
 @contextmanager
 def _global_seed(seed: int) -> Iterator[None]:
-    python, numpy = random.getstate(), np.random.get_state()
-    random.seed(seed)
-    np.random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
+    with _GLOBAL:
+        python, numpy = random.getstate(), np.random.get_state()
+        random.seed(seed)
+        np.random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)

@@ -5,13 +5,16 @@ Every random draw of an image is seeded by (seed, epoch, image), so workers, pro
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from joblib import cpu_count
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -19,12 +22,15 @@ from synthscope.data.degrade.recipe import parse_recipe, read_viewed
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import seed_for, tune_allocator
 from synthscope.runtime.signals import leave_stopping_to_parent
+from synthscope.runtime.threads import in_threads
 from synthscope.runtime.told import printable
 from synthscope.training.augment import augment
+from synthscope.training.cache import Cache
 from synthscope.training.config import Augmentation
 from synthscope.training.data import Rows
 from synthscope.training.masks import Targets
 
+AHEAD = 8  # threads at most that work ahead: each is up to four batches in front, and more wait for Python's lock
 Token = tuple[int, int, int]  # epoch, row, repeat
 Sample = tuple[int, int, np.ndarray | None]  # row, label, uint8 (V, h, w, 3); None = unreadable
 # rows int64 (B,), labels float32 (B,), images uint8 (V * B, 3, h, w), or (B, 4, h, w) with targets of the masks
@@ -32,18 +38,17 @@ Batch = tuple[Tensor, Tensor, Tensor]
 
 
 class Images(Dataset[Sample]):
-    """Decoded, viewed and transformed images. Decoded ones stay in memory until ``budget`` bytes are full."""
+    """Decoded, viewed and transformed images; decoded and viewed ones are kept in ``cache``."""
 
     def __init__(
         self,
         rows: Rows,
         transform: Callable[[np.ndarray, Token], np.ndarray],
         *,
-        budget: int,
+        cache: Cache,
         targets: Targets | None = None,
     ) -> None:
-        self.rows, self.transform, self.room, self.targets = rows, transform, budget, targets
-        self._cache: dict[int, np.ndarray] = {}
+        self.rows, self.transform, self.cache, self.targets = rows, transform, cache, targets
 
     def __getitem__(self, token: Token) -> Sample:
         row = token[1]
@@ -55,14 +60,12 @@ class Images(Dataset[Sample]):
         return row, self.rows.labels[row], self.transform(rgb, token)
 
     def _pixels(self, row: int) -> np.ndarray:
-        if (cached := self._cache.get(row)) is not None:
-            return cached
+        if (kept := self.cache.get(row)) is not None:
+            return kept
         rgb = read_viewed(self.rows.paths[row], parse_recipe(self.rows.views[row]))
         if self.targets is not None and self.rows.regions is not None:
             rgb = self.targets(rgb, self.rows.regions[row], self.rows.keys[row])
-        if rgb.nbytes <= self.room:
-            self.room -= rgb.nbytes
-            self._cache[row] = rgb
+        self.cache.put(row, rgb)
         return rgb
 
 
@@ -85,6 +88,8 @@ class Augmenter:
                 f"Expected augmented images of {self.crop} x {self.crop} pixels, the detector's crop, got "
                 f"{base.shape[1]} x {base.shape[0]}. End augment.steps with random_crop or random_resized_crop."
             )
+        if self.config.views == 1:
+            return base[None]
         more = [augment(base, self.config.view_steps, rng=rng, crop=self.crop) for _ in range(self.config.views - 1)]
         return np.stack([base, *more])
 
@@ -154,16 +159,48 @@ class HeldOutBatches(Sampler[list[Token]]):
         return iter(self.batches)
 
 
-def loader(images: Images, batches: Sampler[list[Token]], *, workers: int, pin: bool) -> DataLoader[Any]:
-    """Iterates over ``Batch``es of ``images``; the cache's budget is shared among the worker processes."""
-    images.room //= max(workers, 1)
+class Threads:
+    """Iterates over ``Batch``es of ``images``, prepared by threads of this process, which share what it has in memory.
+
+    On a CPU they work between the steps, as many as the steps have threads, so that neither waits for the other's
+    cores. Beside an accelerator they work ahead of the steps, and batches lie in pinned memory.
+    """
+
+    def __init__(self, images: Images, batches: Sampler[list[Token]], *, ahead: bool) -> None:
+        self.images, self.batches, self.ahead = images, batches, ahead
+        self._threads = torch.get_num_threads()
+        self._pool = ThreadPoolExecutor(self._threads)
+
+    def __iter__(self) -> Iterator[Batch]:
+        if self.ahead:
+            here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+            threads = min(max(cpu_count() // here, 1), AHEAD)
+            return in_threads(lambda tokens: _pinned(collate(self._prepare(tokens))), self.batches, threads)
+        return map(self._together, self.batches)
+
+    def _together(self, tokens: list[Token]) -> Batch:
+        shares = [tokens[first :: self._threads] for first in range(min(self._threads, len(tokens)))]
+        prepared = map(self._prepare, shares) if len(shares) == 1 else self._pool.map(self._prepare, shares)
+        samples: list[Any] = [None] * len(tokens)
+        for first, share in enumerate(prepared):
+            samples[first :: self._threads] = share
+        return collate(samples)
+
+    def _prepare(self, tokens: list[Token]) -> list[Sample]:
+        return [self.images[token] for token in tokens]
+
+
+def loader(images: Images, batches: Sampler[list[Token]], *, workers: int, pin: bool) -> Iterable[Batch]:
+    """Iterates over ``Batch``es of ``images``; ``workers`` are processes, 0 = threads of this one."""
+    if not workers:
+        return Threads(images, batches, ahead=pin)
     return DataLoader(
         images,
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=collate,
         pin_memory=pin,
-        persistent_workers=workers > 0,
+        persistent_workers=True,
         worker_init_fn=_start_worker,
     )
 
@@ -178,6 +215,11 @@ def collate(samples: list[Sample]) -> Batch:
     pixels = torch.from_numpy(np.stack([views for _, _, views in readable], axis=1))  # (V, B, h, w, 3)
     labels = torch.tensor([label for _, label, _ in readable], dtype=torch.float32)
     return torch.tensor([row for row, _, _ in readable]), labels, pixels.flatten(0, 1).permute(0, 3, 1, 2)
+
+
+def _pinned(batch: Batch) -> Batch:
+    rows, labels, images = batch
+    return rows, labels.pin_memory(), images.pin_memory()
 
 
 def _start_worker(worker: int) -> None:

@@ -32,8 +32,10 @@ class Data(Config):
     holdout: float = Field(default=0.1, gt=0, lt=1)  # by group, stratified by label and subset
     seed: Seed = 0  # of the sample and the hold-out
     repeats: int = Field(default=1, ge=1)  # augmented copies an image an epoch; the epoch keeps its length
-    workers: int = Field(default=0, ge=0)  # decoding processes; 0 = in the training process. Never changes results
-    cache_megabytes: int = Field(default=1024, ge=0)  # decoded images kept in memory. Never changes results
+    # these three never change results
+    workers: int = Field(default=0, ge=0)  # decoding processes; 0 = threads of the training process
+    cache_megabytes: int = Field(default=1024, ge=0)  # decoded images kept, in memory or in the folder
+    cache_folder: str | None = None  # where decoded images are kept for later runs, too; None = in memory
 
 
 class Augmentation(Config):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,7 +58,13 @@ class World:
 
 @contextmanager
 def processes() -> Iterator[World]:
-    """The world that torchrun describes in the environment, joined for the time of the block."""
+    """The world that torchrun describes in the environment, joined for the time of the block.
+
+    The group's threads end with the block. One that lives on takes Python's lock to free the tensors of the last
+    collective, and where the interpreter is shutting down by then, the process aborts. So nothing may keep the group,
+    and the reference here is the last one: it waits for the threads without Python's lock, which a
+    ``DistributedDataParallel`` would hold meanwhile, for ever.
+    """
     device = best_device()
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield World(device)
@@ -64,17 +73,25 @@ def processes() -> Iterator[World]:
         torch.cuda.set_device(device)
     else:
         device = torch.device("cpu")
-    joined = not dist.is_initialized()
+    group, joined = None, not dist.is_initialized()
     if joined:
+        # its functions' default arguments would keep the group, if DistributedDataParallel were the first to import it
+        importlib.import_module("torch.distributed.nn.functional")
         store, rank, size = next(dist.rendezvous("env://"))
         # torchrun's store keeps the addresses of an earlier run in these processes: a name of its own for each
         named = dist.PrefixStore(f"synthscope {next(_MEETINGS)}", store)
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=named, rank=rank, world_size=size)
+        group = dist.group.WORLD
     try:
         yield World(device, dist.get_rank(), dist.get_world_size())
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)  # which hold the models
+        raise
     finally:
         if joined:
+            gc.collect()
             dist.destroy_process_group()
+            del group
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:

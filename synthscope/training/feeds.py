@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
+from synthscope.data.degrade.recipe import encoder_versions
 from synthscope.detectors.base import Detector
 from synthscope.errors import UsageError
-from synthscope.training.batches import Augmenter, HeldOutBatches, Images, Preprocessor, TrainBatches, loader
+from synthscope.training.batches import Augmenter, Batch, HeldOutBatches, Images, Preprocessor, TrainBatches, loader
+from synthscope.training.cache import Cache, Folder, Memory, content_name
 from synthscope.training.config import TrainConfig
 from synthscope.training.data import Rows, divide, rows_of
 from synthscope.training.distributed import World
@@ -23,7 +26,7 @@ from synthscope.training.masks import Targets, preprocess_with_target
 class HeldOut(NamedTuple):
     """Images that are judged, not trained on; ``images`` yields ``Batch``."""
 
-    images: DataLoader[Any]
+    images: Iterable[Batch]
     labels: np.ndarray  # by row
     annotated: Tensor | None  # float32 by row, 1 = its masks are known; None where masks don't matter
 
@@ -31,7 +34,7 @@ class HeldOut(NamedTuple):
 class Feeds(NamedTuple):
     """``train`` yields ``Batch``; ``batches`` says which epoch, and where in it to start."""
 
-    train: DataLoader[Any]
+    train: Iterable[Batch]
     batches: TrainBatches
     annotated: Tensor | None  # as in HeldOut
     choosing: HeldOut  # the epoch
@@ -56,6 +59,12 @@ def feeds(config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], detecto
         preprocess = partial(preprocess_with_target, detector)
     augmenter = Augmenter(config.augment, rows.keys, preprocess=preprocess, crop=crop, seed=config.seed)
     room = config.data.cache_megabytes * 2**20 // world.size / sum(part.height for part in parts)  # an image
+
+    def kept(part: Rows) -> Cache:
+        if config.data.cache_folder is None:
+            return Memory(len(part.keys), int(room * len(part.keys)))
+        return _folder(part, targets, folder=config.data.cache_folder, budget=int(room * sum(p.height for p in parts)))
+
     batches = TrainBatches(
         len(rows.keys),
         config.batch_size,
@@ -65,13 +74,13 @@ def feeds(config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], detecto
         rank=world.rank,
         size=world.size,
     )
-    images = Images(rows, augmenter, budget=int(room * len(rows.keys)), targets=targets)
+    images = Images(rows, augmenter, cache=kept(rows), targets=targets)
     pin, workers = world.device.type == "cuda", config.data.workers
     size = max(config.batch_size // (config.accumulate * world.size), 1)
 
     def held_out(table: pl.DataFrame) -> HeldOut:
         part = rows_of(table)
-        images = Images(part, Preprocessor(preprocess), budget=int(room * table.height), targets=targets)
+        images = Images(part, Preprocessor(preprocess), cache=kept(part), targets=targets)
         batches = HeldOutBatches(table.height, size, rank=world.rank, size=world.size)
         return HeldOut(loader(images, batches, workers=workers, pin=pin), np.array(part.labels), _annotated(part))
 
@@ -84,6 +93,17 @@ def feeds(config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], detecto
         choosing,
         choosing if halves[1] is halves[0] else held_out(halves[1]),
     )
+
+
+def _folder(rows: Rows, targets: Targets | None, *, folder: str, budget: int) -> Folder:
+    made = json.dumps(encoder_versions(), sort_keys=True)
+
+    def name(row: int) -> str:
+        regions = None if targets is None or rows.regions is None else rows.regions[row]
+        marked = (targets.source, targets.categories, json.dumps(regions), rows.keys[row]) if targets else ()
+        return content_name(rows.paths[row], rows.views[row], made, *marked)
+
+    return Folder(folder, name, budget)
 
 
 def _annotated(rows: Rows) -> Tensor | None:

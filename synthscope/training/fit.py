@@ -68,15 +68,20 @@ def train(config: TrainConfig, manifest: pl.DataFrame, out: str | Path, *, resum
     if config.uses_masks:
         parts = annotate(parts, config.annotations)
     with processes() as world, torch.random.fork_rng(devices=[world.device] if world.device.type == "cuda" else []):
-        if claim(folder, config, manifest_digest(*parts), world=world) and resume:
-            return folder
-        run = Run(config, parts, folder=folder, world=world)
-        if resume and run.checkpoint.is_file():
-            run.state.load(run.checkpoint, run.fingerprint)
-        run.fit()
-        run.finish()
-        world.gather(None)  # nobody leaves before the folder is complete
+        if not (claim(folder, config, manifest_digest(*parts), world=world) and resume):
+            _run(config, parts, folder, world=world, resume=resume)
+            world.gather(None)  # nobody leaves before the folder is complete
     return folder
+
+
+def _run(
+    config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], folder: Path, *, world: World, resume: bool
+) -> None:
+    run = Run(config, parts, folder=folder, world=world)
+    if resume and run.checkpoint.is_file():
+        run.state.load(run.checkpoint, run.fingerprint)
+    run.fit()
+    run.finish()
 
 
 class Run:
@@ -143,6 +148,7 @@ class Run:
             if time.monotonic() - saved > 60 * config.checkpoint_minutes:
                 self._save_checkpoint()
                 saved = time.monotonic()
+        state.count_losses()
         self.world.average_buffers(state.detector)
 
     def _step(self, batches: list[Batch]) -> None:
@@ -165,12 +171,8 @@ class Run:
                 # a process's share may be one image smaller: weigh by images, so that their number changes nothing
                 weight = len(labels) * world.size / self.feeds.batches.batch_images(state.step)
                 state.scaler.scale(loss * weight).backward()
-            if not math.isfinite(value := loss.item()):
-                raise SynthscopeError(
-                    f"Expected a finite loss, got {value} in epoch {state.epoch + 1}, step {state.step + 1}, at "
-                    f"learning rate {lr:g}. Lower optimizer.lr or set optimizer.clip_grad."
-                )
-            state.loss_sum, state.seen = state.loss_sum + value * len(labels), state.seen + len(labels)
+            state.losses.append((loss.detach(), len(labels), state.step, lr))
+        state.count_losses(waiting=len(batches) if world.device.type == "cuda" else 0)
         if config.optimizer.clip_grad is not None:
             state.scaler.unscale_(state.optimizer)
             torch.nn.utils.clip_grad_norm_(state.detector.parameters(), config.optimizer.clip_grad)
@@ -231,7 +233,10 @@ class Run:
         return held_out_masks(detector, part.images, chosen=ai, world=self.world, dtype=dtype)
 
     def _save_checkpoint(self) -> None:
+        self.state.count_losses()
         if self.world.rank == 0:
+            if not self.folder.is_dir():
+                raise SynthscopeError(f"Expected the folder {self.folder} of this run, got none any more. Restore it.")
             self.state.save(self.checkpoint, self.fingerprint)
 
     def finish(self) -> None:

@@ -16,7 +16,8 @@ RUN = "training.json"
 # keys that never change results; what the annotations say is in the digest of the images, and the weights to start
 # from have a digest of their own
 UNSEEN: Any = {
-    "data": {"workers", "cache_megabytes"}, "checkpoint_minutes": True, "annotations": True, "init_from": True,
+    "data": {"workers", "cache_megabytes", "cache_folder"},
+    "checkpoint_minutes": True, "annotations": True, "init_from": True,
 }  # fmt: skip
 
 
@@ -67,7 +68,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _difference(theirs: dict[str, Any], mine: dict[str, Any]) -> str:
     before, now = _flat(theirs["config"]), _flat(mine["config"])
-    unseen = {"data.workers", "data.cache_megabytes", "checkpoint_minutes", "annotations"}
+    unseen = {*(f"data.{key}" for key in UNSEEN["data"]), "checkpoint_minutes", "annotations"}
     for key in sorted((before.keys() | now.keys()) - unseen):
         if before.get(key) != now.get(key):
             return f"{key} ({before.get(key)!r} there, {now.get(key)!r} here)"

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from synthscope.detectors.artifact_vit import ArtifactVit, category_masks
 from synthscope.detectors.base import Calibration, Detector
 from synthscope.metrics.calibration import fit_temperature
+from synthscope.training.batches import Batch
 from synthscope.training.distributed import World
 from synthscope.training.masks import category_targets
 
 
 @torch.no_grad()
 def held_out_logits(
-    detector: Detector, images: DataLoader[Any], *, count: int, world: World, dtype: torch.dtype | None
+    detector: Detector, images: Iterable[Batch], *, count: int, world: World, dtype: torch.dtype | None
 ) -> np.ndarray:
     """Logits ``(count,)`` by row, float64; nan for unreadable images."""
     detector.eval()
@@ -33,7 +33,7 @@ def held_out_logits(
 
 @torch.no_grad()
 def held_out_masks(
-    detector: ArtifactVit, images: DataLoader[Any], *, chosen: np.ndarray, world: World, dtype: torch.dtype | None
+    detector: ArtifactVit, images: Iterable[Batch], *, chosen: np.ndarray, world: World, dtype: torch.dtype | None
 ) -> dict[str, float]:
     """``iou`` and ``pix_f1`` of the artifact masks, whatever their category, from pixels counted over all images.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ class State:
         self.plateau = PlateauDrop(config.optimizer.lr, config.schedule)
         self.epoch = self.step = 0  # of the next batch
         self.loss_sum, self.seen = 0.0, 0  # of this epoch so far
+        self.losses: deque[tuple[Tensor, int, int, float]] = deque()  # not counted yet: loss, images, step, lr
         self.log: list[dict[str, float]] = []
         self.best = Best()
 
@@ -64,6 +66,21 @@ class State:
     def judged(self) -> Detector:
         """The weights that are evaluated and kept: averaged ones where there are any."""
         return self.average.detector if self.average else self.detector
+
+    def count_losses(self, waiting: int = 0) -> None:
+        """Add up all losses but the last ``waiting`` ones, which a GPU may still compute: to ask for them stalls it.
+
+        Raises:
+            SynthscopeError: One that is not finite.
+        """
+        while len(self.losses) > waiting:
+            loss, images, step, lr = self.losses.popleft()
+            if not math.isfinite(value := loss.item()):
+                raise SynthscopeError(
+                    f"Expected a finite loss, got {value} in epoch {self.epoch + 1}, step {step + 1}, at learning rate "
+                    f"{lr:g}. Lower optimizer.lr or set optimizer.clip_grad."
+                )
+            self.loss_sum, self.seen = self.loss_sum + value * images, self.seen + images
 
     def keep_if_best(self, score: tuple[float, ...]) -> None:
         """Remember the judged weights if ``score`` beats all before."""

@@ -18,6 +18,7 @@ from synthscope.detectors.hub import create_detector
 from synthscope.errors import SynthscopeError
 from synthscope.training.augment import RandomCrop
 from synthscope.training.batches import Augmenter, HeldOutBatches, Images, TrainBatches, collate, loader
+from synthscope.training.cache import Memory
 from synthscope.training.config import Augmentation, Data, TrainConfig
 from synthscope.training.data import Rows, choose, rows_of
 from synthscope.training.distributed import World
@@ -70,13 +71,17 @@ def test_held_out_images_are_shared_out_without_padding(images: int, batch: int,
     assert sorted(row for part in parts for _, row, _ in part) == list(range(images))
 
 
+@pytest.mark.parametrize("folder", [False, True])
 @pytest.mark.parametrize("workers", [0, 2])
 def test_pixels_depend_on_neither_workers_nor_cache(
-    manifest: pl.DataFrame, make_config: Callable[..., TrainConfig], workers: int
+    manifest: pl.DataFrame, make_config: Callable[..., TrainConfig], workers: int, folder: bool, tmp_path: Path
 ) -> None:
+    place = str(tmp_path / "pixels") if folder else None
+
     def pixels(workers: int, cache: int) -> list[torch.Tensor]:
-        config = make_config(data={"holdout": 0.25, "workers": workers, "cache_megabytes": cache})
-        parts = choose(manifest, config.data)
+        data = {"holdout": 0.25, "workers": workers, "cache_megabytes": cache, "cache_folder": place}
+        config = make_config(data=data)
+        parts = choose(manifest.with_columns(view=pl.lit("noise:sigma=4|jpeg:q=80")), config.data)
         feed = feeds(config, parts, create_detector("cnn_small", input={"crop": 32}), world=World(torch.device("cpu")))
         return [images for epoch in (0, 1) for _, _, images in epoch_of(feed, epoch)]
 
@@ -90,18 +95,22 @@ def test_pixels_depend_on_neither_workers_nor_cache(
     assert not torch.equal(got[0], got[len(got) // 2])
 
 
-def test_the_cache_stays_within_its_budget_and_serves_the_same_pixels(manifest: pl.DataFrame) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_keep_the_order_of_a_batch(
+    manifest: pl.DataFrame, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     rows = rows_of(choose(manifest, Data())[0])
-    images = Images(rows, lambda rgb, token: rgb[None], budget=40 * 40 * 3 * 5)
-    first = [images[0, row, 0][2] for row in range(9)]
-    assert len(images._cache) == 5 and images.room == 0
-    assert all(np.array_equal(images[0, row, 0][2], first[row]) for row in range(9))
+    images = Images(rows, lambda rgb, token: rgb[None], cache=Memory(len(rows.keys), 0))
+    batches = TrainBatches(len(rows.keys), 7, seed=0)
+    got = [part.tolist() for part, _, _ in loader(images, batches, workers=0, pin=False)]
+    assert got == [[row for _, row, _ in tokens] for tokens in batches]
 
 
 def test_a_view_is_applied_as_predictions_apply_it(manifest: pl.DataFrame) -> None:
     recipe = "noise:sigma=8|jpeg:q=60"
     rows = rows_of(choose(manifest.with_columns(view=pl.lit(recipe)), Data())[0])
-    images = Images(rows, lambda rgb, token: rgb[None], budget=0)
+    images = Images(rows, lambda rgb, token: rgb[None], cache=Memory(len(rows.keys), 0))
     data, sha256 = read_file(rows.paths[0])
     assert np.array_equal(images[0, 0, 0][2][0], parse_recipe(recipe).apply(read_rgb(data), key=sha256))
 
@@ -109,7 +118,7 @@ def test_a_view_is_applied_as_predictions_apply_it(manifest: pl.DataFrame) -> No
 def test_an_unreadable_file_is_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "broken.png").write_bytes(b"no image")
     rows = Rows([str(tmp_path / "broken.png"), str(tmp_path / "absent.png")], ["a", "b"], [0, 1], ["none", "none"])
-    images = Images(rows, lambda rgb, token: rgb[None], budget=0)
+    images = Images(rows, lambda rgb, token: rgb[None], cache=Memory(len(rows.keys), 0))
     broken = [images[0, row, 0] for row in (0, 1)]
     errors = capsys.readouterr().err
     assert "broken.png" in errors and "absent.png" in errors
@@ -137,9 +146,3 @@ def test_steps_that_miss_the_size_of_the_detector_are_explained() -> None:
     augmenter = Augmenter(Augmentation(steps=steps), ["a"], preprocess=lambda rgb: None, crop=8, seed=0)
     with pytest.raises(SynthscopeError, match=r"images of 8 x 8 pixels.* got 6 x 6"):
         augmenter(np.zeros((9, 9, 3), np.uint8), (0, 0, 0))
-
-
-def test_workers_share_the_budget(manifest: pl.DataFrame) -> None:
-    images = Images(rows_of(manifest.with_columns(key="path", view=pl.lit("none"))), lambda rgb, token: rgb, budget=90)
-    loader(images, HeldOutBatches(2, 1), workers=2, pin=False)
-    assert images.room == 45

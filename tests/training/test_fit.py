@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -99,7 +100,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
 
 
 def test_a_run_survives_kill_9(manifest: pl.DataFrame, make_config: Make, weights: Weights, tmp_path: Path) -> None:
-    config = make_config(checkpoint_minutes=1e-9, epochs=3)
+    config = make_config(checkpoint_minutes=1e-9, epochs=4, ema=0.9, optimizer={"name": "adamw", "lr": 0.01})
     manifest.write_parquet(tmp_path / "manifest.parquet")
     (tmp_path / "config.json").write_text(config.model_dump_json())
     script = (
@@ -110,12 +111,57 @@ def test_a_run_survives_kill_9(manifest: pl.DataFrame, make_config: Make, weight
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stderr=subprocess.DEVNULL)
     checkpoint, deadline = tmp_path / "killed" / "checkpoint.pt", time.monotonic() + 120
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+    saves, last = int(np.random.default_rng().integers(1, 16)), 0  # of 20 steps; another one in every run of the tests
+    while saves and process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            if (now := checkpoint.stat().st_mtime_ns) != last:
+                saves, last = saves - 1, now
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    assert checkpoint.is_file() and not (tmp_path / "killed" / "model.safetensors").exists()
     killed = train(config, manifest, tmp_path / "killed")
-    assert same(weights(killed), weights(train(config, manifest, tmp_path / "whole")))
+    whole = train(config, manifest, tmp_path / "whole")
+    assert same(weights(killed), weights(whole)) and log_of(killed) == log_of(whole)
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoint(
+    manifest: pl.DataFrame, make_config: Make, weights: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(checkpoint_minutes=1e-9, epochs=2)
+    save, count = torch.save, 0
+
+    def fill(content: object, file: Path) -> None:
+        nonlocal count
+        count += 1
+        save(content, file)
+        if count == 4:
+            file.write_bytes(file.read_bytes()[:1000])
+            raise RuntimeError("[enforce fail at inline_container.cc:603] . unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(torch, "save", fill)
+    with pytest.raises(SynthscopeError, match=r"Expected to write .*checkpoint\.pt, got"):
+        train(config, manifest, tmp_path / "full")
+    monkeypatch.setattr(torch, "save", save)
+    kept = torch.load(tmp_path / "full" / "checkpoint.pt", weights_only=True)
+    assert kept["position"][:2] == [0, 3]
+    assert same(weights(train(config, manifest, tmp_path / "full")), weights(train(config, manifest, tmp_path / "b")))
+
+
+def test_a_folder_that_vanishes_is_not_made_anew(
+    manifest: pl.DataFrame, make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = fit.Run._step
+
+    def vanish(self: fit.Run, batches: list[object]) -> None:
+        step(self, batches)
+        if self.state.step == 2:
+            (tmp_path / "run").rename(tmp_path / "elsewhere")
+
+    monkeypatch.setattr(fit.Run, "_step", vanish)
+    with pytest.raises(SynthscopeError, match=r"Expected the folder .*run of this run, got none any more"):
+        train(make_config(checkpoint_minutes=1e-9), manifest, tmp_path / "run")
+    assert not (tmp_path / "run").exists() and (tmp_path / "elsewhere" / "checkpoint.pt").is_file()
 
 
 def test_a_finished_run_is_not_repeated_and_another_is_refused(
