@@ -21,7 +21,7 @@ import synthscope
 PACKAGE = Path(synthscope.__file__).parent
 ROOT = PACKAGE.parent
 ROOMS = (
-    "errors", "runtime", "config", "registry", "schema", "metrics", "data", "annotations", "sandbox", "detectors",
+    "errors", "runtime", "config", "registry", "schema", "numbering", "metrics", "data", "annotations", "sandbox", "detectors",
     "explainers", "training", "inference", "scoring", "tables", "studies", "benchmarking", "report", "inspection",
     "web", "cli", "__main__",
 )  # fmt: skip
