@@ -71,4 +71,5 @@ def predict_command(
     if csv is not None:
         write_csv(map(answers, run.slices()), csv)
     print(out / "predictions.parquet" if (out / "predictions.parquet").is_file() else out / "parts")
-    exit_with_unreadable(pl.concat(map(errors_of, run.slices(run.failures.nonzero()[0]))))
+    if (failed := run.failures.nonzero()[0]).size:
+        exit_with_unreadable(pl.concat(map(errors_of, run.slices(failed))))

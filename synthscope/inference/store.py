@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from synthscope.inference.parts import each_part, in_batches
 from synthscope.metrics.calibration import calibrated
+from synthscope.numbering import Numbering
 from synthscope.schema import ABSENT, PREDICTIONS, conform, view_name
 
 # beside the image: its sha256, or path
@@ -137,7 +138,7 @@ class Answers:
     @property
     def open(self) -> NDArray[np.bool_]:
         """Which rows of ``images`` lack a logit."""
-        return np.isnan(self.logits).any(axis=1)[self.places]
+        return np.asarray(np.isnan(self.logits).any(axis=1))[self.places]
 
     @property
     def failures(self) -> NDArray[np.int64]:
@@ -162,7 +163,8 @@ def gather(images: pl.DataFrame, units: pl.DataFrame, parts: Iterable[pl.DataFra
             detector, with ``temperature`` and ``bias`` of its calibration.
         parts: Rows of ``PART``, oldest first.
     """
-    name = pl.concat_str(_IMAGE, "view", separator="\x1f").cast(pl.Categorical(pl.Categories.random())).to_physical()
+    number = Numbering()
+    name = number(pl.concat_str(_IMAGE, "view", separator="\x1f"))
     code = images.select(name.alias("code")).to_series()
     codes, places = np.unique(code.to_numpy(), return_inverse=True)
     place_of = np.full(int(codes.max()) + 1, -1, np.int64)

@@ -42,10 +42,10 @@ class _Call:
         self.answers = answers
         self.of_unit = [key for key in ROW if isinstance(key, str) and key in answers.units.columns]
         self.of_image = [key for key in ROW if not (isinstance(key, str) and key in self.of_unit)]
-        numbered = answers.images.select(*self.of_image).with_row_index("first")
-        keys = numbered.columns[1:]
-        self.images = numbered.with_columns(last=pl.col("first")).group_by(keys, maintain_order=True)
-        self.images = self.images.agg(pl.col("first").min(), pl.col("last").max())
+        rows = answers.images.select(*self.of_image).with_row_index("first")
+        keys = rows.columns[1:]
+        same = rows.with_columns(last="first").group_by(keys, maintain_order=True)
+        self.images = same.agg(pl.col("first").min(), pl.col("last").max())
         self.units = answers.units.select(self.of_unit).with_row_index("unit")
         self.placed = np.zeros((answers.images.height, answers.units.height), np.bool_)
 

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from synthscope.errors import SynthscopeError
 from synthscope.metrics.calibration import probabilities
 from synthscope.metrics.detection import metric_named
-from synthscope.metrics.replicates import Column, Counts
+from synthscope.metrics.replicates import MOST, Column, Counts
 from synthscope.metrics.resampling import Units, draw_counts, units_of
 
 Floats = NDArray[np.float64]
@@ -206,7 +206,8 @@ def bootstrap(
         seed: Of the draws.
 
     Returns:
-        float64 ``(len(metrics), R)`` or ``(len(metrics), m, R)``; NaN where a needed class is missing.
+        float64 ``(len(metrics), R)`` or ``(len(metrics), m, R)``; NaN where a needed class is missing. Exact up to
+        100,000 images of a class, beyond that to within :class:`synthscope.metrics.replicates.Bundles`.
 
     Raises:
         UsageError: An unknown metric.
@@ -219,17 +220,23 @@ def bootstrap(
     thresholds = np.broadcast_to(np.asarray(threshold, dtype=np.float64), columns.shape[1])
     out = np.empty((columns.shape[1], len(metrics), n_resamples))
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+        kept: dict[int, Column] = {}
+        filled: Iterator[None] = iter(())
         for start, counts in _draws(units or units_of([str(int(label)) for label in y]), n_resamples, seed):
 
             def fill(column: int, start: int = start, counts: list[Counts] = counts) -> None:
-                replicates = Column(
+                replicates = kept.pop(column, None) or Column(
                     y, columns[:, column], p=q[:, column], threshold=float(thresholds[column]), metrics=metrics
                 )
+                if replicates.bundled:  # small, and dear to make
+                    kept[column] = replicates
                 for block in counts:
                     out[column, :, start : start + block.shape[1]] = replicates(block)
                     start += block.shape[1]
 
-            list(pool.map(fill, range(columns.shape[1])))
+            list(filled)  # the next counts were drawn meanwhile
+            filled = pool.map(fill, range(columns.shape[1]))
+        list(filled)
     by_metric = out.transpose(1, 0, 2)
     return by_metric if z.ndim == 2 else by_metric[:, 0]
 
@@ -237,7 +244,7 @@ def bootstrap(
 def _draws(units: Units, n_resamples: int, seed: int) -> Iterator[tuple[int, list[Counts]]]:
     """Counts of all images in groups of blocks of replicates, each group with the number of its first replicate."""
     n = len(units.stratum)
-    width = min(max(BLOCK // max(n, 1), 8), 128)
+    width = min(max(BLOCK // max(n, 1), 8), 128) if n <= 2 * MOST else 128
     widths = [min(width, n_resamples - first) for first in range(0, n_resamples, width)]
     together = max(DRAWN // max(n * width, 1), 1)
     drawn = draw_counts(units, widths, seed)

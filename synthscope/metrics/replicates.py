@@ -2,7 +2,7 @@
 
 Images are sorted once; a replicate is a vector of counts. Means over images become matrix products, ranking metrics
 become cumulative counts along the sorted images. Equal, replicate by replicate, to the plain functions applied to the
-repeated images.
+repeated images; for classes of more than 100,000 images to within what :class:`Bundles` says.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from synthscope.metrics.calibration import N_BINS, equal_width_bins
 from synthscope.metrics.detection import METRICS
 
+MOST = 100_000  # images of a class whose replicates are exact
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 Counts = NDArray[np.uint8]  # (images, replicates); the probability of a count above 255 is below 1e-500
@@ -38,21 +39,37 @@ class Column:
     ) -> None:
         order = np.argsort(-logits, kind="stable")[: np.count_nonzero(~np.isnan(logits))]  # NaN sorts last
         self.metrics = metrics
-        self.real, self.ai = order[~labels[order]], order[labels[order]]
-        self.real_features = _features(0, logits[self.real], p[self.real], threshold)
-        self.ai_features = _features(1, logits[self.ai], p[self.ai], threshold)
-        self.ranked = any(METRICS[name].reads == "ranks" for name in metrics) and len(self.real) and len(self.ai)
-        real, ai = -logits[self.real], -logits[self.ai]  # rising
+        of_real, of_ai = order[~labels[order]], order[labels[order]]
+        fprs = [METRICS[name].fpr for name in metrics if METRICS[name].fpr is not None]
+        self.real, self.ai = Bundles(of_real, fprs), Bundles(of_ai)
+        self.real_features = self.real.means(_features(0, logits[of_real], p[of_real], threshold))
+        self.ai_features = self.ai.means(_features(1, logits[of_ai], p[of_ai], threshold))
+        self.ranked = any(METRICS[name].reads == "ranks" for name in metrics) and len(of_real) and len(of_ai)
+        real, ai = -self.real.middles(logits[of_real]), -self.ai.middles(logits[of_ai])  # rising
         self.real_from = np.searchsorted(real, ai, side="right")  # number of real images at or above each AI image
         self.real_above = np.searchsorted(real, ai, side="left")
         self.ai_from = np.searchsorted(ai, ai, side="right")
         distinct = np.unique(np.concatenate([real, ai]))
         self.roc_real = np.append(0, np.searchsorted(real, distinct, side="right"))
         self.roc_ai = np.append(0, np.searchsorted(ai, distinct, side="right"))
+        self.bundled = self.real.bundled or self.ai.bundled
+        if self.bundled:
+            once = self._values(np.ones((len(labels), 1), np.uint8))[:, 0]
+            y, z, q = labels[order], logits[order], p[order]
+            whole = [METRICS[name](y, z, p=q, threshold=threshold) for name in np.array(metrics)[~np.isnan(once)]]
+            self.shift = once
+            self.shift[~np.isnan(once)] = whole - once[~np.isnan(once)]
 
     def __call__(self, counts: Counts) -> Floats:
         """Values ``(len(metrics), r)`` of the replicates ``counts (n, r)``; NaN where a needed class has no image."""
-        real, ai = counts[self.real].astype(np.float64), counts[self.ai].astype(np.float64)
+        values = self._values(counts)
+        if not self.bundled:
+            return values
+        most = [np.inf if METRICS[name].reads == "logits" else 1.0 for name in self.metrics]
+        return np.clip(values + self.shift[:, None], 0.0, np.array(most)[:, None])
+
+    def _values(self, counts: Counts) -> Floats:
+        real, ai = self.real.sums(counts), self.ai.sums(counts)
         sums_real, sums_ai = self.real_features @ real, self.ai_features @ ai
         with np.errstate(divide="ignore", invalid="ignore"):
             values = _means(sums_real, sums_ai)
@@ -96,6 +113,60 @@ class Column:
         k = _first(lambda k: rates(k)[1] <= 0, len(self.roc_real), len(replicate))
         (fpr, gap), (next_fpr, next_gap) = rates(k - 1), rates(k)
         return fpr + gap / (gap - next_gap) * (next_fpr - fpr)
+
+
+class Bundles:
+    """Images of a class in the order of their logits, neighbours taken together where there are many.
+
+    Up to ``MOST`` images every one stands alone, and replicates are exact. Of n > ``MOST``, sqrt(n) / 25 neighbours
+    count as that many images of the middle one's logit, but real images stand alone about the thresholds of rates at a
+    given FPR; the replicates of a metric are then shifted by what that does to its value on all the images. It moves
+    the ends of an interval by about 1 % of its width, less than 2,000 replicates do by chance.
+
+    Args:
+        order: ``(n,)`` rows of the images, by falling logit.
+        fprs: Rates; the images about them stand alone.
+    """
+
+    def __init__(self, order: Indices, fprs: Sequence[float] = ()) -> None:
+        n, size, sizes, reached = len(order), 1, [np.empty(0, np.intp)], 0
+        if n > MOST:
+            size = isqrt(n) // 25
+            for fpr in sorted(fprs):
+                spread = 6 * isqrt(int(n * fpr)) + size
+                low, high = (min(max(int(n * fpr) + by, reached), n) for by in (-spread, spread))
+                sizes += [_divided(low - reached, size), np.ones(high - low, np.intp)]
+                reached = high
+        self.sizes = np.concatenate([*sizes, _divided(n - reached, size)])
+        self.starts = np.cumsum(self.sizes) - self.sizes
+        self.bundled = size > 1
+        self.many = self.sizes > 1
+        self.alone = order[self.starts[~self.many]]
+        self.members = order[self.starts[self.many] + np.arange(size)[:, None]]
+
+    def sums(self, counts: Counts) -> Floats:
+        """Counts ``(bundles, r)`` of ``(images, r)``."""
+        if not self.bundled:
+            return counts[self.alone].astype(np.float64)
+        together = np.zeros((self.members.shape[1], counts.shape[1]), np.uint16)
+        for rows in self.members:
+            together += counts[rows]
+        sums = np.empty((len(self.sizes), counts.shape[1]))
+        sums[self.many], sums[~self.many] = together, counts[self.alone]
+        return sums
+
+    def means(self, values: Floats) -> Floats:
+        """Means ``(k, bundles)`` of ``(k, n)`` in the order of the logits."""
+        return np.add.reduceat(values, self.starts, axis=1) / self.sizes if self.bundled else values
+
+    def middles(self, values: Floats) -> Floats:
+        """The middle ones ``(bundles,)`` of ``(n,)`` in the order of the logits."""
+        return values[self.starts + self.sizes // 2]
+
+
+def _divided(n: int, size: int) -> Indices:
+    """Sizes of the bundles of ``n`` neighbours: what is left over stands alone, in front."""
+    return np.repeat([1, size], [n % size, n // size])
 
 
 def _features(label: int, logits: Floats, p: Floats, threshold: float) -> Floats:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from synthscope.runtime import seed_for
 
+FEW = 4096  # units of which several replicates are drawn at once
 FEWEST = 20  # groups that make a stratum of their own where a group stands in several cells
 
 
@@ -75,11 +76,20 @@ def draw_counts(units: Units, widths: Sequence[int], seed: int) -> Iterator[NDAr
     for width in widths:
         counts = np.empty((len(units.stratum), width), np.uint8)
         for stratum, of, stream in zip(here, rows, streams, strict=True):
-            size = units.sizes[stratum]
-            picks = stream.integers(0, size, (width, size)) + size * np.arange(width)[:, None]
-            drawn = np.bincount(picks.ravel(), minlength=picks.size).reshape(width, size)
-            counts[of] = drawn.T[units.number[of]]
+            drawn = _drawn(stream, width, units.sizes[stratum])
+            counts[of] = np.ascontiguousarray(drawn.T)[units.number[of]]
         yield counts
+
+
+def _drawn(stream: np.random.Generator, width: int, size: int) -> NDArray[np.uint8]:
+    """How often each of ``size`` units is drawn, ``(width, size)``; the same however it is divided."""
+    if size <= FEW:
+        picks = stream.integers(0, size, (width, size)) + size * np.arange(width)[:, None]
+        return np.bincount(picks.ravel(), minlength=picks.size).reshape(width, size).astype(np.uint8)
+    drawn = np.empty((width, size), np.uint8)
+    for row in drawn:  # what is counted stays in the cache
+        row[:] = np.bincount(stream.integers(0, size, size), minlength=size)
+    return drawn
 
 
 def draw_weights(groups: Sequence[str], n_resamples: int, seed: int) -> NDArray[np.float64]:

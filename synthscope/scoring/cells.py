@@ -45,6 +45,20 @@ class Cell:
     rate_bounds: Floats | None = None  # (2, k) closed intervals of rates, instead of percentiles of the replicates
     still: Floats | None = None  # (2, k) intervals where all replicates are alike
 
+    def only(self, places: Sequence[int]) -> Cell:
+        """The cell of some of its metrics."""
+        of = list(places)
+        return replace(
+            self,
+            values=self.values[of],
+            replicates=self.replicates[of],
+            thresholds=self.thresholds[of],
+            units=self.units[of],
+            freedom=self.freedom[of],
+            rate_bounds=None if self.rate_bounds is None else self.rate_bounds[:, of],
+            still=None if self.still is None else self.still[:, of],
+        )
+
 
 Cells = dict[Key, Cell]
 
@@ -65,15 +79,18 @@ def cells_of(columns: Columns, metrics: Sequence[str], *, n_resamples: int, seed
         worth = effective(right, groups)
         values, thresholds, low, high = np.full((4, len(metrics)), np.nan)
         still = np.full((2, len(metrics)), np.nan)
+        falling = np.argsort(-logits, kind="stable")
+        ranked = labels[falling], logits[falling]  # sorted once for all that sort
         for k, metric in enumerate(METRICS[name] for name in metrics):
             if len(labels) and all(n[label] for label in metric.needs):
-                values[k] = metric(labels, logits, p=columns.p[seen, m], threshold=threshold)
+                given = ranked if metric.reads == "ranks" else (labels, logits)
+                values[k] = metric(*given, p=columns.p[seen, m], threshold=threshold)
                 if metrics[k] in RATES:
                     low[k], high[k] = grouped_rates_interval(right, worth, RATES[metrics[k]](*n))
                 if metrics[k] == "auroc":
                     still[:, k] = auroc_interval(values[k], *(len(np.unique(of)) for of in groups))
                 if metric.fpr is not None:
-                    thresholds[k] = tpr_at_fpr(labels, logits, fpr=metric.fpr)[1]
+                    thresholds[k] = tpr_at_fpr(*ranked, fpr=metric.fpr)[1]
             if metric.reads == "verdicts":
                 thresholds[k] = threshold
         units, freedom = _independent(columns, seen, metrics)

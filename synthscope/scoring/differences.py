@@ -6,21 +6,22 @@ those of views one for each condition, those of conditions two: means over the t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from synthscope.errors import UsageError, suggest
 from synthscope.metrics.detection import metric_named
-from synthscope.metrics.resampling import Units
 from synthscope.metrics.significance import bootstrap_p
 from synthscope.schema import DIFFERENCES, conform
 from synthscope.scoring.cells import Cells, cells_of, rows_of
-from synthscope.scoring.columns import MEAN, Key, matrices, read_predictions
+from synthscope.scoring.columns import MEAN, Columns, Key
 from synthscope.scoring.families import with_adjusted
+from synthscope.scoring.predictions import Predictions, open_predictions
 from synthscope.scoring.sets import cells_by_set
 
 BLANK = {  # kind -> the parts of a key that differ between the two, first what is compared
@@ -63,12 +64,8 @@ def compare(
         UsageError: An unknown detector or metric.
     """
     metric_named(metric)
-    table = read_predictions(predictions, threshold=threshold)
-    first, second = (_detector(table, name) for name in (a, b))
-    if first == second:
-        raise UsageError(f"Expected two detectors, got {first} twice. Name another one.")
-    found = _paired(table, "detectors", first, [second], by=by, metric=metric, n_resamples=n_resamples, seed=seed)
-    return in_families(found)
+    table = open_predictions(predictions, threshold=threshold)
+    return in_families(between(table, a, b, by=by, metric=metric, n_resamples=n_resamples, seed=seed))
 
 
 def differences(
@@ -95,14 +92,39 @@ def differences(
         UsageError: An unknown metric.
     """
     metric_named(metric)
-    table = read_predictions(predictions, threshold=threshold)
-    found = []
+    table = open_predictions(predictions, threshold=threshold)
+    return in_families(of_all(table, by=by, metric=metric, n_resamples=n_resamples, seed=seed))
+
+
+class Scored:
+    """The cells of test sets after one another, of one metric: what differences of all of their images are made of."""
+
+    def __init__(self, metrics: Sequence[str], metric: str) -> None:
+        metric_named(metric)
+        self.place, self.cells = [list(metrics).index(metric)], dict[str, Cells]()
+
+    def add(self, test_set: str, cells: Cells) -> None:
+        """Keep the cells of a test set."""
+        self.cells[test_set] = {key: cell.only(self.place) for key, cell in cells.items()}
+
+
+def between(table: Predictions, a: str, b: str, **how: Any) -> pl.DataFrame:
+    """:func:`compare` of opened predictions, before p-values are adjusted for the family."""
+    first, second = (_detector(table, name) for name in (a, b))
+    if first == second:
+        raise UsageError(f"Expected two detectors, got {first} twice. Name another one.")
+    return _paired(table, "detectors", first, [second], **how)
+
+
+def of_all(table: Predictions, **how: Any) -> pl.DataFrame:
+    """:func:`differences` of opened predictions, before p-values are adjusted for the family."""
+    found = [pl.DataFrame(schema=DIFFERENCES)]
     for kind in ("views", "conditions"):
-        first, *others = sorted(table[BLANK[kind][0]].unique(), key=lambda name: (name != "none", name))
+        names = {str(getattr(key, BLANK[kind][0])) for key in table.keys}
+        first, *others = sorted(names, key=lambda name: (name != "none", name))
         if others and (first == "none" or kind == "views"):
-            apart = _paired(table, kind, first, others, by=by, metric=metric, n_resamples=n_resamples, seed=seed)
-            found.append(apart)
-    return in_families(pl.concat(found) if found else pl.DataFrame(schema=DIFFERENCES))
+            found.append(_paired(table, kind, first, others, **how))
+    return pl.concat(found)
 
 
 def in_families(table: pl.DataFrame) -> pl.DataFrame:
@@ -126,8 +148,8 @@ def as_differences(table: pl.DataFrame, name: str) -> pl.DataFrame:
     )
 
 
-def _detector(table: pl.DataFrame, name: str) -> str:
-    known = table["detector"].unique().sort().to_list()
+def _detector(table: Predictions, name: str) -> str:
+    known = sorted({str(key.detector) for key in table.keys})
     found = [identity for identity in known if name in (identity, identity.partition("@")[0])]
     if len(found) != 1:
         raise UsageError(f"Expected the name of one detector, got {name!r}. {suggest(name, found or known)}")
@@ -135,18 +157,35 @@ def _detector(table: pl.DataFrame, name: str) -> str:
 
 
 def _paired(
-    table: pl.DataFrame, kind: str, a: str, others: Sequence[str], *, by: str, metric: str, n_resamples: int, seed: int
-) -> pl.DataFrame:
-    """``a`` minus each of the others; keys hold the other until the rows are named."""
+    table: Predictions, kind: str, a: str, others: Sequence[str], *, by: str, metric: str, n_resamples: int, seed: int,
+    known: Mapping[str, Cells] | None = None,
+) -> pl.DataFrame:  # fmt: skip
+    """``a`` minus each of the others; keys hold the other until the rows are named.
+
+    Args:
+        table: Predictions.
+        kind: Of ``BLANK``.
+        a: What is compared.
+        others: With these.
+        by: Column that names the test sets.
+        metric: Name in ``METRICS``.
+        n_resamples: Of the bootstrap.
+        seed: Of the bootstrap.
+        known: Cells of the test sets of the same metric and draws, for pairs that lack no image on either side.
+    """
     column = BLANK[kind][0]
 
-    def cells_in(images: pl.DataFrame, units: Units) -> Cells:
+    def cells_in(name: str, columns: Columns) -> Cells:
         found: Cells = {}
         for b in others:
-            both = _in_both(images, kind, a, b)
-            if both.height:
-                cells = cells_of(matrices(both, units), [metric], n_resamples=n_resamples, seed=seed)
-                found |= _minus(cells, kind, a, b)
+            both, whole = _in_both(columns, kind, a, b)
+            if not both.keys:
+                continue
+            if whole and known is not None:
+                cells = {key: known[name][key] for key in both.keys}
+            else:
+                cells = cells_of(both, [metric], n_resamples=n_resamples, seed=seed)
+            found |= _minus(cells, kind, a, b)
         return found
 
     rows = []
@@ -159,12 +198,37 @@ def _paired(
     return conform(pl.DataFrame(rows, schema=DIFFERENCES), DIFFERENCES, "the differences")
 
 
-def _in_both(images: pl.DataFrame, kind: str, a: str, b: str) -> pl.DataFrame:
-    """Rows of the images that stand on both sides, and those of errors, which are counted."""
-    column, failed = BLANK[kind][0], pl.col("error").is_not_null()
-    same = [field for field in Key._fields if field not in BLANK[kind]]
-    both = pl.col(column).n_unique().over("image", *same, failed) == 2
-    return images.filter(pl.col(column).is_in([a, b])).filter(both | failed)
+def _in_both(columns: Columns, kind: str, a: str, b: str) -> tuple[Columns, bool]:
+    """The columns of ``a`` and ``b`` on the images that stand on both sides, and whether none was left out.
+
+    Errors are counted all the same.
+    """
+    blank = dict.fromkeys(BLANK[kind])
+    seen = ~np.isnan(columns.logits)
+    sides: dict[Key, dict[str | None, list[int]]] = {}
+    for m, key in enumerate(columns.keys):
+        if (side := getattr(key, BLANK[kind][0])) in (a, b):
+            sides.setdefault(key._replace(**blank), {a: [], b: []})[side].append(m)
+    both = np.zeros_like(seen)
+    for of in sides.values():
+        shared = seen[:, of[a]].any(axis=1) & seen[:, of[b]].any(axis=1)
+        for m in of[a] + of[b]:
+            both[:, m] = shared & seen[:, m]
+    kept = [m for of in sides.values() for m in of[a] + of[b] if both[:, m].any() or columns.n_error[m]]
+    kept.sort()
+    images = np.asarray(both[:, kept].any(axis=1))
+    narrowed = replace(
+        columns,
+        keys=[columns.keys[m] for m in kept],
+        labels=columns.labels[images],
+        units=columns.units.of(images),
+        groups=np.unique(columns.groups[images], return_inverse=True)[1],
+        logits=np.where(both, columns.logits, np.nan)[:, kept][images],
+        p=columns.p[:, kept][images],
+        thresholds=columns.thresholds[kept],
+        n_error=[columns.n_error[m] for m in kept],
+    )
+    return narrowed, bool((both[:, kept] == seen[:, kept]).all())
 
 
 def _minus(cells: Cells, kind: str, a: str, b: str) -> Cells:

@@ -12,7 +12,8 @@ import polars as pl
 
 from synthscope.schema import SCORES, conform
 from synthscope.scoring.cells import Cell, Cells, RunningMean, cells_of, rows_of
-from synthscope.scoring.columns import Key, matrices, read_predictions, split_by, with_units
+from synthscope.scoring.columns import Key
+from synthscope.scoring.predictions import open_predictions
 
 FILE = "generalization.parquet"  # in a run folder
 METRICS = "accuracy", "balanced_accuracy", "auroc", "average_precision"
@@ -51,10 +52,9 @@ def generalization(
     Raises:
         SynthscopeError: Predictions that cannot be scored.
     """
-    table, units = with_units(read_predictions(predictions, threshold=threshold))
     found = SeenAndUnseen(METRICS)
-    for name, images in split_by(table, by):
-        found.add(name, cells_of(matrices(images, units), METRICS, n_resamples=n_resamples, seed=seed))
+    for name, columns in open_predictions(predictions, threshold=threshold).test_sets(by):
+        found.add(name, cells_of(columns, METRICS, n_resamples=n_resamples, seed=seed))
     return found.table()
 
 
@@ -72,9 +72,9 @@ class SeenAndUnseen:
                 continue
             found = self.parts["seen" if test_set in key.train_set.split("+") else "unseen"]
             if key in found:
-                found[key].add(test_set, _only(cell, self.places))
+                found[key].add(test_set, cell.only(self.places))
             else:
-                found[key] = _Part(test_set, _only(cell, self.places))
+                found[key] = _Part(test_set, cell.only(self.places))
 
     def table(self) -> pl.DataFrame:
         """Columns of ``GENERALIZATION``."""
@@ -102,18 +102,6 @@ class _Part:
 
     def mean(self) -> Cell:
         return self.first if len(self.names) == 1 else self.total.mean()
-
-
-def _only(cell: Cell, places: list[int]) -> Cell:
-    """A cell of some of its metrics."""
-    return replace(
-        cell,
-        values=cell.values[places],
-        replicates=cell.replicates[places],
-        thresholds=cell.thresholds[places],
-        rate_bounds=None if cell.rate_bounds is None else cell.rate_bounds[:, places],
-        still=None if cell.still is None else cell.still[:, places],
-    )
 
 
 def _gap(seen: Cell, unseen: Cell) -> Cell:

@@ -9,13 +9,13 @@ from typing import Any
 import polars as pl
 
 from synthscope.metrics.detection import METRICS, metric_named
-from synthscope.metrics.resampling import Units
 from synthscope.schema import MANIFEST, SCORES, conform, read_table, write_or_remove, write_table
 from synthscope.scoring import differences
 from synthscope.scoring.cells import Cells, cells_of, rows_of
-from synthscope.scoring.columns import MEAN, matrices, read_predictions
+from synthscope.scoring.columns import MEAN, Columns
 from synthscope.scoring.generalization import FILE as GAPS
 from synthscope.scoring.generalization import SeenAndUnseen
+from synthscope.scoring.predictions import Predictions, open_predictions
 from synthscope.scoring.sets import cells_by_set
 from synthscope.scoring.slices import CLASSES_FILE, WORST_FILE, LowestGroups, class_accuracy
 
@@ -61,7 +61,7 @@ def score(
     for name in metrics or ():
         metric_named(name)
     names = list(METRICS) if metrics is None else list(metrics)
-    table = read_predictions(predictions, threshold=threshold)
+    table = open_predictions(predictions, threshold=threshold)
     return _scores(table, names, by=by, n_resamples=n_resamples, seed=seed)
 
 
@@ -86,28 +86,22 @@ def write_scores(
     """
     folder, metrics = Path(run), list(METRICS)
     seen, lowest = SeenAndUnseen(metrics), LowestGroups(metrics)
-    predictions = read_predictions(run, threshold=threshold)
-    watch = [seen.add, lowest.add]
+    predictions, known = open_predictions(run, threshold=threshold), differences.Scored(metrics, metric)
+    watch = [seen.add, lowest.add, known.add]
     table = _scores(predictions, metrics, by=by, n_resamples=n_resamples, seed=seed, watch=watch)
-    told: dict[str, Any] = {
-        "by": by,
-        "metric": metric,
-        "n_resamples": n_resamples,
-        "seed": seed,
-        "threshold": threshold,
-    }
-    found = [differences.compare(run, a, b, **told) for a, b in compare or ()]
-    found.append(differences.differences(run, **told))
+    told: dict[str, Any] = {"by": by, "metric": metric, "n_resamples": n_resamples, "seed": seed, "known": known.cells}
+    found = [differences.between(predictions, a, b, **told) for a, b in compare or ()]
+    found.append(differences.of_all(predictions, **told))
     write_table(table, folder / "scores.parquet")
     write_or_remove(differences.in_families(pl.concat(found)), folder / "differences.parquet")
     write_or_remove(seen.table(), folder / GAPS)
     write_or_remove(lowest.table(), folder / WORST_FILE)
-    write_or_remove(_classes(folder, threshold), folder / CLASSES_FILE)
+    write_or_remove(_classes(folder, predictions), folder / CLASSES_FILE)
     return table
 
 
 def _scores(
-    table: pl.DataFrame,
+    table: Predictions,
     metrics: list[str],
     *,
     by: str,
@@ -117,8 +111,8 @@ def _scores(
 ) -> pl.DataFrame:
     """Rows of ``schema.SCORES``; ``watch`` are told the cells of every test set on the way."""
 
-    def cells_in(images: pl.DataFrame, units: Units) -> Cells:
-        return cells_of(matrices(images, units), metrics, n_resamples=n_resamples, seed=seed)
+    def cells_in(name: str, columns: Columns) -> Cells:
+        return cells_of(columns, metrics, n_resamples=n_resamples, seed=seed)
 
     rows: list[dict[str, Any]] = []
     for test_set, cells in cells_by_set(table, cells_in, by=by, doing="scoring"):
@@ -129,9 +123,9 @@ def _scores(
     return conform(pl.DataFrame(rows, schema=SCORES), SCORES, "the scores")
 
 
-def _classes(run: Path, threshold: float | None) -> pl.DataFrame:
+def _classes(run: Path, predictions: Predictions) -> pl.DataFrame:
     """Accuracy by class, where the run's images have classes."""
     file = run / "manifest.parquet"
     images = read_table(file) if file.is_file() else pl.DataFrame()
     images = conform(images, MANIFEST, str(file))
-    return class_accuracy(run, images, threshold=threshold)
+    return class_accuracy(predictions, images)

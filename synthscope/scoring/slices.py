@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from synthscope.metrics.intervals import percentile_interval, wilson
 from synthscope.scoring.cells import Cells, cells_of
-from synthscope.scoring.columns import Key, matrices, read_predictions, split_by, with_units
+from synthscope.scoring.columns import Key
+from synthscope.scoring.predictions import Predictions, open_predictions
 
 WORST_FILE, CLASSES_FILE = "worst_groups.parquet", "class_accuracy.parquet"  # in a run folder
 LABELS = "real_accuracy", "ai_accuracy"  # metrics that are accuracies of label 0 and 1
@@ -81,10 +82,9 @@ def worst_groups(
     Raises:
         SynthscopeError: Predictions that cannot be scored.
     """
-    table, units = with_units(read_predictions(predictions, threshold=threshold))
     lowest = LowestGroups(LABELS)
-    for name, images in split_by(table, by):
-        lowest.add(name, cells_of(matrices(images, units), LABELS, n_resamples=n_resamples, seed=seed))
+    for name, columns in open_predictions(predictions, threshold=threshold).test_sets(by):
+        lowest.add(name, cells_of(columns, LABELS, n_resamples=n_resamples, seed=seed))
     return lowest.table()
 
 
@@ -137,7 +137,7 @@ class LowestGroups:
 
 
 def class_accuracy(
-    predictions: pl.DataFrame | str | Path, manifest: pl.DataFrame, *, threshold: float | None = None
+    predictions: pl.DataFrame | str | Path | Predictions, manifest: pl.DataFrame, *, threshold: float | None = None
 ) -> pl.DataFrame:
     """Accuracy by ImageNet class on clean images, over all test sets and both labels.
 
@@ -158,17 +158,18 @@ def class_accuracy(
     known = manifest.filter(pl.any_horizontal(pl.col("class_index", "synset").is_not_null())).unique("path")
     if known.is_empty():
         return pl.DataFrame(schema=CLASSES)
-    table = read_predictions(predictions, threshold=threshold).filter(pl.col("error").is_null(), condition="none")
-    table = table.join(known.select("path", "class_index", "synset"), on="path", how="left")
-    ai = pl.col("label") == 1
-    right = (pl.col("logit") > pl.col("threshold")) == ai
-    counts = table.group_by(*_KEY, "class_index", "synset").agg(
-        right.mean().alias("rate"),
-        right.filter(~ai).mean().alias("real_accuracy"),
-        right.filter(ai).mean().alias("ai_accuracy"),
-        (~ai).sum().cast(pl.Int64).alias("n_real"),
-        ai.sum().cast(pl.Int64).alias("n_ai"),
-        pl.col("group").n_unique().alias("independent"),
+    if not isinstance(predictions, Predictions):
+        predictions = open_predictions(predictions, threshold=threshold)
+    classes = known.select(pl.col("path").alias("image"), "class_index", "synset")
+    items = predictions.items.select("image", "label", "group").join(
+        classes, on="image", how="left", maintain_order="left"
+    )
+    counts = pl.concat(
+        _by_class(items.with_columns(logit=pl.Series(column.logits)), column.threshold or 0.0).select(
+            *(pl.lit(part, pl.String).alias(name) for name, part in key._asdict().items()), pl.all()
+        )
+        for key, column in zip(predictions.keys, predictions.columns, strict=True)
+        if key.condition == "none"
     )
     rows = []
     for row in counts.sort(*_KEY, "class_index", "synset", nulls_last=True).iter_rows(named=True):
@@ -178,3 +179,21 @@ def class_accuracy(
             row |= dict(zip(("value", "ci_low", "ci_high"), (rate, *wilson(rate * n, n)), strict=True))
         rows.append(row)
     return pl.DataFrame(rows, schema=CLASSES)
+
+
+def _by_class(items: pl.DataFrame, threshold: float) -> pl.DataFrame:
+    """Accuracies and numbers of the images with a ``logit``, a row a class."""
+    ai = pl.col("label") == 1
+    right = (pl.col("logit").cast(pl.Float64) > threshold) == ai
+    return (
+        items.filter(pl.col("logit").is_not_nan())
+        .group_by("class_index", "synset")
+        .agg(
+            right.mean().alias("rate"),
+            right.filter(~ai).mean().alias("real_accuracy"),
+            right.filter(ai).mean().alias("ai_accuracy"),
+            (~ai).sum().cast(pl.Int64).alias("n_real"),
+            ai.sum().cast(pl.Int64).alias("n_ai"),
+            pl.col("group").n_unique().alias("independent"),
+        )
+    )

@@ -176,6 +176,8 @@ def test_a_place_in_a_shard_is_read_as_it_was_written(name: str, start: int, siz
         assert is_elsewhere(text) and parse_place(text) == Place(file, start, size)
 
 
-@pytest.mark.parametrize("path", ["/d/a.tar", "/d/a.tar#1/x.jpg", "/d/x.tar.png", "/d/#1+2/x.png", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "path", ["/d/a.tar", "/d/a.tar#1/x.jpg", "/d/x.tar.png", "/d/#1+2/x.png", "file:///etc/passwd"]
+)
 def test_other_paths_are_files(path: str) -> None:
     assert not is_elsewhere(path) and parse_place(path) == Place(path)
