@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +24,12 @@ from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.hub import create_detector, save_detector
 from synthscope.detectors.input import InputConfig, Placed
 from synthscope.errors import SynthscopeError, UsageError
+from synthscope.explainers import EXPLAINERS
+from synthscope.explainers.base import Explainer
+from synthscope.inference.heatmaps import batches
 from synthscope.inference.heatmaps.explain import HEATMAPS, explain
 from synthscope.inference.heatmaps.store import read_heatmap, read_index, write_part
+from synthscope.inference.predict import predict
 from synthscope.schema import MANIFEST, conform
 from synthscope.scoring.heatmaps.score import heatmap_values, write_heatmap_scores
 from synthscope.scoring.heatmaps.stability import stability
@@ -224,6 +230,76 @@ def test_results_do_not_depend_on_batches_or_order(world: tuple[pl.DataFrame, pl
         assert a["path"] == b["path"]
         maps = [read_heatmap(tmp_path / run / "heatmaps", row) for run, row in (("a", a), ("b", b))]
         np.testing.assert_allclose(maps[0], maps[1], rtol=2e-3, atol=1e-3 * np.abs(maps[1]).max())
+
+
+def test_logits_are_those_of_predict_and_come_from_one_pass_for_all(
+    world: tuple[pl.DataFrame, pl.DataFrame], tmp_path: Path
+) -> None:
+    manifest, _ = world
+    detectors = [create_detector("cnn_small", input={"crop": 32}), RedSeeker(crop=32)]
+    conditions, methods = ["none", "jpeg:q=50"], ["input_x_grad", METHOD, "gradcam", "layercam"]
+    predicted = predict(manifest.head(3), detectors, out=tmp_path / "predicted", conditions=conditions)
+    RedSeeker.calls = 0
+    table = explain(manifest.head(3), detectors, methods, out=tmp_path / "run", conditions=conditions, batch_size=3)
+    assert RedSeeker.calls - 1 == len(conditions)  # and one that finds no maps to look at
+    both = table.join(predicted, on=["sha256", "detector", "condition"], suffix="_predicted")
+    assert both.height == table.height == 3 * 2 * (4 + 2) and both["logit"].n_unique() > 6
+    np.testing.assert_allclose(both["logit"], both["logit_predicted"], rtol=1e-5, atol=1e-5)
+    later = explain(manifest.head(3), detectors, [*methods, "rise:masks=4"], out=tmp_path / "run")
+    again = later.filter(pl.col("explainer") == "rise:masks=4").join(predicted, on=["sha256", "detector", "condition"])
+    np.testing.assert_allclose(again["logit"], again["logit_right"], rtol=1e-5, atol=1e-5)
+
+    for part in (tmp_path / "run/heatmaps").glob("*.parquet"):  # as older versions wrote them
+        pl.read_parquet(part).drop("logit").write_parquet(part)
+    assert explain(manifest.head(3), detectors, methods, out=tmp_path / "run")["logit"].null_count() == 3 * (4 + 2)
+
+
+class Stateful(Explainer):
+    """Hangs a hook into the detector and remembers what it saw: wrong as soon as two threads share either."""
+
+    name = "stateful"
+
+    def heatmaps(self, detector: Detector, images: Tensor) -> Tensor:
+        def keep(module: torch.nn.Module, args: object, output: Tensor) -> None:
+            time.sleep(0.01)
+            self.seen = output
+
+        handle = detector.get_submodule("stages").register_forward_hook(keep)
+        detector(images)
+        handle.remove()
+        assert len(detector.get_submodule("stages")._forward_hooks) == 0
+        return self.seen.mean((1, 2, 3))[:, None, None].expand(-1, *images.shape[-2:])
+
+
+def test_threads_explain_side_by_side_and_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, paths = np.random.default_rng(0), []
+    for number in range(40):  # three chunks
+        paths.append(str(tmp_path / f"{number}.png"))
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(paths[-1])
+    manifest = conform(pl.DataFrame({"path": [*paths, paths[3]]}), MANIFEST, "m")
+    detector, runs = create_detector("cnn_small", input={"crop": 32}), []
+    monkeypatch.setitem(EXPLAINERS._entries, "stateful", Stateful)  # type: ignore[attr-defined]
+    threads: set[int] = set()
+    made = batches.explain_batch
+    monkeypatch.setattr(batches, "explain_batch", lambda *given: (threads.add(threading.get_ident()), made(*given))[1])
+    for workers in (1, 4):
+        out = tmp_path / f"run{workers}"
+        table = explain(manifest, [detector], ["stateful", "gradcam"], out=out, workers=workers, batch_size=2)
+        runs.append([read_heatmap(out / "heatmaps", row) for row in table.iter_rows(named=True)])
+        assert table.height == 82 and read_index(out / "heatmaps").height == 80
+    assert len(threads) > 2 and threading.get_ident() not in threads
+    for one, other in zip(*runs, strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-3, atol=1e-6)
+    assert len({float(heat.mean()) for heat in runs[1][::2]}) == 40  # of each image its own
+
+
+def test_copies_share_weights_and_nothing_else() -> None:
+    detector = create_detector("cnn_small", input={"crop": 32})
+    copied = batches.twin(detector)
+    originals = dict(detector.state_dict(keep_vars=True)) | {"mean": detector.mean}
+    copies = dict(copied.state_dict(keep_vars=True)) | {"mean": copied.mean}
+    assert all(copies[name] is tensor for name, tensor in originals.items()) and len(originals) > 4
+    assert not set(map(id, detector.modules())) & set(map(id, copied.modules()))
 
 
 def test_the_store_keeps_tiny_values_and_survives_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

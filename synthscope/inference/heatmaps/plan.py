@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -70,7 +71,9 @@ def plan_units(
         if twice := [name for name in names if names.count(name) > 1]:
             raise UsageError(f"Expected different detectors and explainers, got {twice[0]} twice. Name each once.")
     units = []
-    for name, detector in zip(ids, (detector.eval().to(best_device()) for detector in loaded), strict=True):
+    for name, detector in zip(ids, loaded, strict=True):
+        detector.eval().to(best_device())
+        detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         for method in methods:
             try:
                 layer = method.layer(detector)
