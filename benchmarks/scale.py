@@ -86,11 +86,16 @@ def text(cost: dict[str, float], known: dict[str, str]) -> str:
     rows = cost["images"] * cost["conditions"] * len(DETECTORS)
     seconds = cost["images"] * (cost["prepare"] + cost["conditions"] * cost["gmacs"] / cost["core_gmacs"])
     keep_up = cost["prepare"] * cost["gpu_gmacs"] / (cost["conditions"] * cost["gmacs"])
+    read, parts, table = (
+        cost["images"] * cost["image_bytes"] / 1e12,
+        rows * cost["part_row_bytes"] / 1e9,
+        rows * cost["table_row_bytes"] / 1e9,
+    )
     lines += [
         "",
-        f"Read: {cost['images'] * cost['image_bytes'] / 1e12:.2f} TB, each image once. Written: {rows / 1e6:.0f} million "
-        f"rows, {rows * cost['part_row_bytes'] / 1e9:.1f} GB of parts and {rows * cost['table_row_bytes'] / 1e9:.1f} GB "
-        f"of table. A GPU is kept busy by {math.ceil(keep_up)} cores. Without GPUs: {seconds / 3600:,.0f} core-hours.",
+        f"Read: {read:.2f} TB, each image once. Written: {rows / 1e6:.0f} million rows, {parts:.1f} GB of parts and "
+        f"{table:.1f} GB of table. A GPU is kept busy by {math.ceil(keep_up)} cores. Without GPUs: "
+        f"{seconds / 3600:,.0f} core-hours.",
     ]
     return "\n".join(lines)
 
