@@ -50,7 +50,7 @@ def test_labels_come_from_cls_then_json_then_folders(tmp_path: Path) -> None:
         ("ADM/ai/1.json", json.dumps({"label": 1, "generator": "glide", "split": "val", "group": 3}).encode()),
         ("ADM/ai/1.png", png(1)), ("ADM/ai/1.mask.png", png(9)), ("ADM/ai/1.txt", b"a dog"),
         ("ADM/ai/2.png", png(2)),
-        ("ADM/nature/3.png", png(3)),
+        ("Midjourney/imagenet_midjourney/val/nature/3.png", png(3)),
         ("else/4.png", png(4)),
         ("5.a.b.png", png(5)),
     )  # fmt: skip
@@ -58,8 +58,8 @@ def test_labels_come_from_cls_then_json_then_folders(tmp_path: Path) -> None:
     assert [path.rpartition("/")[2] for path in table["path"]] == ["0.png", "1.png", "2.png", "3.png", "4.png"]
     assert table["label"].to_list() == [0, 1, 1, 0, None]
     assert table["generator"].to_list() == ["real", "glide", "ADM", "real", None]
-    assert table["subset"].to_list() == ["ADM", "ADM", "ADM", "ADM", None]
-    assert table["split"].to_list() == [None, "val", None, None, None]
+    assert table["subset"].to_list() == ["ADM", "ADM", "ADM", "Midjourney", None]
+    assert table["split"].to_list() == [None, "val", None, "val", None]
     assert table["group"].null_count() == 5  # a number is no group
     assert table["error"].null_count() == 5 and table["width"].to_list() == [40] * 5
 

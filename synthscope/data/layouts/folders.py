@@ -18,7 +18,7 @@ from synthscope.errors import SynthscopeError, UsageError, suggest
 
 Row = dict[str, Any]  # the MANIFEST columns that names tell
 
-_SPLITS = {"training": "train", "validation": "val", "valid": "val", "testing": "test"} | {
+SPLITS = {"training": "train", "validation": "val", "valid": "val", "testing": "test"} | {
     split: split for split in ("train", "val", "test")
 }
 _INNER = re.compile(r"imagenet_(?:ai_\d{4}_)?(\w+)", re.IGNORECASE)  # imagenet_midjourney, imagenet_ai_0419_sdv4
@@ -46,10 +46,10 @@ def genimage(root: Path, *, val_labels: str = "", synset_ids: str = "") -> Itera
     val = _val_synsets(val_labels, synset_ids)
     for folder in _class_folders(root, labels):
         *parts, kind = folder.parts
-        split = _SPLITS.get(parts[-1].lower())
+        split = SPLITS.get(parts[-1].lower())
         above = parts[:-1] if split else parts
         merged = above[-1] == MERGED
-        subset = None if merged else _subset(above, len(root.parts))
+        subset = None if merged else subset_of(above, len(root.parts))
         label = labels[kind.lower()]
         for path, stem, error in image_files(folder):
             index, synset, name = parse_name(stem)
@@ -70,7 +70,7 @@ def cnndetection(root: Path) -> Iterator[Row]:
     places: list[tuple[Path, int, str, str | None]] = []
     for folder in _class_folders(root, labels):
         above = folder.parent.relative_to(root).parts
-        split = _SPLITS.get(above[0].lower()) if above else None
+        split = SPLITS.get(above[0].lower()) if above else None
         tail = above[1:] if split else above
         places.append((folder, labels[folder.name.lower()], tail[0] if tail else root.name, split))
     faked = {generator for _, label, generator, _ in places if label == 1}
@@ -89,8 +89,8 @@ def imagefolder(root: Path, *, ai: str = "", real: str = "") -> Iterator[Row]:
     children = subfolders(root)
     if any(child.name in labels for child in children):
         places: list[tuple[Path, str | None]] = [(child, None) for child in children]
-    elif children and all(child.name.lower() in _SPLITS for child in children):
-        places = [(inner, _SPLITS[child.name.lower()]) for child in children for inner in subfolders(child)]
+    elif children and all(child.name.lower() in SPLITS for child in children):
+        places = [(inner, SPLITS[child.name.lower()]) for child in children for inner in subfolders(child)]
     else:
         raise UsageError(_unlisted(root, labels, children))
     if any(folder.name not in labels for folder, _ in places) or {f.name for f, _ in places} != set(labels):
@@ -106,7 +106,7 @@ def _row(path: str, label: int, subset: str | None, split: str | None) -> Row:
     return {"path": path, "label": label, "generator": generator, "subset": subset, "split": split}
 
 
-def _subset(above: list[str], depth: int) -> str:
+def subset_of(above: list[str], depth: int) -> str:
     """Name of the generator's folder; ``above`` are the parts of the path above the split, ``depth`` the root's."""
     inner = _INNER.fullmatch(above[-1])
     if inner is None:

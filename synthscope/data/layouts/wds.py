@@ -2,8 +2,8 @@
 
 A sample is what consecutive members of one name up to the first dot of the last part say together: ``ai/7.jpg``,
 ``ai/7.cls``, ``ai/7.json``. The label is in ``.cls`` (0, 1, real, ai …), else under ``label`` in ``.json``, else the
-name of the nearest folder that says it; nobody knows it where none of them does. ``.json`` may hold the columns of
-``tables.EXTRAS``, too.
+name of the nearest folder that says it (then the folders above are split and subset, as in ``genimage:``); nobody knows
+it where none of them does. ``.json`` may hold the columns of ``tables.EXTRAS``, too.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from synthscope.data.bombs import Refused
+from synthscope.data.layouts.folders import SPLITS, subset_of
 from synthscope.data.layouts.source import Row
 from synthscope.data.layouts.tables import EXTRAS, LABELS, read_label
 from synthscope.data.layouts.walk import IMAGE_SUFFIXES
@@ -192,10 +193,13 @@ def _facts(shard: str, one: Member, told: dict[str, bytes]) -> Row:
     if given is None:
         return row
     label = read_label(given, "label", place)
-    above = folders[says - 1] if says else None
-    generator = "real" if label == 0 else row.get("generator") or above
-    subset = row.get("subset") or above or (generator if label else None)
-    return row | {"label": label, "generator": generator or subset, "subset": subset}
+    above = folders[: says or 0]
+    split = SPLITS.get(above[-1].lower()) if above else None
+    above = above[:-1] if split else above
+    named = subset_of(above, 0) if above else None
+    generator = "real" if label == 0 else row.get("generator") or named
+    subset = row.get("subset") or named or (generator if label else None)
+    return {"split": split} | row | {"label": label, "generator": generator or subset, "subset": subset}
 
 
 def _json(data: bytes, place: str) -> dict[str, Any]:

@@ -161,11 +161,13 @@ class _Pool:
                 raise SynthscopeError(f"Expected actors to start in the cluster, got: {_cause(error)}.") from error
             self._add()
             return {}
-        actor, number, block = self._running.pop(ended)
+        actor = self._running[ended][0]
         if actor in self._actors:
             del self._actors[actor]
             self._add()
-        self._losses[number] += 1
+            in_work = next(number for its, number, _ in self._running.values() if its is actor)  # the others waited
+            self._losses[in_work] += 1
+        _, number, block = self._running.pop(ended)
         if self._losses[number] >= MOST_LOSSES:
             return {number: None}
         self.queue.appendleft((number, block))
