@@ -1,4 +1,4 @@
-"""Several explainers of one forward pass: what each says alone, how often the detector runs, and whose logits they are."""
+"""Several explainers of one forward pass: what each says alone, how often the detector runs, and its logits."""
 
 from __future__ import annotations
 

@@ -133,7 +133,12 @@ def test_what_is_no_heatmap_is_refused(tmp_path: Path) -> None:
             np.savez_compressed(temporary, **arrays)
         return {"part": "part", "position": 0, "scale": 1.0}
 
-    for array in (np.array([{}], object), np.zeros((2, 2), np.float64), np.zeros(3, np.float32), np.zeros((2, 2), "u1")):
+    for array in (
+        np.array([{}], object),
+        np.zeros((2, 2), np.float64),
+        np.zeros(3, np.float32),
+        np.zeros((2, 2), "u1"),
+    ):
         row = write(**{"0": array})
         with pytest.raises(SynthscopeError, match="Expected heatmap 0 in"):
             read_heatmap(tmp_path, row)

@@ -30,6 +30,7 @@ from synthscope.inference.heatmaps import batches
 from synthscope.inference.heatmaps.explain import HEATMAPS, explain
 from synthscope.inference.heatmaps.store import read_heatmap, read_index, write_part
 from synthscope.inference.predict import predict
+from synthscope.report.heatmaps.run import HeatmapRun
 from synthscope.schema import MANIFEST, conform
 from synthscope.scoring.heatmaps.score import heatmap_values, write_heatmap_scores
 from synthscope.scoring.heatmaps.stability import stability
@@ -241,10 +242,17 @@ def test_logits_are_those_of_predict_and_come_from_one_pass_for_all(
     predicted = predict(manifest.head(3), detectors, out=tmp_path / "predicted", conditions=conditions)
     RedSeeker.calls = 0
     table = explain(manifest.head(3), detectors, methods, out=tmp_path / "run", conditions=conditions, batch_size=3)
-    assert RedSeeker.calls - 1 == len(conditions)  # and one that finds no maps to look at
+    assert RedSeeker.calls - 2 == len(conditions)  # and two that find no maps to look at
     both = table.join(predicted, on=["sha256", "detector", "condition"], suffix="_predicted")
     assert both.height == table.height == 3 * 2 * (4 + 2) and both["logit"].n_unique() > 6
     np.testing.assert_allclose(both["logit"], both["logit_predicted"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(both["p_ai"], both["p_ai_predicted"], rtol=1e-5, atol=1e-6)
+    assert both["threshold"].equals(both["threshold_predicted"])
+    verdicts = HeatmapRun(tmp_path / "run").verdicts()
+    clean = predicted.filter(condition="none").select("detector", "path", pl.col("logit") > pl.col("threshold"), "p_ai")
+    assert len(verdicts) == clean.height == 6
+    for detector, path, ai, p in clean.iter_rows():
+        assert verdicts[detector, path] == (ai, pytest.approx(p, rel=1e-5, abs=1e-6))
     later = explain(manifest.head(3), detectors, [*methods, "rise:masks=4"], out=tmp_path / "run")
     again = later.filter(pl.col("explainer") == "rise:masks=4").join(predicted, on=["sha256", "detector", "condition"])
     np.testing.assert_allclose(again["logit"], again["logit_right"], rtol=1e-5, atol=1e-5)
@@ -278,7 +286,7 @@ def test_threads_explain_side_by_side_and_change_nothing(tmp_path: Path, monkeyp
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(paths[-1])
     manifest = conform(pl.DataFrame({"path": [*paths, paths[3]]}), MANIFEST, "m")
     detector, runs = create_detector("cnn_small", input={"crop": 32}), []
-    monkeypatch.setitem(EXPLAINERS._entries, "stateful", Stateful)  # type: ignore[attr-defined]
+    monkeypatch.setitem(EXPLAINERS._values, "stateful", Stateful)
     threads: set[int] = set()
     made = batches.explain_batch
     monkeypatch.setattr(batches, "explain_batch", lambda *given: (threads.add(threading.get_ident()), made(*given))[1])
@@ -290,7 +298,7 @@ def test_threads_explain_side_by_side_and_change_nothing(tmp_path: Path, monkeyp
     assert len(threads) > 2 and threading.get_ident() not in threads
     for one, other in zip(*runs, strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-3, atol=1e-6)
-    assert len({float(heat.mean()) for heat in runs[1][::2]}) == 40  # of each image its own
+    assert len({float(heat.mean()) for heat in runs[1][::2]}) > 30  # of each image its own, in half precision
 
 
 def test_copies_share_weights_and_nothing_else() -> None:

@@ -20,6 +20,7 @@ from synthscope.inference.heatmaps.local import Done, Engine, Settings, explaine
 from synthscope.inference.heatmaps.plan import Unit, plan_units
 from synthscope.inference.heatmaps.store import INDEX, KEY, read_index, write_part
 from synthscope.inference.parts import one_run
+from synthscope.metrics.calibration import calibrated
 from synthscope.runtime import Progress, tune_allocator
 from synthscope.runtime.files import write_json
 from synthscope.schema import MANIFEST, conform, write_table
@@ -27,8 +28,15 @@ from synthscope.schema import MANIFEST, conform, write_table
 CHUNK = 16  # images, at least, that are read, explained and written together
 IMAGE = ["path", "sha256", "label", "generator", "subset", "split", "group", "view"]
 HEATMAPS = pl.Schema(
-    {name: MANIFEST[name] for name in IMAGE} | INDEX | {"input": pl.String, "error": pl.String}
-)  # input: InputConfig as JSON, null where heatmaps have no place in the image
+    {name: MANIFEST[name] for name in IMAGE}
+    | INDEX
+    | {
+        "p_ai": pl.Float32,  # calibrated where the detector stores a calibration; null in older runs
+        "threshold": pl.Float32,  # of the detector, on the logit
+        "input": pl.String,  # InputConfig as JSON, null where heatmaps have no place in the image
+        "error": pl.String,
+    }
+)
 
 
 def explain(
@@ -128,10 +136,12 @@ def _explain(
 def _assemble(images: pl.DataFrame, units: list[Unit], index: pl.DataFrame) -> pl.DataFrame:
     inputs = {id(unit.detector): unit.detector.config.input.model_dump_json() for unit in units}
     placed = {id(unit.detector): keeps_geometry(unit.detector) for unit in units}
-    rows = [
-        unit.row | {"unit": number, "input": inputs[id(unit.detector)] if placed[id(unit.detector)] else None}
-        for number, unit in enumerate(units)
-    ]
+    rows = []
+    for number, unit in enumerate(units):
+        config = unit.detector.config
+        about = {"input": inputs[id(unit.detector)] if placed[id(unit.detector)] else None}
+        about |= {"threshold": config.threshold, "temperature": config.calibration.temperature}
+        rows.append(unit.row | about | {"unit": number, "bias": config.calibration.bias})
     views = {view: str(parse_recipe(view)) for view in images["view"].unique()}
     table = (
         images.select(*IMAGE, "error")
@@ -141,6 +151,8 @@ def _assemble(images: pl.DataFrame, units: list[Unit], index: pl.DataFrame) -> p
         .join(index, on=KEY, how="left")
         .sort("image", "unit")
     )
+    p = calibrated(*(table[column].to_numpy() for column in ("logit", "temperature", "bias")))
+    table = table.with_columns(p_ai=pl.Series(p).fill_nan(None))
     return conform(table, HEATMAPS, "the heatmaps")
 
 

@@ -97,12 +97,19 @@ class HeatmapRun:
         return over_image(read_heatmap(self.folder, row), row, seen.rgb.shape)
 
     def verdicts(self) -> Verdicts:
-        """(detector, path) -> whether the clean image is called AI, and p(AI); empty without predictions."""
+        """(detector, path) -> whether the clean image is called AI, and p(AI).
+
+        From the predictions of the run, else from the logits beside the heatmaps; empty where an older run has neither.
+        """
         path = self.run / "predictions.parquet"
-        if not path.is_file():
+        known = (pl.col("condition") == "none") & pl.col("logit").is_not_null()
+        if path.is_file():
+            here = pl.col("view").fill_null("none") == self.views[0]
+            rows = read_table(path, schema=PREDICTIONS, where=known & here)
+        elif "p_ai" in self.table.columns:
+            rows = self.table.filter(known)
+        else:
             return {}
-        clean = (pl.col("condition") == "none") & (pl.col("view").fill_null("none") == self.views[0])
-        rows = read_table(path, schema=PREDICTIONS, where=clean & pl.col("logit").is_not_null())
         rows = rows.with_columns(ai=pl.col("logit") > pl.col("threshold").fill_null(0.0))
         table = rows.select("detector", "path", "ai", pl.col("p_ai").fill_null(float("nan")))
         return {(detector, image): (ai, p) for detector, image, ai, p in table.iter_rows()}
