@@ -122,7 +122,7 @@ def _checked(detector: Detector, backend: str, precision: str, images: Tensor, s
     except SynthscopeError:
         raise
     except Exception as error:  # a converter runs the detector's code on stand-ins for tensors: anything may happen
-        return _fallen_back(detector, backend, precision, _reason(error))
+        return _fallen_back(detector, backend, precision, why(error))
     if precision == "fp32" and not found.within:
         return _fallen_back(detector, backend, precision, f"more than rounding ({TOLERANCE:g})", found)
     key = precision
@@ -218,12 +218,12 @@ def _sentence(one: Loaded) -> str:
     return ", ".join(parts)
 
 
-def _reason(error: BaseException) -> str:
-    """The first line of what was wrong at the bottom of an error."""
+def why(error: BaseException) -> str:
+    """What was wrong at the bottom of an error of a converter, whose own sentences are pages."""
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0].strip()[:200]}" if lines else type(error).__name__
+    first = next((line for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first.strip()[:200]}"
 
 
 @contextmanager
