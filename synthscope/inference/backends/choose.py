@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,12 +108,14 @@ def _load(
             told = {"backend": backend, "precision": precision, "reason": f"not compared, since {images}"}
             return Loaded(eager(detector, precision), backend, precision, told)
         return _fallen_back(detector, backend, precision, images)
-    setting = Setting(images[:-NOISE] if precision == "int8" else images, batch_size, workers)
+    examples = images[:-NOISE] if precision == "int8" and len(images) > NOISE else images
     if precision == "int8" and len(images) > NOISE + FIRST:
-        setting, images = setting._replace(images=images[: -NOISE - FIRST]), images[-NOISE - FIRST :]
-    if backend == AUTO:
-        return _fastest(detector, precision, images, setting)
-    return _checked(detector, backend, precision, images, setting)
+        examples, images = images[: -NOISE - FIRST], images[-NOISE - FIRST :]
+    with TemporaryDirectory() as folder:
+        setting = Setting(examples, batch_size, workers, Path(folder))
+        if backend == AUTO:
+            return _fastest(detector, precision, images, setting)
+        return _checked(detector, backend, precision, images, setting)
 
 
 def _checked(detector: Detector, backend: str, precision: str, images: Tensor, setting: Setting) -> Loaded:
