@@ -19,6 +19,7 @@ from synthscope.cli.calibrate import calibrate_command
 from synthscope.cli.data import data
 from synthscope.cli.detectors import detectors
 from synthscope.cli.explain import explain_command
+from synthscope.cli.export import export_command
 from synthscope.cli.inspect import inspect_command
 from synthscope.cli.predict import predict_command
 from synthscope.cli.recipes import recipes
@@ -52,6 +53,7 @@ app.command("explain")(explain_command)
 app.command("demo")(demo_command)
 app.command("train")(train_command)
 app.command("predict")(predict_command)
+app.command("export")(export_command)
 app.command("score")(score_command)
 app.command("benchmark")(benchmark_command)
 app.command("report")(report_command)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from synthscope.errors import SynthscopeError, UsageError
@@ -26,6 +27,7 @@ class Setting(NamedTuple):
     images: Tensor  # uint8 (N, 3, h, w) as the detector gets them, N >= 2; all later batches have their size
     batch_size: int  # of nearly all batches
     workers: int  # threads that call at the same time, each to use one core
+    folder: Path  # of this detector, for graphs that several backends read; gone when all are loaded
 
 
 Model = Callable[["Tensor"], "Tensor"]  # uint8 (B, 3, h, w) to float32 (B,), on the detector's device, from any thread

@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,12 +108,14 @@ def _load(
             told = {"backend": backend, "precision": precision, "reason": f"not compared, since {images}"}
             return Loaded(eager(detector, precision), backend, precision, told)
         return _fallen_back(detector, backend, precision, images)
-    setting = Setting(images[:-NOISE] if precision == "int8" else images, batch_size, workers)
+    examples = images[:-NOISE] if precision == "int8" and len(images) > NOISE else images
     if precision == "int8" and len(images) > NOISE + FIRST:
-        setting, images = setting._replace(images=images[: -NOISE - FIRST]), images[-NOISE - FIRST :]
-    if backend == AUTO:
-        return _fastest(detector, precision, images, setting)
-    return _checked(detector, backend, precision, images, setting)
+        examples, images = images[: -NOISE - FIRST], images[-NOISE - FIRST :]
+    with TemporaryDirectory() as folder:
+        setting = Setting(examples, batch_size, workers, Path(folder))
+        if backend == AUTO:
+            return _fastest(detector, precision, images, setting)
+        return _checked(detector, backend, precision, images, setting)
 
 
 def _checked(detector: Detector, backend: str, precision: str, images: Tensor, setting: Setting) -> Loaded:
@@ -122,7 +126,7 @@ def _checked(detector: Detector, backend: str, precision: str, images: Tensor, s
     except SynthscopeError:
         raise
     except Exception as error:  # a converter runs the detector's code on stand-ins for tensors: anything may happen
-        return _fallen_back(detector, backend, precision, _reason(error))
+        return _fallen_back(detector, backend, precision, why(error))
     if precision == "fp32" and not found.within:
         return _fallen_back(detector, backend, precision, f"more than rounding ({TOLERANCE:g})", found)
     key = precision
@@ -218,12 +222,12 @@ def _sentence(one: Loaded) -> str:
     return ", ".join(parts)
 
 
-def _reason(error: BaseException) -> str:
-    """The first line of what was wrong at the bottom of an error."""
+def why(error: BaseException) -> str:
+    """What was wrong at the bottom of an error of a converter, whose own sentences are pages."""
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0].strip()[:200]}" if lines else type(error).__name__
+    first = next((line for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first.strip()[:200]}"
 
 
 @contextmanager

@@ -48,9 +48,11 @@ def drift(model: Model, detector: Detector, images: Tensor, *, batch_size: int) 
     batches = [*images.to(detector.mean.device).split(batch_size), images[:1].to(detector.mean.device)]
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         expected = torch.cat([detector(batch).float() for batch in batches])
-    found = torch.cat([model(batch) for batch in batches])
-    if found.shape != expected.shape:
-        raise RuntimeError(f"it returns logits of shape {tuple(found.shape)} where {tuple(expected.shape)} are due")
+    answers = [model(batch) for batch in batches]
+    for batch, logits in zip(batches, answers, strict=True):
+        if logits.shape != (len(batch),):
+            raise RuntimeError(f"it returns logits of shape {tuple(logits.shape)} of {len(batch)} images")
+    found = torch.cat(answers)
     usable = expected.isfinite()
     if not found[usable].isfinite().all():
         raise RuntimeError("it returns logits that are not finite")

@@ -6,15 +6,25 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from synthscope.detectors.base import Detector
+from synthscope.inference.backends import Setting
 
 OPSET = 20
 INPUT, OUTPUT = "images", "logits"
+
+
+def onnx_file(detector: Detector, setting: Setting) -> Path:
+    """The graph in the setting's folder, written by the first backend that asks for it."""
+    file = setting.folder / "model.onnx"
+    if not file.exists():
+        write_onnx(detector, setting.images, file)
+    return file
 
 
 def write_onnx(detector: Detector, images: Tensor, file: Path) -> None:
@@ -51,7 +61,7 @@ def write_onnx(detector: Detector, images: Tensor, file: Path) -> None:
 
 
 @contextlib.contextmanager
-def _silent(name: str):  # type: ignore[no-untyped-def]
+def _silent(name: str) -> Iterator[None]:
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from synthscope.detectors.base import Detector
 from synthscope.inference.backends import Model, Setting, check_precision, packages_of
-from synthscope.inference.backends.graph import INPUT, write_onnx
+from synthscope.inference.backends.graph import INPUT, onnx_file
 from synthscope.inference.backends.quantize import quantized
 
 
@@ -22,12 +21,8 @@ def onnx(detector: Detector, precision: str, setting: Setting) -> Model:
     with packages_of("onnx"):
         import onnxruntime
         import onnxscript  # noqa: F401  (of torch's exporter)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.onnx"
-        write_onnx(detector, setting.images, file)
-        if precision == "int8":
-            file = quantized(file, setting.images)
-        session = onnx_session(file)
+    file = onnx_file(detector, setting)
+    session = onnx_session(quantized(file, setting.images) if precision == "int8" else file)
     failures = onnxruntime.capi.onnxruntime_pybind11_state
 
     def run(images: Tensor) -> Tensor:

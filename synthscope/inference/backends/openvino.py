@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from torch import Tensor
 from synthscope.detectors.base import Detector
 from synthscope.errors import SynthscopeError
 from synthscope.inference.backends import Model, Setting, check_precision, packages_of
-from synthscope.inference.backends.graph import write_onnx
+from synthscope.inference.backends.graph import onnx_file
 from synthscope.inference.backends.quantize import quantized
 
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}  # said always: by itself it takes bfloat16 where a CPU has it
@@ -33,12 +32,9 @@ def openvino(detector: Detector, precision: str, setting: Setting) -> Model:
     if precision == "int8":
         with packages_of("onnx"):  # quantises
             import onnxruntime  # noqa: F401
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.onnx"
-        write_onnx(detector, setting.images, file)
-        if precision == "int8":
-            file = quantized(file, setting.images)
-        compiled = compiled_openvino(file, HINTS[precision], setting.workers)
+    file = onnx_file(detector, setting)
+    file = quantized(file, setting.images) if precision == "int8" else file
+    compiled = compiled_openvino(file, HINTS[precision], setting.workers)
     own = threading.local()
 
     def run(images: Tensor) -> Tensor:

@@ -19,6 +19,9 @@ def quantized(file: Path, images: Tensor) -> Path:
         file: Of ``graph.write_onnx``.
         images: uint8 ``(N, 3, h, w)`` to calibrate on.
     """
+    prepared, target = file.with_name("prepared.onnx"), file.with_name("int8.onnx")
+    if target.exists():
+        return target
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -30,7 +33,6 @@ def quantized(file: Path, images: Tensor) -> Path:
             batch = next(self.batches, None)
             return None if batch is None else {INPUT: batch.numpy()}
 
-    prepared, target = file.with_name("prepared.onnx"), file.with_name("int8.onnx")
     quant_pre_process(file, prepared, skip_symbolic_shape=True)
     quantize_static(
         prepared,
