@@ -40,7 +40,7 @@ class Column:
         order = np.argsort(-logits, kind="stable")[: np.count_nonzero(~np.isnan(logits))]  # NaN sorts last
         self.metrics = metrics
         of_real, of_ai = order[~labels[order]], order[labels[order]]
-        fprs = [METRICS[name].fpr for name in metrics if METRICS[name].fpr is not None]
+        fprs = [fpr for name in metrics if (fpr := METRICS[name].fpr) is not None]
         self.real, self.ai = Bundles(of_real, fprs), Bundles(of_ai)
         self.real_features = self.real.means(_features(0, logits[of_real], p[of_real], threshold))
         self.ai_features = self.ai.means(_features(1, logits[of_ai], p[of_ai], threshold))
