@@ -90,9 +90,8 @@ def known(folder: Path, n: int) -> int:
 
 def assemble(folder: Path, n: int) -> int:
     """Write the table of the run."""
-    add_rows(
-        folder / "predictions.parquet", gather(pl.read_parquet(folder / "manifest.parquet"), UNITS, _parts(folder))
-    )
+    answers = gather(pl.read_parquet(folder / "manifest.parquet"), UNITS, _parts(folder))
+    add_rows(folder / "predictions.parquet", answers)
     return n * UNITS.height
 
 

@@ -226,15 +226,11 @@ def growing_parquet(path: str | Path, schema: pl.Schema) -> Iterator[Callable[[p
 
 def read_batches(path: str | Path, schema: pl.Schema, rows: int, *, advice: str = "") -> Iterator[pl.DataFrame]:
     """The rows of a Parquet file, so many at a time; otherwise as :func:`read_table`."""
-    from pyarrow import ArrowException
-    from pyarrow.parquet import ParquetFile
-
     try:
-        with ParquetFile(path) as file:
-            columns = [name for name in schema if name in file.schema_arrow.names]
-            for batch in file.iter_batches(rows, columns=columns):
-                yield conform(pl.DataFrame(pl.from_arrow(batch)), schema, str(path))
-    except (ArrowException, OSError) as error:
+        table = pl.scan_parquet(path, glob=False)
+        for first in range(0, table.select(pl.len()).collect().item(), rows):
+            yield conform(table.slice(first, rows).collect(), schema, str(path))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise SynthscopeError(f"Expected a Parquet file at {path}, got: {reason(error)}. {advice}") from error
 
 
