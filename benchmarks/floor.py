@@ -26,14 +26,15 @@ import numpy as np
 import polars as pl
 import torch
 from PIL import Image
+from ratios import Ratio
 from torch import Tensor
 
 from synthscope.data.degrade.recipe import Recipe, expand, parse_recipe
 from synthscope.data.images import read_file, read_rgb
 from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import create_detector, load_detector
+from synthscope.inference.backends import BACKENDS, PRECISIONS, Setting
 from synthscope.inference.crops import Crops
-from synthscope.inference.plan import DTYPES, blocked
 from synthscope.inference.predict import predict
 from synthscope.runtime import tune_allocator
 
@@ -50,7 +51,7 @@ def main() -> None:
     parser.add_argument("--backend", default="eager", help="of predict and of the floor")
     parser.add_argument("--images", type=int, default=16, help="of each kind, or of the folder")
     parser.add_argument("--detector", action="append")
-    parser.add_argument("--precision", action="append", choices=DTYPES)
+    parser.add_argument("--precision", action="append", choices=PRECISIONS)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     workers = torch.get_num_threads()
@@ -72,6 +73,9 @@ def main() -> None:
                     ratios = f"{sum(parts) / whole:.0%}", f"{loop / whole:.2f}"
                     drift = f"  max |logit - habit's| {np.abs(logits - expected).max():.0e}"
                     print(ROW.format(kind, name, precision, *costs, *ratios) + drift, flush=True)
+                    what = f"predict, {name}, {precision} {options.backend}, {kind}"
+                    print(Ratio(what, sum(parts) / whole, "its floor"))
+                    print(Ratio(what, loop / whole, "a loop that decodes again"), flush=True)
 
 
 def named(name: str) -> Detector:
@@ -86,13 +90,12 @@ def measured(
     tune_allocator()
     detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     first = inputs_of(detector, read_rgb(files[0]))
-    model = model_of(detector, backend, precision, torch.stack([first[0]] * BATCH), workers)
-    chosen = {} if backend == "eager" else {"backend": backend}
+    model = BACKENDS[backend](detector, precision, Setting(torch.stack([first[0]] * BATCH), BATCH, workers))
     table = pl.DataFrame({"path": [str(file) for file in files]})
     names = [str(condition) for condition in CONDITIONS]
     before = floor(detector, files, model, workers)
     with tempfile.TemporaryDirectory() as out:
-        rows = predict(table, [detector], out=out, conditions=names, precision=precision, **chosen)  # type: ignore[arg-type]
+        rows = predict(table, [detector], out=out, conditions=names, precision=precision, backend=backend)
         seconds = json.loads((Path(out) / "run.json").read_text())["seconds"]
     after = floor(detector, files, model, workers)
     logits = rows["logit"].to_numpy().reshape(len(files), -1)
@@ -138,26 +141,6 @@ def inputs_of(detector: Detector, rgb: np.ndarray) -> list[Tensor]:
     windows = [seen if condition.local else None for condition in CONDITIONS]
     images = [c.apply(rgb, key="floor", window=window) for c, window in zip(CONDITIONS, windows, strict=True)]
     return [detector.preprocess(image) for image in images]
-
-
-def model_of(
-    detector: Detector, backend: str, precision: str, inputs: Tensor, workers: int
-) -> Callable[[Tensor], Tensor]:
-    """uint8 ``(B, 3, h, w)`` to float32 logits, called from several threads."""
-    if backend != "eager":
-        from synthscope.inference.backends import BACKENDS, Setting
-
-        model: Callable[[Tensor], Tensor] = BACKENDS[backend](detector, precision, Setting(inputs, BATCH, workers))
-        return model
-    exact = precision == "fp32"
-    net = blocked(detector) if exact else detector
-
-    def run(images: Tensor) -> Tensor:
-        reduced = contextlib.nullcontext() if exact else torch.autocast("cpu", DTYPES[precision])
-        with torch.inference_mode(), reduced:
-            return net(images).float()  # type: ignore[no-any-return]
-
-    return run
 
 
 def habit(detector: Detector, files: Sequence[Path], conditions: Sequence[Recipe]) -> np.ndarray:

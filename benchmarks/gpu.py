@@ -24,7 +24,7 @@ from ratios import Ratio, machine
 from torch import Tensor, nn
 
 from synthscope.detectors.hub import create_detector
-from synthscope.inference.plan import DTYPES
+from synthscope.inference.backends.eager import DTYPES
 from synthscope.inference.predict import predict
 from synthscope.runtime import best_device, tune_allocator
 from synthscope.runtime.files import write_json
