@@ -20,7 +20,9 @@ HISTORY = HERE.parent / "results" / "speed.md"
 MARGIN = 0.2  # two runs on one idle machine are up to a tenth apart
 NEWEST_FIRST = "<!-- the newest first -->\n"
 COMMANDS: dict[str, list[str]] = {  # a script and its arguments
-    "predict": ["64"],
+    "floor": ["--detector", "resnet50", "--detector", "npr"],
+    "explain": ["--images", "16", "--repeats", "3"],
+    "train": [],
     "index": ["20000"],
     "frequency": ["300"],
     "score": ["--images", "5000"],

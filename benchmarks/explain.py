@@ -25,6 +25,7 @@ import polars as pl
 import torch
 from joblib import cpu_count
 from PIL import Image
+from ratios import Ratio
 
 from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import create_detector
@@ -85,15 +86,20 @@ def on_one_thread(detector: Detector, images: torch.Tensor, masks: int, repeats:
 
     count = len(images)
     covered = squares(images.shape[-1])
-    for name, a, b in (
-        ("gradcam and logit, in forward passes", by("gradcam"), plain),
-        ("three CAMs and logit, in forward passes", by(*CAMS), plain),
-        ("three CAMs together, against one", by(*CAMS), by(CAMS[0])),
-        ("input_x_grad and gradcam, in forward passes", by("input_x_grad", "gradcam"), plain),
-        (f"{OCCLUSION}, against {covered + 1} passes", by(OCCLUSION), passes(detector, images, count * (covered + 1))),
-        (f"rise of {masks} masks, against as many", by(f"rise:masks={masks}"), passes(detector, images, count * masks)),
+    for name, against, a, b in (
+        ("gradcam and logit", "a forward pass", by("gradcam"), plain),
+        ("three CAMs and logit", "a forward pass", by(*CAMS), plain),
+        ("three CAMs together", "one CAM", by(*CAMS), by(CAMS[0])),
+        ("input_x_grad and gradcam", "a forward pass", by("input_x_grad", "gradcam"), plain),
+        (OCCLUSION, f"{covered + 1} passes", by(OCCLUSION), passes(detector, images, count * (covered + 1))),
+        (
+            f"rise of {masks} masks",
+            "as many passes",
+            by(f"rise:masks={masks}"),
+            passes(detector, images, count * masks),
+        ),
     ):
-        print(f"{name}: {ratio(a, b, repeats):.3f} (batch {count}, {repeats} pairs)")
+        print(Ratio(f"explain, {name}", 1 / ratio(a, b, repeats), against))
 
 
 def whole(detector: Detector, count: int, masks: int, batch: int, out: Path) -> None:
@@ -116,7 +122,7 @@ def whole(detector: Detector, count: int, masks: int, batch: int, out: Path) -> 
         run = passes(detector, images, batch * inputs)
         floor = seconds(lambda: list(pool.map(lambda _: run(), range(count // batch))))
     print(
-        f"explain of {count} images by {len(explainers)} explainers: {taken / floor:.3f} x its {inputs} passes an image"
+        Ratio(f"explain, whole, {count} images by {len(explainers)} explainers", floor / taken, f"{inputs} passes each")
     )
     told(out / "run")
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import polars as pl
 import torch
+from ratios import Ratio
 
 from synthscope.detectors.hub import create_detector
 from synthscope.runtime import best_device, tune_allocator
@@ -46,6 +47,9 @@ def main(count: int = 96, folder: Path = IMAGES) -> None:
     manifest = conform(pl.DataFrame(rows), MANIFEST, "the benchmark")
     table = [measure(architecture, crop, manifest) for architecture, crop in CASES]
     print(plain_text(pl.DataFrame(table)))
+    for row in table:
+        for when in ("first epoch", "later epochs", "without a cache"):
+            print(Ratio(f"train, {row['detector']}, {row['precision']}, {when}", row[when], "nothing but steps"))
     print(f"{len(rows)} images, {torch.get_num_threads()} threads, {best_device().type}; 1 = nothing but steps")
 
 
