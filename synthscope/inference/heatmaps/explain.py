@@ -157,7 +157,7 @@ def _assemble(images: pl.DataFrame, units: list[Unit], index: pl.DataFrame) -> p
     rows = []
     for number, unit in enumerate(units):
         config = unit.detector.config
-        about = {"input": inputs[id(unit.detector)] if placed[id(unit.detector)] else None}
+        about: dict[str, Any] = {"input": inputs[id(unit.detector)] if placed[id(unit.detector)] else None}
         about |= {"threshold": config.threshold, "temperature": config.calibration.temperature}
         rows.append(unit.row | about | {"unit": number, "bias": config.calibration.bias})
     views = {view: str(parse_recipe(view)) for view in images["view"].unique()}
