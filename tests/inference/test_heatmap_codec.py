@@ -127,7 +127,7 @@ def test_parts_of_earlier_versions_are_read(tmp_path: Path) -> None:
         np.testing.assert_allclose(read_heatmap(tmp_path, known), heat, rtol=1e-3)
 
 
-def test_what_is_no_heatmap_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_heatmap_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(**arrays: np.ndarray) -> dict[str, object]:
         with whole_file(tmp_path / "part.npz") as temporary:
             np.savez_compressed(temporary, **arrays)
@@ -145,6 +145,7 @@ def test_what_is_no_heatmap_is_refused(tmp_path: Path) -> None:
     row = write(**{"0": np.zeros((2, 2), np.float32)})
     with pytest.raises(SynthscopeError, match="200000 x 200000 pixels"):
         read_heatmap(tmp_path, row | {"rows": 200_000, "columns": 200_000})
-    row = write(**{"0": np.zeros((20_000, 10_001), np.float16)})
+    monkeypatch.setattr("synthscope.inference.heatmaps.store.MOST_PIXELS", 10_000)
+    row = write(**{"0": np.zeros((200, 101), np.float16)})
     with pytest.raises(SynthscopeError, match="bytes"):
         read_heatmap(tmp_path, row)

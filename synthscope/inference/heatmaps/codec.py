@@ -4,7 +4,7 @@
 - Half precision after division by a power of two, so that tiny gradients survive, where it can be compressed enough.
 - Else equally spaced levels with 0 among them: of 2 ** 16 down to 2 ** 9 the most that fit. The error is at most
   1/255 of the heatmap's greatest magnitude, and that just below the maximum alone, which no other value shares; else
-  1/510. Two bytes planes, low and high.
+  1/510. Two planes of bytes, low and high.
 """
 
 from __future__ import annotations

@@ -139,9 +139,9 @@ def _assemble(images: pl.DataFrame, units: list[Unit], index: pl.DataFrame) -> p
     rows = []
     for number, unit in enumerate(units):
         config = unit.detector.config
-        about = {"threshold": config.threshold, **config.calibration.model_dump(include={"temperature", "bias"})}
-        about["input"] = inputs[id(unit.detector)] if placed[id(unit.detector)] else None
-        rows.append(unit.row | about | {"unit": number})
+        about: dict[str, Any] = {"input": inputs[id(unit.detector)] if placed[id(unit.detector)] else None}
+        about |= {"threshold": config.threshold, "temperature": config.calibration.temperature}
+        rows.append(unit.row | about | {"unit": number, "bias": config.calibration.bias})
     views = {view: str(parse_recipe(view)) for view in images["view"].unique()}
     table = (
         images.select(*IMAGE, "error")
