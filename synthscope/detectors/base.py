@@ -107,7 +107,7 @@ class Detector(nn.Module, ABC):
             rgb: uint8 ``(H, W, 3)``.
 
         Returns:
-            uint8 ``(3, h, w)``; ``h = w = config.input.side`` unless that is None.
+            uint8 ``(3, h, w)``, best with channels last in memory; ``h = w = config.input.side`` unless that is None.
         """
         return preprocess(rgb, self.config.input)
 
@@ -139,7 +139,12 @@ class Detector(nn.Module, ABC):
 def preprocess(rgb: np.ndarray, config: InputConfig) -> Tensor:
     """:meth:`Detector.preprocess` as a plain function of the configuration."""
     image = uncropped(rgb, config)
-    return (image if config.crop is None else _centre_crop(image, config.crop, config.corner)).contiguous()
+    return dense(image if config.crop is None else _centre_crop(image, config.crop, config.corner))
+
+
+def dense(image: Tensor) -> Tensor:
+    """A part of an image ``(3, h, w)`` with memory of its own, channels last as decoders and batches have them."""
+    return image.permute(1, 2, 0).clone(memory_format=torch.contiguous_format).permute(2, 0, 1)
 
 
 def uncropped(rgb: np.ndarray, config: InputConfig) -> Tensor:
@@ -191,4 +196,6 @@ def resize(image: Tensor, height: int, width: int, interpolation: str) -> Tensor
 def _centre_crop(image: Tensor, size: int, corner: Corner) -> Tensor:
     height, width = image.shape[-2:]
     top, left = (crop_start(side, size, corner) for side in (height, width))
+    if min(height, width) >= size:
+        return image[:, top : top + size, left : left + size]
     return nn.functional.pad(image, (-left, size - width + left, -top, size - height + top))  # negative = cut off

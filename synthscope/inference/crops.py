@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from synthscope.data.degrade.windows import Window
-from synthscope.detectors.base import Detector, uncropped
+from synthscope.detectors.base import Detector, dense, uncropped
 from synthscope.detectors.input import crop_start
 from synthscope.errors import UsageError, suggest
 from synthscope.explainers.base import keeps_geometry
@@ -75,7 +75,7 @@ class Crops(NamedTuple):
         else:
             corners = [(top, left) for top in (0, height - side) for left in (0, width - side)]
             starts = [*corners, (crop_start(height, side, input.corner), crop_start(width, side, input.corner))]
-        return [image[:, top : top + side, left : left + side].contiguous() for top, left in dict.fromkeys(starts)]
+        return [dense(image[:, top : top + side, left : left + side]) for top, left in dict.fromkeys(starts)]
 
     def pooled(self, logits: Sequence[float]) -> float:
         """One logit of those of all crops."""

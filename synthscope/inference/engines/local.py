@@ -19,6 +19,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import groupby
 from typing import NamedTuple
 
+import cv2
 import torch
 from torch import Tensor
 
@@ -69,13 +70,15 @@ def score(jobs: Iterable[Job], plan: Plan, done: Done) -> Iterator[tuple[list[Pr
 
 @contextlib.contextmanager
 def threads(workers: int) -> Iterator[Executor]:
-    """Threads whose own torch operations stay on one core; nothing that still waits is run after an error."""
-    before = torch.get_num_threads()
+    """Threads whose operations in torch and OpenCV stay on one core; nothing that still waits is run after an error."""
+    before, opencv = torch.get_num_threads(), cv2.getNumThreads()
+    cv2.setNumThreads(1)
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     try:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        cv2.setNumThreads(opencv)
         torch.set_num_threads(before)  # what a worker sets is the default of all threads born later
 
 
@@ -203,7 +206,7 @@ def forward(detector: int, inputs: list[Tensor], plan: Plan) -> Tensor:
     Raises:
         SynthscopeError: A detector that does not return one logit an image.
     """
-    batch = torch.stack(inputs).contiguous(memory_format=torch.channels_last)
+    batch = torch.stack([input.permute(1, 2, 0) for input in inputs]).permute(0, 3, 1, 2)  # channels last
     if plan.device.type == "cuda":
         batch = batch.pin_memory()
     batch = batch.to(plan.device, non_blocking=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from joblib import cpu_count
