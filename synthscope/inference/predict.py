@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from synthscope.data.degrade.recipe import parse_recipe
-from synthscope.errors import UsageError
+from synthscope.errors import SynthscopeError, UsageError
 from synthscope.inference.parts import each_part, in_batches, one_run, write_part
 from synthscope.inference.store import PART, ROWS_AT_ONCE, Answers, gather
 from synthscope.inference.table import add_rows, check_table
@@ -134,6 +134,11 @@ def predict_run(
         answers = gather(images, units, _parts(folder))
         if answers.complete:
             add_rows(written, answers)
+        elif n == 1:
+            raise SynthscopeError(
+                f"Expected a logit or an error for every image in {folder}, got fewer: parts have vanished during the "
+                "run. See that the folder stays where it is and run again; what is missing is computed."
+            )
         else:
             answers = answers.of(mine)
         _report(answers, scorings, seconds)
