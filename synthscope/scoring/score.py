@@ -40,7 +40,7 @@ def score(
     ``group``, else of the same bytes, are drawn together, in all test sets alike), stratified by class, subset and
     generator, so that means and differences are paired. Where no resample gives another value, a mean takes the mean
     of the ends of its sets' intervals, which is too wide unless the sets share their images; a single figure has none.
-    Resamples are exact for up to 100,000 images of a class in a test set; of more, neighbours in the ranking are counted
+    Resamples are exact up to 100,000 images of a class in a test set; of more, neighbours in the ranking are counted
     together, see :class:`synthscope.metrics.replicates.Bundles`. A file is read once, and nine bytes a row are held.
 
     Args:
