@@ -2,9 +2,9 @@
 
     python benchmarks/tables.py --scale 0.01 [--folder DIR] [--resamples 2000] [--keys]
 
-Makes parts of a run as `predict` leaves them (random logits, 8 generators, groups of up to three images), then
-assembles the table and scores it, each in a process of its own: seconds, rows a second, peak memory. `--keys` instead
-shows the memory of what `predict` knows of 0.1, 1 and 10 million keys. Scale 1 needs about 10 GB of disk.
+Makes parts of a run as `predict` leaves them (random logits, 8 generators, groups of up to 3 images), then assembles
+the table and scores it, each in a process of its own: seconds, rows a second, peak memory. `--keys` instead shows the
+memory of what `predict` knows of 0.1, 1 and 10 million keys. Scale 1 needs about 4 GB of disk.
 """
 
 from __future__ import annotations

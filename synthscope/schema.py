@@ -5,6 +5,8 @@ Labels are 1 = AI-generated, 0 = real. Fractions, never percent. A missing value
 
 from __future__ import annotations
 
+import errno
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -197,7 +199,8 @@ def write_parquet(frame: pl.DataFrame, path: str | Path) -> None:
         try:
             frame.write_parquet(temporary)
         except pl.exceptions.PolarsError as error:  # of a full disk
-            raise OSError(reason(error)) from error
+            number = re.search(r"\(os error (\d+)\)", str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, reason(error)) from error
 
 
 @contextmanager

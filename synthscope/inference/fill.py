@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     Engine = Callable[[Iterable[Job], Plan, Done], Iterator[tuple[list[Prepared], list[Result]]]]
 
 SECONDS_BETWEEN_PARTS = 5.0  # what a kill can cost, beside the chunk in work
-IMAGES_AT_ONCE = 1 << 16  # of which Python objects are held
+IMAGES_AT_ONCE = 1 << 16  # of which Python objects are made
+IN_WORK = 1 << 16  # images, at least, whose keys are known to an engine that is still busy with them
 
 
 def fill(
@@ -73,18 +75,19 @@ def fill(
 def _jobs(images: pl.DataFrame, todo: NDArray[np.bool_], plan: Plan, answers: Answers, done: Done) -> Iterator[Job]:
     """All images to do; keys and jobs are Python objects for some images at a time only.
 
-    ``done`` has the keys of the slice that the jobs are of, and of the one before, which may still be in work. What is
-    read after that, and whose hash nobody knew before, does not see its duplicates.
+    ``done`` has the keys of the slice that the jobs are of, and of the last ``IN_WORK`` images. What is read after
+    those, and whose hash nobody knew before, does not see its duplicates.
     """
     from synthscope.inference.preparation import Job
 
     views = {view: parse_recipe(view) for view in images["view"].unique()}
-    older: list[tuple[str, str]] = []
+    known: deque[list[tuple[str, str]]] = deque()  # all keys at the beginning of a slice
     for first in range(0, images.height, IMAGES_AT_ONCE):
         rows = range(first, min(first + IMAGES_AT_ONCE, images.height))
-        for key in older:
-            done.pop(key, None)
-        older = list(done)
+        if len(known) * IMAGES_AT_ONCE > IN_WORK:
+            for key in known.popleft():
+                done.pop(key, None)
+        known.append(list(done))
         done.update(answers.finished(rows))
         here = images["path", "sha256", "view"][first : rows.stop]
         for position, (path, sha256, view) in zip(rows, here.iter_rows(), strict=True):

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from synthscope.data.degrade.recipe import parse_recipe
-from synthscope.errors import UsageError
+from synthscope.errors import SynthscopeError, UsageError
 from synthscope.inference.parts import one_run
 from synthscope.inference.store import Answers, gather, read_logits
 from synthscope.inference.table import add_rows, check_table
@@ -151,6 +151,11 @@ def predict_run(
         answers = gather(images, units, read_logits(folder))
         if answers.complete:
             add_rows(written, answers)
+        elif n == 1:
+            raise SynthscopeError(
+                f"Expected a logit or an error for every image in {folder}, got fewer: parts have vanished during the "
+                "run. See that the folder stays where it is and run again; what is missing is computed."
+            )
         else:
             answers = answers.of(mine)
         _report(answers, scorings, seconds)

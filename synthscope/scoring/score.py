@@ -40,7 +40,9 @@ def score(
     ``group``, else of the same bytes, are drawn together, in all test sets alike), stratified by class, subset and
     generator, so that means and differences are paired. Where no resample gives another value, a mean takes the mean
     of the ends of its sets' intervals, which is too wide unless the sets share their images; the AUROC of one
-    separated set takes Newcombe's score interval, and other single figures have none.
+    separated set takes Newcombe's score interval, and other single figures have none. Resamples are exact up to 100,000
+    images of a class in a test set; of more, neighbours in the ranking are counted together, see
+    :class:`synthscope.metrics.replicates.Bundles`. A file is read once, and nine bytes a row are held.
 
     Args:
         predictions: ``schema.PREDICTIONS``, or a run folder with ``predictions.parquet``.

@@ -18,15 +18,15 @@ import sys
 from pathlib import Path
 import polars as pl
 from synthscope.detectors.hub import create_detector
-from synthscope.inference import predict
+from synthscope.inference import fill, predict
 
 folder, out, shard = Path(sys.argv[1]), Path(sys.argv[2]), predict.parse_shard(sys.argv[3] or None)
-score = predict._score
+fill_run = fill.fill
 def held(*arguments):
     print("has the folder", flush=True)
     sys.stdin.readline()
-    return score(*arguments)
-predict._score = held
+    return fill_run(*arguments)
+fill.fill = held
 images = pl.DataFrame({"path": sorted(map(str, folder.glob("*.png")))})
 predict.predict(images, [create_detector("cnn_small", input={"crop": 32})], out=out, workers=1, shard=shard)
 """
