@@ -63,7 +63,8 @@ def feeds(config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], detecto
     def kept(part: Rows) -> Cache:
         if config.data.cache_folder is None:
             return Memory(len(part.keys), int(room * len(part.keys)))
-        return _folder(part, targets, folder=config.data.cache_folder, budget=int(room * sum(p.height for p in parts)))
+        names = partial(_name, part, targets, json.dumps(encoder_versions(), sort_keys=True))
+        return Folder(config.data.cache_folder, names, int(room * sum(part.height for part in parts)))
 
     batches = TrainBatches(
         len(rows.keys),
@@ -95,15 +96,10 @@ def feeds(config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], detecto
     )
 
 
-def _folder(rows: Rows, targets: Targets | None, *, folder: str, budget: int) -> Folder:
-    made = json.dumps(encoder_versions(), sort_keys=True)
-
-    def name(row: int) -> str:
-        regions = None if targets is None or rows.regions is None else rows.regions[row]
-        marked = (targets.source, targets.categories, json.dumps(regions), rows.keys[row]) if targets else ()
-        return content_name(rows.paths[row], rows.views[row], made, *marked)
-
-    return Folder(folder, name, budget)
+def _name(rows: Rows, targets: Targets | None, made_by: str, row: int) -> str:
+    regions = None if targets is None or rows.regions is None else rows.regions[row]
+    marked = (targets.source, targets.categories, json.dumps(regions), rows.keys[row]) if targets else ()
+    return content_name(rows.paths[row], rows.views[row], made_by, *marked)
 
 
 def _annotated(rows: Rows) -> Tensor | None:
