@@ -30,8 +30,6 @@ PACKAGES = {"onnx": ("onnxruntime", "onnxscript"), "openvino": ("openvino", "onn
 SMALL: dict[str, dict[str, object]] = {  # inputs and options that keep the test cheap
     "artifact_vit": {"input": {"resize": None, "crop": 32}},
     "cnn_small": {"input": {"crop": 32}},
-    "gramnet": {"input": {"resize": 96}},
-    "srm_small": {"input": {"crop": 32}},
     "spectrum_lr": {"input": {"crop": 32}},
     "tiny_ladeda": {"input": {"resize": 32}},
     "npr": {"input": {"resize": 32}},
@@ -120,6 +118,7 @@ def test_no_architecture_is_forgotten() -> None:
         "cnnspot": "timm:test_resnet", "resnet50": "timm:test_resnet", "ssp": "timm:test_resnet",
         "drct_convnext": "timm", "drct_clip": "timm:test_vit", "deit_s": "timm:test_vit", "univfd": "timm:test_vit",
         "linear_probe": "timm:test_vit", "swin_t": "timm", "timm": "timm:test_vit", "ladeda": "npr",
+        "srm_small": "cnn_small", "gramnet": "timm:test_resnet",
     }  # fmt: skip
     spectra = {"f3net", "freqnet", "spec"}  # FFT and large DCT: tried by hand, since they take a minute each
     assert set(DETECTORS) == {name for name in SMALL if ":" not in name} | set(same) | spectra
