@@ -16,6 +16,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import cache
 from itertools import groupby
 from typing import NamedTuple
 
@@ -207,13 +208,27 @@ def forward(detector: int, inputs: list[Tensor], plan: Plan) -> Tensor:
         SynthscopeError: A detector that does not return one logit an image.
     """
     batch = torch.stack([input.permute(1, 2, 0) for input in inputs]).permute(0, 3, 1, 2)  # channels last
-    if plan.device.type == "cuda":
-        batch = batch.pin_memory()
-    batch = batch.to(plan.device, non_blocking=True)
-    logits = plan.models[detector].model(batch)
+    logits = plan.models[detector].model(_moved(batch, plan.device))
     if logits.shape != (len(inputs),):
         raise SynthscopeError(
             f"Expected logits of shape ({len(inputs)},) from detector {plan.detectors[detector].config.name!r}, "
             f"got {tuple(logits.shape)}. Return one logit an image."
         )
     return logits
+
+
+def _moved(batch: Tensor, device: torch.device) -> Tensor:
+    """The batch on the device; to a GPU it is copied while earlier batches are in work there."""
+    if device.type != "cuda":
+        return batch.to(device)
+    copying, working = _copying(device), torch.cuda.current_stream(device)
+    with torch.cuda.stream(copying):
+        there = batch.pin_memory().to(device, non_blocking=True)
+    working.wait_stream(copying)
+    there.record_stream(working)
+    return there
+
+
+@cache
+def _copying(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)
