@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,15 +29,23 @@ from synthscope.scoring.score import score
 
 PACKAGES = {"onnx": ("onnxruntime", "onnxscript"), "openvino": ("openvino", "onnxscript")}
 SMALL: dict[str, dict[str, object]] = {  # inputs and options that keep the test cheap
-    "artifact_vit": {"input": {"resize": None, "crop": 32}},
     "cnn_small": {"input": {"crop": 32}},
     "spectrum_lr": {"input": {"crop": 32}},
     "tiny_ladeda": {"input": {"resize": 32}},
-    "npr": {"input": {"resize": 32}},
     "timm:test_resnet": {"input": {"resize": None, "crop": 32}},
     "timm:test_vit": {"input": {"resize": None, "crop": 32}},
 }
-FALL_BACK = {("openvino", "spectrum_lr")}
+LARGER: dict[str, dict[str, object]] = {
+    "artifact_vit": {"input": {"resize": None, "crop": 32}},
+    "f3net": {},
+    "freqnet": {"input": {"resize": 64}},
+    "gramnet": {"input": {"resize": 96}},
+    "npr": {"input": {"resize": 32}},
+    "spec": {},
+    "swin_t": {},
+}
+MINUTES = pytest.mark.skipif("SLOW" not in os.environ, reason="takes minutes; set SLOW=1")
+FALL_BACK = {("openvino", "spectrum_lr"), ("openvino", "freqnet"), ("openvino", "spec"), ("onnx", "spec")}
 
 
 def installed(backend: str) -> bool:
@@ -90,10 +99,12 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
     return pl.DataFrame({"path": paths, "label": [0, 1] * 5}).with_columns(**fields)
 
 
-@pytest.mark.parametrize("architecture", SMALL)
+@pytest.mark.parametrize(
+    "architecture", [*SMALL, *(pytest.param(name, marks=[pytest.mark.slow, MINUTES]) for name in LARGER)]
+)
 def test_every_architecture_agrees_with_eager_or_falls_back(architecture: str, tmp_path: Path) -> None:
     needs("onnx")
-    detector = create_detector(architecture, **SMALL[architecture]).eval()  # type: ignore[arg-type]
+    detector = create_detector(architecture, **(SMALL | LARGER)[architecture]).eval()  # type: ignore[arg-type]
     side = detector.config.input.side or 0
     setting = Setting(noise((3, side, side)), batch_size=4, workers=2, folder=tmp_path)
     batch = torch.randint(0, 256, (5, 3, side, side), dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
@@ -113,15 +124,13 @@ def test_every_architecture_agrees_with_eager_or_falls_back(architecture: str, t
 
 
 def test_no_architecture_is_forgotten() -> None:
-    """Those that are left out are the nets of others, at sizes that no quick test has."""
-    same = {  # as a graph: one of SMALL, or of the timm models
+    same = {  # the net of another one, at a size that no test has
         "cnnspot": "timm:test_resnet", "resnet50": "timm:test_resnet", "ssp": "timm:test_resnet",
-        "drct_convnext": "timm", "drct_clip": "timm:test_vit", "deit_s": "timm:test_vit", "univfd": "timm:test_vit",
-        "linear_probe": "timm:test_vit", "swin_t": "timm", "timm": "timm:test_vit", "ladeda": "npr",
-        "srm_small": "cnn_small", "gramnet": "timm:test_resnet",
+        "drct_convnext": "swin_t", "drct_clip": "timm:test_vit", "deit_s": "timm:test_vit", "univfd": "timm:test_vit",
+        "linear_probe": "timm:test_vit", "timm": "timm:test_vit", "ladeda": "tiny_ladeda", "srm_small": "cnn_small",
     }  # fmt: skip
-    spectra = {"f3net", "freqnet", "spec"}  # FFT and large DCT: tried by hand, since they take a minute each
-    assert set(DETECTORS) == {name for name in SMALL if ":" not in name} | set(same) | spectra
+    assert set(DETECTORS) == {name for name in {**SMALL, **LARGER} if ":" not in name} | set(same)
+    assert set(same.values()) <= {*SMALL, *LARGER}
 
 
 def test_compile_is_the_same_from_several_threads_for_any_batch() -> None:
