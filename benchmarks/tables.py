@@ -21,8 +21,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from synthscope.inference.parts import each_part, in_batches
-from synthscope.inference.store import PART, ROWS_AT_ONCE, gather
+from synthscope.inference.store import PART, gather, read_logits
 from synthscope.inference.table import add_rows
 from synthscope.runtime import tune_allocator
 from synthscope.schema import MANIFEST, conform, write_parquet
@@ -34,7 +33,7 @@ UNITS = pl.DataFrame(
         {
             "detector": f"detector{d}@0123456{d}", "architecture": "resnet50", "train_set": f"generator{d}",
             "train_view": "none", "preprocessing": "0123456789ab", "condition": condition, "precision": "fp32",
-            "seed": 0, "threshold": 0.0, "temperature": 1.5, "bias": 0.1,
+            "backend": "eager", "seed": 0, "threshold": 0.0, "temperature": 1.5, "bias": 0.1,
         }
         for d in range(7)
         for condition in CONDITIONS
@@ -83,14 +82,14 @@ def build(folder: Path, n: int) -> int:
 
 def known(folder: Path, n: int) -> int:
     """What `predict` knows of all keys before and after it works."""
-    answers = gather(pl.read_parquet(folder / "manifest.parquet"), UNITS, _parts(folder))
+    answers = gather(pl.read_parquet(folder / "manifest.parquet"), UNITS, read_logits(folder / "parts"))
     answers.finished(range(min(n, 1 << 16)))
     return answers.height
 
 
 def assemble(folder: Path, n: int) -> int:
     """Write the table of the run."""
-    answers = gather(pl.read_parquet(folder / "manifest.parquet"), UNITS, _parts(folder))
+    answers = gather(pl.read_parquet(folder / "manifest.parquet"), UNITS, read_logits(folder / "parts"))
     add_rows(folder / "predictions.parquet", answers)
     return n * UNITS.height
 
@@ -114,10 +113,6 @@ def index(folder: Path, n: int) -> int:
     with_earlier(images[: n // 2], folder / "manifest.parquet")
     duplicates(images)
     return n
-
-
-def _parts(folder: Path):
-    return in_batches(each_part(folder / "parts", PART, of="a prediction run"), ROWS_AT_ONCE)
 
 
 def measured(step: str, folder: Path, n: int, resamples: int) -> None:
