@@ -33,7 +33,8 @@ from synthscope.data.degrade.recipe import Recipe, expand, parse_recipe
 from synthscope.data.images import read_file, read_rgb
 from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import create_detector, load_detector
-from synthscope.inference.backends import BACKENDS, PRECISIONS, Setting
+from synthscope.inference.backends import PRECISIONS
+from synthscope.inference.backends.choose import load_models
 from synthscope.inference.crops import Crops
 from synthscope.inference.predict import predict
 from synthscope.runtime import tune_allocator
@@ -89,8 +90,7 @@ def measured(
     """Core-seconds of the parts; of predict the wall seconds and the logits, (images, conditions)."""
     tune_allocator()
     detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    first = inputs_of(detector, read_rgb(files[0]))
-    model = BACKENDS[backend](detector, precision, Setting(torch.stack([first[0]] * BATCH), BATCH, workers))
+    model = load_models({"it": detector}, backend, precision, batch_size=BATCH, workers=workers)[0].model
     table = pl.DataFrame({"path": [str(file) for file in files]})
     names = [str(condition) for condition in CONDITIONS]
     before = floor(detector, files, model, workers)

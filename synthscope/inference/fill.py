@@ -55,7 +55,7 @@ def fill(
     with Progress("predict", int(todo.sum())) as progress:
         try:
             done: Done = {}
-            for prepared, results in score(_jobs(images, todo, plan, answers, done), plan, done):
+            for prepared, results in score(_jobs(images, todo, answers, done), plan, done):
                 answers.learn([(one.image.job.position, one.image.sha256, one.unit, one.logit) for one in results])
                 for image in prepared:
                     hashes[image.job.position] = image.sha256
@@ -72,7 +72,7 @@ def fill(
     return images.with_columns(sha256=known.select(sha256).to_series()), scorings
 
 
-def _jobs(images: pl.DataFrame, todo: NDArray[np.bool_], plan: Plan, answers: Answers, done: Done) -> Iterator[Job]:
+def _jobs(images: pl.DataFrame, todo: NDArray[np.bool_], answers: Answers, done: Done) -> Iterator[Job]:
     """All images to do; keys and jobs are Python objects for some images at a time only.
 
     ``done`` has the keys of the slice that the jobs are of, and of the last ``IN_WORK`` images. What is read after
@@ -89,10 +89,10 @@ def _jobs(images: pl.DataFrame, todo: NDArray[np.bool_], plan: Plan, answers: An
                 done.pop(key, None)
         known.append(list(done))
         done.update(answers.finished(rows))
-        here = images["path", "sha256", "view"][first : rows.stop]
-        for position, (path, sha256, view) in zip(rows, here.iter_rows(), strict=True):
+        here = images["path", "sha256", "view"].with_columns(earlier=answers.images["sha256"])[first : rows.stop]
+        for position, (path, sha256, view, earlier) in zip(rows, here.iter_rows(), strict=True):
             if todo[position]:
-                yield Job(position, path, sha256, views[view])
+                yield Job(position, path, sha256, views[view], earlier)
 
 
 def _with_recorded(images: pl.DataFrame, folder: Path) -> pl.DataFrame:

@@ -33,6 +33,7 @@ class Job(NamedTuple):
     path: str
     sha256: str | None
     view: Recipe
+    earlier: str | None = None  # sha256 that an earlier call has read, where the manifest has none
 
 
 @dataclass(eq=False)

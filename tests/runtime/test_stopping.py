@@ -42,7 +42,7 @@ TRAIN = "train m.parquet -c cpu_small -o trained --set steps=20 --set batch_size
 CASES = {  # verb: what is called once an image, arguments
     "predict": ("synthscope.inference.preparation", "read_file", "predict m.parquet -d detector -o run -j 2"),
     "explain": (
-        "synthscope.inference.heatmaps.explain",
+        "synthscope.inference.heatmaps.local",
         "show",
         "explain m.parquet -d detector -e rise -o run",
     ),

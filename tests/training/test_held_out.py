@@ -63,7 +63,7 @@ def test_one_half_chooses_the_epoch_and_the_other_calibrates(
     rng, seen = np.random.default_rng(0), []
 
     def noise(detector: object, loader: Any, *, count: int, **_: object) -> np.ndarray:
-        seen.append((loader.dataset.rows, rng.normal(size=count) * 3 + 5))
+        seen.append((loader.images.rows, rng.normal(size=count) * 3 + 5))
         return seen[-1][1]
 
     monkeypatch.setattr(fit, "held_out_logits", noise)

@@ -53,7 +53,7 @@ def score(
 
 
 def _known(chunk: list[Job], done: Done) -> Done:
-    keys = {(job.sha256 or "", str(job.view)) for job in chunk}
+    keys = {(job.sha256 or job.earlier or "", str(job.view)) for job in chunk}
     return {key: done[key] for key in keys if key in done}
 
 

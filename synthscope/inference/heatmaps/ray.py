@@ -8,7 +8,6 @@ from itertools import islice
 
 import torch
 
-from synthscope.data.degrade.recipe import parse_recipe
 from synthscope.inference.engines.cluster import MOST_LOSSES, in_cluster
 from synthscope.inference.heatmaps import local
 from synthscope.inference.heatmaps.batches import Made
@@ -27,9 +26,8 @@ def explained(
     """
     rows = iter(rows)
     chunks = iter(lambda: list(islice(rows, settings.chunk)), [])
-    blocks = ((chunk, _known(chunk, units, done)) for chunk in chunks)
-    shared = (on_device(units, "cpu"), settings)
-    for (chunk, _), outcome in in_cluster(blocks, begin, shared, threads=settings.workers, address=address):
+    shared = (on_device(units, "cpu"), done, settings)
+    for chunk, outcome in in_cluster(chunks, begin, shared, threads=settings.workers, address=address):
         if outcome is None:
             error = f"{MOST_LOSSES} workers of the cluster died with this image or one beside it in work"
             yield [(sha256, error) for _, sha256, *_ in chunk], []
@@ -40,21 +38,14 @@ def explained(
         done.update(keys)
 
 
-def _known(chunk: list[Row], units: list[Unit], done: Done) -> Done:
-    views = {view: str(parse_recipe(view)) for _, _, view, _ in chunk}
-    return {
-        key for _, sha256, view, _ in chunk for unit in units if (key := unit.key(sha256 or "", views[view])) in done
-    }
-
-
-def begin(units: list[Unit], settings: Settings) -> Callable[[tuple[list[Row], Done]], tuple[list[Seen], list[Made]]]:
+def begin(units: list[Unit], done: Done, settings: Settings) -> Callable[[list[Row]], tuple[list[Seen], list[Made]]]:
     """In an actor: what explains a chunk with the local engine."""
-    units = on_device(units, best_device())
+    units, known = on_device(units, best_device()), set(done)
     tune_allocator()
 
-    def work(block: tuple[list[Row], Done]) -> tuple[list[Seen], list[Made]]:
-        chunk, done = block
-        ((seen, made),) = local.explained(chunk, units, done, settings)
+    def work(chunk: list[Row]) -> tuple[list[Seen], list[Made]]:
+        ((seen, made),) = local.explained(chunk, units, known, settings)
+        known.difference_update(tuple(each.row[name] for name in KEY) for each in made)  # others may not have it
         return seen, made
 
     return work
