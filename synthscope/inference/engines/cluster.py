@@ -1,7 +1,7 @@
 """Blocks of work on the actors of a Ray cluster, their results in order; what a lost actor had begun is done elsewhere.
 
-Not Ray Data: its pool waits for a lost actor to come back, which needs the place that the lost node had; and its blocks
-are made before the first is worked on, where a run has as many as it has images.
+Not Ray Data: results are wanted in order, blocks are made while the first are worked on, and one that kills its workers
+is to be named. In a trial (Ray 2.60, two nodes of one CPU, one removed) its pool waited for the room of the lost node.
 """
 
 from __future__ import annotations
