@@ -209,7 +209,8 @@ def _connected(address: str | None) -> Iterator[None]:
     address = address or os.environ.get("RAY_ADDRESS")
     with _own_signals():
         try:
-            options: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}
+            own = {"address": "local", "include_dashboard": False}  # not one that another program has left here
+            options: dict[str, Any] = {"address": address} if address else own
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise SynthscopeError(
