@@ -183,7 +183,7 @@ def test_a_worker_and_a_node_die_and_the_table_is_that_of_the_local_engine(
 def test_heatmaps_are_those_of_the_local_engine(
     images: pl.DataFrame, nodes: tuple[str, object, list[object]], tmp_path: Path
 ) -> None:
-    detectors = [create_detector("cnn_small", input={"crop": 32})]
+    detectors = [create_detector("timm:test_resnet", input={"crop": 32})]  # of classes that another package has
     rows = images[-12:]
     tables = [
         explain(rows, detectors, ["gradcam"], out=tmp_path / "local", workers=1),
@@ -222,4 +222,4 @@ def test_what_cannot_be_run_is_said_before_anything_is_read(tmp_path: Path) -> N
     with pytest.raises(UsageError, match="Expected --engine ray beside the address"):
         predict(rows, ["x"], out=tmp_path, address="auto")
     with pytest.raises(SynthscopeError, match=r"Expected synthscope 0 on all nodes"):
-        pool.Worker("0", (), lambda: print)
+        pool.Worker("0", (), lambda: print, [])

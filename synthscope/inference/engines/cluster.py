@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import threading
 from collections import Counter, deque
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 from synthscope import __version__
 from synthscope.data.remote import permission
 from synthscope.errors import SynthscopeError
+from synthscope.runtime import import_timm
 from synthscope.runtime.files import reason
 
 B = TypeVar("B")
@@ -38,15 +40,18 @@ class Worker:
     """The actor: what ``begin`` returns for the shared arguments works on one block after the other."""
 
     def __init__(
-        self, version: str, allowed: tuple[str, ...], begin: Callable[..., Callable[[Any], Any]], *shared: Any
+        self, version: str, allowed: tuple[str, ...], begin: Callable[..., Callable[[Any], Any]], shared: list[Any]
     ) -> None:
+        import ray
+
         if version != __version__:
             raise SynthscopeError(
                 f"Expected synthscope {version} on all nodes, got {__version__} on one. Install the same everywhere."
             )
         if allowed:
             permission.allow(*allowed)
-        self.work = begin(*shared)
+        import_timm()  # in a way that works on every machine, before Ray does because a detector is made of its classes
+        self.work = begin(*ray.get(shared))
 
     def ready(self) -> None:
         """Returns when the actor has begun."""
@@ -109,7 +114,7 @@ class _Pool:
             num_cpus=self.share.cpus, num_gpus=self.share.gpus, max_restarts=0, scheduling_strategy="SPREAD"
         )
         given = [ray.put(one) for one in shared]
-        self._start = lambda: kind.remote(__version__, permission.granted(), begin, *given)
+        self._start = lambda: kind.remote(__version__, permission.granted(), begin, given)
 
     def __enter__(self) -> _Pool:
         for _ in range(self.share.actors):
@@ -175,7 +180,7 @@ class _Pool:
 
 
 def _cause(error: Exception) -> str:
-    return reason(getattr(error, "cause", None) or error)
+    return re.sub(r" ?\[\d+m", "", reason(getattr(error, "cause", None) or error))
 
 
 def _share(nodes: list[dict[str, Any]], threads: int) -> Share:
