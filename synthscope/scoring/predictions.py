@@ -28,7 +28,10 @@ from synthscope.scoring.columns import (
 from synthscope.scoring.units import with_units
 
 ITEM = ["image", "label", "subset", "generator", "split"]  # rows of one image that stand at different places
-_TWICE = "one prediction for each image, detector, view and condition", "Keep one precision and one backend."
+_TWICE = (
+    "one prediction for each image, detector, view and condition",
+    "Give each precision and backend a run folder of its own.",
+)
 _MANY = 1 << 22  # rows about items that are put together at once
 Floats = NDArray[np.float32]
 

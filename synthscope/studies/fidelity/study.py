@@ -148,7 +148,7 @@ def with_fidelity(predictions: pl.DataFrame, images: pl.DataFrame) -> pl.DataFra
     if not twice.is_empty():
         raise SynthscopeError(
             f"Expected one prediction for each image, detector and view, got several of {twice['image'][0]} by "
-            f"{twice['detector'][0]}. Keep one precision and one backend."
+            f"{twice['detector'][0]}. Give each precision and backend a run folder of its own."
         )
     right = (pl.col("logit") > pl.col("threshold")).cast(pl.Float64)
     return table.with_columns(pl.col("generator").fill_null(""), correct=right).sort("detector", "view", "image")

@@ -205,7 +205,7 @@ def test_two_backends_of_one_detector_stay_apart_and_old_parts_are_eager(
     assert set(other["backend"]) == {"onnx"} and (other["logit"] - eager["logit"]).abs().min() > 0
     both = pl.read_parquet(tmp_path / "predictions.parquet")
     assert both["backend"].value_counts().sort("backend").rows() == [("eager", 10), ("onnx", 10)]
-    with pytest.raises(SynthscopeError, match="Keep one precision and one backend"):
+    with pytest.raises(SynthscopeError, match="a run folder of its own"):
         score(both)
 
 
