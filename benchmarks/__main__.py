@@ -22,7 +22,7 @@ NEWEST_FIRST = "<!-- the newest first -->\n"
 COMMANDS: dict[str, list[str]] = {  # a script and its arguments
     "floor": ["--images", "8", "--precision", "fp32", "--detector", "resnet50", "--detector", "cnn_small"],
     "explain": ["--images", "16", "--repeats", "3"],
-    "train": [],
+    "train": ["32"],
     "index": ["20000"],
     "frequency": ["300"],
     "score": ["--images", "5000"],

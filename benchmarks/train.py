@@ -45,11 +45,13 @@ def main(count: int = 96, folder: Path = IMAGES) -> None:
     paths = [str(path) for path in islice(cycle(files[:: max(1, len(files) // count)]), count)]
     rows = [{"path": path, "label": row % 2, "split": "train"} for row, path in enumerate(dict.fromkeys(paths))]
     manifest = conform(pl.DataFrame(rows), MANIFEST, "the benchmark")
-    table = [measure(architecture, crop, manifest) for architecture, crop in CASES]
-    print(plain_text(pl.DataFrame(table)))
-    for row in table:
+    table = []
+    for architecture, crop in CASES:
+        table.append(row := measure(architecture, crop, manifest))
         for when in ("first epoch", "later epochs", "without a cache"):
-            print(Ratio(f"train, {row['detector']}, {row['precision']}, {when}", row[when], "nothing but steps"))
+            what = f"train, {row['detector']}, {row['precision']}, {when}"
+            print(Ratio(what, row[when], "nothing but steps"), flush=True)
+    print(plain_text(pl.DataFrame(table)))
     print(f"{len(rows)} images, {torch.get_num_threads()} threads, {best_device().type}; 1 = nothing but steps")
 
 
