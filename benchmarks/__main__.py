@@ -20,7 +20,7 @@ HISTORY = HERE.parent / "results" / "speed.md"
 MARGIN = 0.2  # two runs on one idle machine are up to a tenth apart
 NEWEST_FIRST = "<!-- the newest first -->\n"
 COMMANDS: dict[str, list[str]] = {  # a script and its arguments
-    "floor": ["--images", "8", "--precision", "fp32", "--detector", "resnet50", "--detector", "cnn_small"],
+    "floor": ["--images", "32", "--precision", "fp32", "--detector", "resnet50", "--detector", "cnn_small"],
     "explain": ["--images", "16", "--repeats", "3"],
     "train": ["32"],
     "index": ["20000"],
