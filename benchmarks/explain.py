@@ -16,7 +16,6 @@ import time
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
@@ -31,6 +30,7 @@ from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import create_detector
 from synthscope.explainers.base import create_explainer, together
 from synthscope.explainers.occlusion import at_once
+from synthscope.inference.engines.local import threads
 from synthscope.inference.heatmaps.explain import explain
 from synthscope.inference.heatmaps.store import read_index
 from synthscope.runtime import tune_allocator
@@ -118,7 +118,7 @@ def whole(detector: Detector, count: int, masks: int, batch: int, out: Path) -> 
     covered = squares(side)
     inputs = 3 + covered + masks  # a pass backwards costs two
     images = torch.zeros(batch, 3, side, side, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
-    with ThreadPoolExecutor(cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with threads(cpu_count()) as pool:
         run = passes(detector, images, batch * inputs)
         floor = seconds(lambda: list(pool.map(lambda _: run(), range(count // batch))))
     print(
@@ -152,11 +152,11 @@ def main() -> None:
     options = parser.parse_args()
     tune_allocator()
     detector = create_detector(options.detector).eval().to(memory_format=torch.channels_last)
-    side, threads = detector.config.input.side or 224, torch.get_num_threads()
+    side, cores = detector.config.input.side or 224, torch.get_num_threads()
     images = torch.randint(0, 256, (options.batch, 3, side, side), dtype=torch.uint8)
     torch.set_num_threads(1)
     on_one_thread(detector, images.contiguous(memory_format=torch.channels_last), options.masks, options.repeats)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(cores)
     with tempfile.TemporaryDirectory() as out:
         whole(detector, options.images, options.masks, options.batch, Path(out))
 

@@ -12,16 +12,14 @@ threads torch takes. Images are made from a seed, 500 x 375 JPEG and 1,024 px PN
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import polars as pl
 import torch
@@ -36,6 +34,7 @@ from synthscope.detectors.hub import create_detector, load_detector
 from synthscope.inference.backends import PRECISIONS
 from synthscope.inference.backends.choose import load_models
 from synthscope.inference.crops import Crops
+from synthscope.inference.engines.local import threads
 from synthscope.inference.predict import predict
 from synthscope.runtime import tune_allocator
 
@@ -106,7 +105,7 @@ def floor(
     detector: Detector, files: Sequence[Path], model: Callable[[Tensor], Tensor], workers: int
 ) -> tuple[float, float, float]:
     """Core-seconds of decoding, of degrading and transforming, and of forward passes."""
-    with one_thread_a_task(workers) as pool:
+    with threads(workers) as pool:
         decode, images = timed(pool, lambda file: read_rgb(read_file(file)[0]), files)
         degrade, inputs = timed(pool, lambda rgb: inputs_of(detector, rgb), images)
         flat = [input for some in inputs for input in some]
@@ -117,22 +116,11 @@ def floor(
     return decode * workers, degrade * workers, forward * workers
 
 
-def timed(pool: ThreadPoolExecutor, work: Callable[[Any], Any], items: Iterable[Any]) -> tuple[float, list[Any]]:
+def timed(pool: Executor, work: Callable[[Any], Any], items: Iterable[Any]) -> tuple[float, list[Any]]:
     """Wall seconds, and what came out."""
     start = time.perf_counter()
     found = list(pool.map(work, items))
     return time.perf_counter() - start, found
-
-
-@contextlib.contextmanager
-def one_thread_a_task(workers: int) -> Any:
-    """Threads on which OpenCV and torch stay on one core, as in `predict`."""
-    threads, opencv = torch.get_num_threads(), cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        yield pool
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(opencv)
 
 
 def inputs_of(detector: Detector, rgb: np.ndarray) -> list[Tensor]:

@@ -13,18 +13,21 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import torch
+from floor import picture
 from PIL import Image
 from ratios import Ratio, machine
 from torch import Tensor, nn
 
+from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import create_detector
-from synthscope.inference.backends.eager import DTYPES
+from synthscope.inference.backends import Model, Setting
+from synthscope.inference.backends.compile import compiled
+from synthscope.inference.backends.eager import eager
 from synthscope.inference.predict import predict
 from synthscope.runtime import best_device, tune_allocator
 from synthscope.runtime.files import write_json
@@ -95,13 +98,12 @@ def copies(device: torch.device, batch: int, seconds: float) -> dict[str, float]
     return found
 
 
-def variants(detector: nn.Module, device: torch.device) -> dict[str, tuple[nn.Module, AbstractContextManager[object]]]:
-    """Ways to run a detector: a module, and the context that it runs in."""
-    narrow = {name: torch.autocast(device.type, DTYPES[name]) for name in ("bf16", "fp16")}
-    found = {"fp32": (detector, nullcontext()), "bf16": (detector, narrow["bf16"])}
-    if device.type == "cuda":
-        found["fp16"] = (detector, narrow["fp16"])
-        found["bf16, compiled"] = (torch.compile(detector), narrow["bf16"])
+def variants(detector: Detector, images: Tensor) -> dict[str, Model]:
+    """Ways to run a detector, as `predict` has them."""
+    found = {"fp32": eager(detector, "fp32"), "bf16": eager(detector, "bf16")}
+    if images.device.type == "cuda":
+        found["fp16"] = eager(detector, "fp16")
+        found["bf16, compiled"] = compiled(detector, "bf16", Setting(images, len(images), 1, Path()))
     return found
 
 
@@ -113,10 +115,9 @@ def forward(name: str, device: torch.device, batch: int, seconds: float) -> dict
         exact = detector(images[:8])
     detector.to(device, memory_format=torch.channels_last)
     there, found = images.to(device), {}
-    for kind, (model, context) in variants(detector, device).items():
-        with torch.inference_mode(), context:
-            off = (model(there[:8]).float().cpu() - exact).abs().max().item()
-            speed = batch * rate(lambda m=model: m(there), device, seconds)
+    for kind, model in variants(detector, there).items():
+        off = (model(there)[:8].cpu() - exact).abs().max().item()
+        speed = batch * rate(lambda m=model: m(there), device, seconds)
         found[kind] = {"images_per_second": speed, "largest_difference": off}
         print(f"{name} forward, {kind}: {speed:.0f} images/s, logits {off:.1e} from float32 on the CPU")
     return found
@@ -142,14 +143,12 @@ def step(name: str, device: torch.device, batch: int, seconds: float) -> float:
 
 
 def whole(name: str, count: int) -> float:
-    """Scorings a second of `predict` over photographs-like JPEG files of 500 x 375 under seven conditions, bf16."""
-    rng = np.random.default_rng(0)
+    """Scorings a second of `predict` over made JPEG files of 500 x 375 under seven conditions, bf16."""
     with tempfile.TemporaryDirectory() as temporary:
         folder, paths = Path(temporary), []
         for number in range(count):
             paths.append(str(folder / f"{number:04d}.jpg"))
-            coarse = Image.fromarray(rng.integers(0, 256, (47, 63, 3), dtype=np.uint8))
-            coarse.resize((500, 375), Image.Resampling.BICUBIC).save(paths[-1], quality=95)
+            Image.fromarray(picture(375, 500, np.random.default_rng(number))).save(paths[-1], quality=92)
         speed = 0.0
         for part in (paths[:2], paths):  # the first warms up
             start = time.perf_counter()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class SynthscopeError(Exception):
@@ -29,3 +30,16 @@ def suggest(name: str, choices: Iterable[str]) -> str:
     if near:
         return f"Did you mean {' or '.join(near)}?"
     return f"Choose one of: {', '.join(known)}." if known else "There are none to choose from."
+
+
+@contextmanager
+def needing(extra: str, whose: str) -> Iterator[None]:
+    """Turn imports that lack a package of an extra into a ``SynthscopeError`` that says what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("synthscope"):
+            raise
+        raise SynthscopeError(
+            f"Expected the packages of {whose}, got no {error.name}. Run pip install 'synthscope[{extra}]'."
+        ) from error

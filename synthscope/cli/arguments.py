@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synthscope.errors import SynthscopeError, UsageError
+from synthscope.errors import UsageError
 from synthscope.explainers import EXPLAINERS
 from synthscope.runtime.told import printable
 
@@ -122,19 +121,6 @@ def load(
 def explainers(named: Sequence[str] | None) -> tuple[str, ...]:
     """What ``Explainers`` says: gradcam if nothing is named, nothing if ``none`` is."""
     return () if named == ["none"] else tuple(named or ["gradcam"])
-
-
-@contextmanager
-def needing(extra: str) -> Iterator[None]:
-    """Turn imports that lack a package of an extra into a ``SynthscopeError`` that says what to install."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("synthscope"):
-            raise
-        raise SynthscopeError(
-            f"Expected the packages of a server, got no {error.name}. Run pip install 'synthscope[{extra}]'."
-        ) from error
 
 
 def plain(source: str) -> bool:

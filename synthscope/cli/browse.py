@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import at_least, needing
+from synthscope.cli.arguments import at_least
+from synthscope.errors import needing
 
 
 def browse_command(
@@ -15,7 +16,7 @@ def browse_command(
     port: Annotated[int, typer.Option(callback=at_least(0), help="0 = any that is free.")] = 8766,
 ) -> None:
     """Serve a page of the images, the most wrong first, with heatmaps and annotations; on this computer alone."""
-    with needing("web"):
+    with needing("web", "a server"):
         from synthscope.web.browse.app import create_browser
         from synthscope.web.browse.collection import open_collection
         from synthscope.web.run import bound, serve

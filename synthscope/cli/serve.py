@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import Detectors, Explainers, Level, explainers, needing
-from synthscope.errors import UsageError
+from synthscope.cli.arguments import Detectors, Explainers, Level, explainers
+from synthscope.errors import UsageError, needing
 
 
 def serve_command(
@@ -31,7 +31,7 @@ def serve_command(
             f"Expected an address of this machine alone, got {host}, where others can send files. "
             "Leave --host out, or add --allow-network."
         )
-    with needing("web"):
+    with needing("web", "a server"):
         from synthscope.web.app import create_app
         from synthscope.web.run import bound, serve
     from concurrent.futures import ThreadPoolExecutor

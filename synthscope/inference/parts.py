@@ -30,20 +30,6 @@ def write_part(folder: Path, rows: pl.DataFrame) -> None:
         write_table(rows, new_part(folder))
 
 
-def read_parts(
-    folder: Path,
-    schema: pl.Schema,
-    *,
-    of: str,
-    narrow: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda rows: rows,
-    check: Callable[[Path], None] = lambda path: None,
-    missing: Literal["raise", "insert"] = "raise",
-) -> pl.DataFrame:
-    """All rows of all parts, oldest first; arguments are those of :func:`each_part`."""
-    none = narrow(pl.DataFrame(schema=schema).lazy()).collect()
-    return pl.concat([none, *each_part(folder, schema, of=of, narrow=narrow, check=check, missing=missing)])
-
-
 def each_part(
     folder: Path,
     schema: pl.Schema,
@@ -53,7 +39,7 @@ def each_part(
     check: Callable[[Path], None] = lambda path: None,
     missing: Literal["raise", "insert"] = "raise",
 ) -> Iterator[pl.DataFrame]:
-    """The rows of each part, oldest first. A part that cannot be read is named on stderr and set aside.
+    """No rows, then those of each part, oldest first. A part that cannot be read is named on stderr and set aside.
 
     Args:
         folder: Of the run.
@@ -63,6 +49,7 @@ def each_part(
         check: Raises ``OSError`` where something beside the part is missing.
         missing: Whether a part without one of the columns, as older versions wrote it, is unreadable or has null there.
     """
+    yield narrow(pl.DataFrame(schema=schema).lazy()).collect()
     for path in sorted(folder.glob("part-*.parquet")):
         try:
             check(path)
@@ -80,11 +67,13 @@ def each_part(
 def in_batches(tables: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
     """Tables of at least so many rows, but the last: small ones one below the other, large ones as they are."""
     waiting: list[pl.DataFrame] = []
+    height = 0
     for table in tables:
         waiting.append(table)
-        if sum(one.height for one in waiting) >= rows:
+        height += table.height
+        if height >= rows:
             yield pl.concat(waiting)
-            waiting = []
+            waiting, height = [], 0
     if waiting:
         yield pl.concat(waiting)
 

@@ -5,12 +5,11 @@ One file each. Whatever is no exact eager float32 is compared with that before i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from synthscope.errors import SynthscopeError, UsageError
+from synthscope.errors import UsageError
 from synthscope.registry import Registry
 
 if TYPE_CHECKING:
@@ -49,14 +48,3 @@ def check_precision(backend: str, precision: str, known: tuple[str, ...]) -> Non
             f"Expected {' or '.join(known)} for the backend {backend}, got {precision}. "
             f"{'Add --backend onnx or openvino' if precision == 'int8' else 'Change --precision or --backend'}."
         )
-
-
-@contextmanager
-def packages_of(extra: str) -> Iterator[None]:
-    """Turn imports that lack a package of an extra into a ``SynthscopeError`` that says what to install."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise SynthscopeError(
-            f"Expected the packages of the backend {extra}, got no {error.name}. Run pip install 'synthscope[{extra}]'."
-        ) from error

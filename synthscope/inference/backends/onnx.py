@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from synthscope.detectors.base import Detector
-from synthscope.inference.backends import Model, Setting, check_precision, packages_of
+from synthscope.errors import needing
+from synthscope.inference.backends import Model, Setting, check_precision
 from synthscope.inference.backends.graph import INPUT, onnx_file
 from synthscope.inference.backends.quantize import quantized
 
@@ -18,7 +19,7 @@ from synthscope.inference.backends.quantize import quantized
 def onnx(detector: Detector, precision: str, setting: Setting) -> Model:
     """One session for all threads; every call stays on the core of its caller."""
     check_precision("onnx", precision, ("fp32", "int8"))
-    with packages_of("onnx"):
+    with needing("onnx", "the backend onnx"):
         import onnxruntime
         import onnxscript  # noqa: F401  (of torch's exporter)
     file = onnx_file(detector, setting)

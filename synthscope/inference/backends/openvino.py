@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from synthscope.detectors.base import Detector
-from synthscope.errors import SynthscopeError
-from synthscope.inference.backends import Model, Setting, check_precision, packages_of
+from synthscope.errors import SynthscopeError, needing
+from synthscope.inference.backends import Model, Setting, check_precision
 from synthscope.inference.backends.graph import onnx_file
 from synthscope.inference.backends.quantize import quantized
 
@@ -22,7 +22,7 @@ HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}  # said always: by itself
 def openvino(detector: Detector, precision: str, setting: Setting) -> Model:
     """A stream of one core for every thread that calls, which has an inference request of its own."""
     check_precision("openvino", precision, tuple(HINTS))
-    with packages_of("openvino"):
+    with needing("openvino", "the backend openvino"):
         import onnxscript  # noqa: F401  (of torch's exporter)
         import openvino
     if precision == "bf16" and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
@@ -30,7 +30,7 @@ def openvino(detector: Detector, precision: str, setting: Setting) -> Model:
             "Expected a processor with bfloat16 for openvino in bf16, got one without. Use --precision fp32."
         )
     if precision == "int8":
-        with packages_of("onnx"):  # quantises
+        with needing("onnx", "the backend onnx"):  # quantises
             import onnxruntime  # noqa: F401
     file = onnx_file(detector, setting)
     file = quantized(file, setting.images) if precision == "int8" else file

@@ -26,6 +26,7 @@ B = TypeVar("B")
 AT_ONCE = 2  # blocks that an actor has: one in work, one that waits
 AHEAD = 4  # blocks for every actor between the one that is handed over next and the last one begun
 MOST_LOSSES = 3  # actors that a block may take with it; then it is to blame
+GIVEN_UP = f"{MOST_LOSSES} workers of the cluster died with this image or one beside it in work"
 
 
 class Share(NamedTuple):

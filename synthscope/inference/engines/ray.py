@@ -16,7 +16,7 @@ from synthscope.detectors.base import Detector
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.inference.backends.choose import load_models
 from synthscope.inference.engines import local
-from synthscope.inference.engines.cluster import MOST_LOSSES, in_cluster
+from synthscope.inference.engines.cluster import GIVEN_UP, in_cluster
 from synthscope.inference.engines.local import Result
 from synthscope.inference.plan import Done, Plan, make_plan
 from synthscope.inference.preparation import Job, Prepared
@@ -96,9 +96,8 @@ def begin_scoring(
 
 
 def _failure(block: list[Job], plan: Plan) -> tuple[list[Seen], list[Found]]:
-    error = f"{MOST_LOSSES} workers of the cluster died with this image or one beside it in work"
     units = range(len(plan.detectors) * len(plan.conditions))
-    return [(job.sha256, error) for job in block], [(n, u, None, error) for n in range(len(block)) for u in units]
+    return [(job.sha256, GIVEN_UP) for job in block], [(n, u, None, GIVEN_UP) for n in range(len(block)) for u in units]
 
 
 def _merge(

@@ -16,9 +16,8 @@ import torch
 from synthscope.data.images import read_rgb
 from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import detector_id, load_detector, weights_sha256
-from synthscope.errors import SynthscopeError, UsageError, suggest
+from synthscope.errors import SynthscopeError, UsageError, needing, suggest
 from synthscope.explainers.base import keeps_geometry
-from synthscope.inference.backends import packages_of
 from synthscope.inference.backends.choose import why
 from synthscope.inference.backends.drift import TOLERANCE, noise
 from synthscope.inference.backends.graph import INPUT, write_onnx
@@ -63,7 +62,7 @@ def export_detector(
     """
     if form not in FORMATS:
         raise UsageError(f"Expected a format, got {form!r}. {suggest(form, FORMATS)}")
-    with packages_of(form):
+    with needing(form, f"the backend {form}"):
         import onnxscript  # noqa: F401  (of torch's exporter)
 
         __import__({"onnx": "onnxruntime"}.get(form, form))

@@ -8,7 +8,7 @@ from itertools import islice
 
 import torch
 
-from synthscope.inference.engines.cluster import MOST_LOSSES, in_cluster
+from synthscope.inference.engines.cluster import GIVEN_UP, in_cluster
 from synthscope.inference.heatmaps import local
 from synthscope.inference.heatmaps.batches import Made
 from synthscope.inference.heatmaps.local import Done, Row, Seen, Settings
@@ -29,8 +29,7 @@ def explained(
     shared = (on_device(units, "cpu"), done, settings)
     for chunk, outcome in in_cluster(chunks, begin, shared, threads=settings.workers, address=address):
         if outcome is None:
-            error = f"{MOST_LOSSES} workers of the cluster died with this image or one beside it in work"
-            yield [(sha256, error) for _, sha256, *_ in chunk], []
+            yield [(sha256, GIVEN_UP) for _, sha256, *_ in chunk], []
             continue
         seen, made = outcome
         keys = [tuple(each.row[name] for name in KEY) for each in made]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from synthscope.data.images import MAX_MEGAPIXELS
 from synthscope.errors import SynthscopeError
 from synthscope.inference.heatmaps.codec import Maps, Stored, decode, encode
-from synthscope.inference.parts import new_part, read_parts
+from synthscope.inference.parts import each_part, new_part
 from synthscope.runtime import whole_file
 from synthscope.schema import write_table
 
@@ -75,8 +75,8 @@ def _name(position: int, layer: int) -> str:
 
 def read_index(folder: Path) -> pl.DataFrame:
     """Columns of ``INDEX``, one row a key, the oldest. Parts that cannot be read are named on stderr and set aside."""
-    index = read_parts(folder, INDEX, of="heatmaps", check=_require_heatmaps, missing="insert")
-    return index.unique(KEY, keep="first", maintain_order=True)
+    parts = each_part(folder, INDEX, of="heatmaps", check=_require_heatmaps, missing="insert")
+    return pl.concat(parts).unique(KEY, keep="first", maintain_order=True)
 
 
 def _require_heatmaps(part: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from synthscope.annotations.taxonomy import CATEGORIES
-from synthscope.inference.parts import read_parts
+from synthscope.inference.parts import each_part
 
 BINS = 256  # of the log-odds of a pixel, 1/8 wide
 KINDS = (None, *(category.label for category in CATEGORIES))  # rows of an image: any artifact, then each category
@@ -36,5 +36,5 @@ def read_counts(folder: Path, columns: Sequence[str], *, detector: str | None = 
         return (rows if detector is None else rows.filter(pl.col("detector") == detector)).select(columns)
 
     unique = [name for name in (*KEY, "category") if name in columns]
-    counts = read_parts(folder, COUNTS, of="mask counts", narrow=narrow)
-    return counts.unique(unique, keep="first", maintain_order=True)
+    parts = each_part(folder, COUNTS, of="mask counts", narrow=narrow)
+    return pl.concat(parts).unique(unique, keep="first", maintain_order=True)

@@ -18,7 +18,7 @@ import torch
 from synthscope.annotations.erase import FILLS
 from synthscope.detectors.base import Detector
 from synthscope.errors import SynthscopeError, UsageError, suggest
-from synthscope.inference.parts import one_run, read_parts, write_part
+from synthscope.inference.parts import each_part, one_run, write_part
 from synthscope.inference.plan import make_plan
 from synthscope.runtime import Progress, tune_allocator
 from synthscope.schema import MANIFEST, PREDICTIONS, conform, write_table
@@ -156,4 +156,5 @@ def _write(folder: Path, rows: list[Row]) -> None:
 
 def _read(folder: Path) -> pl.DataFrame:
     """All parts, each key once, the oldest."""
-    return read_parts(folder, PART, of="erasures").unique([*KEY, "category"], keep="first", maintain_order=True)
+    parts = pl.concat(each_part(folder, PART, of="erasures"))
+    return parts.unique([*KEY, "category"], keep="first", maintain_order=True)
