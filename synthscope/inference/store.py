@@ -115,7 +115,7 @@ class Answers:
         chosen = np.arange(self.images.height) if positions is None else positions
         units = np.arange(self.units.height)
         step = max(1, ROWS_AT_ONCE // len(units))
-        for first in range(0, len(chosen), step):
+        for first in range(0, max(1, len(chosen)), step):  # of no images: a table without rows
             here = chosen[first : first + step]
             yield self.rows(np.repeat(here, len(units)), np.tile(units, len(here)))
 

@@ -6,12 +6,18 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
+
+from synthscope.detectors.hub import create_detector
+from synthscope.inference.predict import predict
+from synthscope.runtime import seed_for
+from synthscope.schema import PREDICTIONS
 
 RUN = """
 import sys
@@ -84,6 +90,16 @@ def test_shards_go_side_by_side_and_a_whole_run_waits_for_them(images: Path) -> 
     assert sum(map(finish, shards)) == 6
     for waiting in (same, whole):  # in whichever order they get the folder
         assert finish(waiting) == 0
+
+
+def test_a_shard_that_no_image_falls_to_is_an_empty_table(images: Path) -> None:
+    path = str(images / "0.png")
+    mine = seed_for(path) % 2
+    run = partial(predict, pl.DataFrame({"path": [path]}), [create_detector("cnn_small", input={"crop": 32})])
+    empty = run(out=images / "run", shard=(1 - mine, 2))
+    assert empty.is_empty() and empty.schema == PREDICTIONS
+    assert run(out=images / "run", shard=(mine, 2)).height == 1
+    assert pl.read_parquet(images / "run" / "predictions.parquet").height == 1
 
 
 PROBE = """
