@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 from synthscope.annotations.masks import image_masks
 from synthscope.annotations.taxonomy import CATEGORIES, LEVELS
 from synthscope.data.degrade.recipe import Recipe, parse_recipe
-from synthscope.data.degrade.steps import Crop, LowResolution, Resize
 from synthscope.data.images import read_file, read_rgb
 
 Mask = NDArray[np.bool_]
-GEOMETRIC = Crop, LowResolution, Resize
 
 
 class Target(NamedTuple):
@@ -87,7 +85,7 @@ def seen_targets(
 
 
 def _geometry(view: str) -> Recipe:
-    return Recipe(tuple(step for step in parse_recipe(view).steps if isinstance(step, GEOMETRIC)))
+    return Recipe(tuple(step for step in parse_recipe(view).steps if step.moves))
 
 
 def _labels(category: str | None, level: str | None) -> list[str]:

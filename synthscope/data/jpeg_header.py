@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from synthscope.data.bombs import Refused
+from synthscope.data.degrade.jpeg import PILLOW_SAMPLING, Jpeg, JpegTables
 from synthscope.data.degrade.recipe import parse_recipe
-from synthscope.data.degrade.steps import PILLOW_SAMPLING, Jpeg, JpegTables
 from synthscope.data.images import open_file
 
 Tables = tuple[tuple[int, ...], tuple[int, ...]]  # luma, chroma: 64 steps each, row by row

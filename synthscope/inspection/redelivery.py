@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from synthscope.data.degrade.chains import CHAINS
 from synthscope.data.degrade.recipe import parse_recipe
-from synthscope.data.degrade.steps import Resize
+from synthscope.data.degrade.sizes import Resize
 
 
 class Redelivery(NamedTuple):
@@ -38,8 +39,7 @@ REDELIVERIES = (
     Redelivery("jpeg:q=50", "saved as JPEG of quality 50"),
     # Web sites send WebP at the size of a page. At 12 megapixels it would cost more than all the others together.
     Redelivery("resize:long=1920|webp:q=80", "saved as WebP of quality 80, at most 1,920 pixels"),
-    # Assumed; messengers publish neither size nor quality, and change both.
-    Redelivery("resize:long=1600,interp=bilinear|jpeg:q=75", "sent by a messenger (1,600 pixels, JPEG of quality 75)"),
+    Redelivery(CHAINS["whatsapp"].recipe, "sent by a messenger (1,600 pixels, JPEG of quality 75)"),
     # Assumed: shown on a screen of 1,080 pixels, stored without loss.
     Redelivery("resize:long=1080,interp=bilinear", "shown as a screenshot of 1,080 pixels"),
     # The corner lies 3 pixels off the grid of 8 and 16 that a JPEG before had: what a detector knew of it has moved.

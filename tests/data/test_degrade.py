@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from synthscope.data.degrade.recipe import NAMED, encoder_versions, expand, parse_recipe, read_viewed
-from synthscope.data.degrade.steps import DEGRADATIONS
+from synthscope.data.degrade import DEGRADATIONS
+from synthscope.data.degrade.chains import NAMED
+from synthscope.data.degrade.recipe import encoder_versions, expand, parse_recipe, read_viewed
 from synthscope.errors import SynthscopeError, UnreadableImageError, UsageError
 
 REAL_IMAGES = Path(__file__).parents[2].parent / "shared" / "images"
 KERNELS = ["nearest", "box", "bilinear", "bicubic", "lanczos"]
-ONE_OF_EACH = [f"{op}:{DEGRADATIONS[op].ladder[2]}" for op in DEGRADATIONS if DEGRADATIONS[op].ladder]
+LADDERS = [op for op in DEGRADATIONS if DEGRADATIONS[op].ladder and (op != "heic" or find_spec("pillow_heif"))]
+ONE_OF_EACH = [f"{op}:{DEGRADATIONS[op].ladder[2]}" for op in LADDERS]
 
 
 def noise_image(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -107,7 +110,7 @@ def test_named_sets_and_ladders_expand_in_order_each_recipe_once() -> None:
     assert len(expand(["genimage|jpeg@1..2"])) == 12
 
 
-@pytest.mark.parametrize("op", [op for op in DEGRADATIONS if op not in ("crop", "jpeg_tables")])
+@pytest.mark.parametrize("op", [op for op in LADDERS if op != "crop"])
 def test_every_ladder_has_five_steps_that_go_further_from_the_image(op: str) -> None:
     rgb = smooth_image(256, 256)
     distances = []
@@ -121,8 +124,8 @@ def test_every_ladder_has_five_steps_that_go_further_from_the_image(op: str) -> 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("jpg:q=5", r"degradation in step 'jpg:q=5', got 'jpg'\. Did you mean jpeg\?"),
-        ("", r"got ''\. Choose one of: blur"),
+        ("jpg:q=5", r"degradation in step 'jpg:q=5', got 'jpg'\. Did you mean jpeg or rejpeg\?"),
+        ("", r"got ''\. Choose one of: avif, balance, blur"),
         ("lr:112|", r"got ''"),
         ("none:3", r"got 'none'"),
         ("jpeg", r"Expected 'q' in step 'jpeg', got no value"),
@@ -140,15 +143,16 @@ def test_every_ladder_has_five_steps_that_go_further_from_the_image(op: str) -> 
         ("blur:3", r"name=value pairs in step 'blur:3', got '3'"),
         ("noise:sigma=1,sigma=2", r"got 'sigma=2'"),
         ("jpeg:q=", r"got 'q='"),
-        ("resize:scale=1,size=3", r"one of scale, size and long in step .*, got several or none"),
-        ("resize:size=3,long=5", r"one of scale, size and long in step"),
-        ("resize", r"one of scale, size and long in step"),
+        ("resize:scale=1,size=3", r"one of scale, size, long, wide and mp in step .*, got several or none"),
+        ("resize:size=3,long=5", r"one of scale, size, long, wide and mp in step"),
+        ("resize", r"one of scale, size, long, wide and mp in step"),
         ("resize:long=0", r"valid 'long' in step 'resize:long=0', got '0'"),
         ("crop", r"one of frac and size in step 'crop'"),
         ("crop:frac=0.5,offset=-1", r"valid 'offset' in step"),
         ("jpeg@6", r"Expected jpeg@1 to jpeg@5 .* got 'jpeg@6'"),
         ("jpeg@3..1", r"got 'jpeg@3..1'"),
-        ("jpag@1", r"Did you mean jpeg\?"),
+        ("jpag@1", r"Did you mean jpeg or rejpeg\?"),
+        ("display@1", r"Expected a degradation with a ladder, got 'display@1'"),
         ("genimage", r"Expected one recipe, got 'genimage', which means 6"),
         ("jpeg@1..5", r"which means 5"),
         ("./mine.py:Attribute", r"got './mine.py'"),
@@ -316,7 +320,8 @@ def test_other_arrays_are_refused() -> None:
 
 def test_versions_of_the_encoders_are_known() -> None:
     versions = encoder_versions()
-    assert {"opencv", "opencv_jpeg", "pillow", "pillow_jpeg", "pillow_webp", "numpy"} == set(versions)
+    always = {"opencv", "opencv_jpeg", "pillow", "pillow_jpeg", "pillow_webp", "pillow_avif", "numpy"}
+    assert set(versions) - {"pillow_heif"} == always
     assert all(version and version not in {"None", "unknown"} for version in versions.values())
 
 

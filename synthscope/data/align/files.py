@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
+from synthscope.data.degrade.jpeg import Jpeg
 from synthscope.data.degrade.recipe import Recipe, parse_recipe
-from synthscope.data.degrade.steps import Jpeg
 from synthscope.data.images import FACTS, measure, read_file, read_rgb
 from synthscope.data.in_work import image_task
 from synthscope.data.layouts.folders import MERGED

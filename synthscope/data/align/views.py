@@ -15,8 +15,9 @@ from synthscope.data.align.laundered import laundered
 from synthscope.data.align.one_compression import aligned
 from synthscope.data.align.select import align
 from synthscope.data.align.sets import LEFT_OUT
+from synthscope.data.degrade import DEGRADATIONS
+from synthscope.data.degrade.chains import NAMED
 from synthscope.data.degrade.recipe import parse_recipe
-from synthscope.data.degrade.steps import DEGRADATIONS
 from synthscope.data.manifest import check_labels, with_view
 from synthscope.errors import SynthscopeError, UsageError, suggest
 
@@ -87,7 +88,7 @@ def view_id(text: str) -> str:
         return name
     if name == "raw":
         return RAW
-    if name.isidentifier() and name not in DEGRADATIONS and name != RAW:
+    if name.isidentifier() and name not in DEGRADATIONS and name not in NAMED and name != RAW:
         raise UsageError(
             f"Expected a view, got {name!r}. {suggest(name, ['raw', *PROTOCOLS])} Or write a recipe, such as jpeg:q=96."
         )

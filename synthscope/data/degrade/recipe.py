@@ -1,4 +1,4 @@
-"""Recipe strings to image operations: ``lr:112``, ``jpeg:q=65|blur:sigma=3``, ``jpeg@1..5``, ``genimage``.
+"""Recipe strings to image operations: ``lr:112``, ``jpeg:q=65|blur:sigma=3``, ``jpeg@1..5``, ``genimage``, ``signal``.
 
 A recipe is a chain of steps applied left to right to uint8 RGB pixels at native size, before a detector's own
 transform. Its canonical text is the id that tables store.
@@ -7,22 +7,22 @@ transform. Its canonical text is the id that tables store.
 from __future__ import annotations
 
 import itertools
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
 
-from synthscope.data.degrade.steps import DEGRADATIONS, Step
+from synthscope.data.degrade import DEGRADATIONS
+from synthscope.data.degrade.chains import NAMED
+from synthscope.data.degrade.codecs import encoder_versions as encoder_versions
+from synthscope.data.degrade.step import Step
 from synthscope.data.degrade.windows import Window
 from synthscope.data.images import read_file, read_rgb
 from synthscope.data.in_work import image_task
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.runtime import seed_for
 
-# GenImage (arXiv 2306.08571, Table 5) publishes neither kernel nor subsampling: the defaults of the steps are ours.
-NAMED = {"genimage": ("lr:112", "lr:64", "jpeg:q=65", "jpeg:q=30", "blur:sigma=3", "blur:sigma=5")}
 _UNDRAWN = np.random.default_rng(0)  # for steps that draw nothing: making one takes as long as a small crop
 
 
@@ -48,7 +48,7 @@ class Recipe:
         """Degrade one image, deterministically.
 
         Args:
-            rgb: uint8 ``(H, W, 3)``; never modified, but returned as it is by ``none``.
+            rgb: uint8 ``(H, W, 3)``; never modified, but returned as it is where nothing changes.
             key: Identifies the image, such as the SHA-256 of its file.
             seed: Chooses the noise, together with ``key`` and the recipe.
             window: The part of the result that is asked for: the same pixels, at less work where the recipe is
@@ -94,7 +94,7 @@ def parse_recipe(text: str) -> Recipe:
 
     Raises:
         UsageError: Unknown operation or parameter, a value missing or out of range, or a text that means several
-            recipes (``genimage``, ``jpeg@1..5``).
+            recipes (``social``, ``jpeg@1..5``).
     """
     recipes = _recipes(text)
     if len(recipes) != 1:
@@ -125,23 +125,6 @@ def expand(texts: list[str]) -> list[str]:
     return list(dict.fromkeys(str(recipe) for text in texts for recipe in _recipes(text)))
 
 
-def encoder_versions() -> dict[str, str]:
-    """Versions of the libraries that decide degraded pixels."""
-    import cv2
-    import PIL
-    from PIL import features
-
-    opencv_jpeg = re.search(r"JPEG:.*\(ver ([^)]+)\)", cv2.getBuildInformation())
-    return {
-        "numpy": np.__version__,
-        "opencv": cv2.__version__,
-        "opencv_jpeg": opencv_jpeg[1] if opencv_jpeg else "unknown",
-        "pillow": PIL.__version__,
-        "pillow_jpeg": str(features.version("libjpeg_turbo") or features.version("jpg")),
-        "pillow_webp": str(features.version("webp")),
-    }
-
-
 def _recipes(text: str) -> list[Recipe]:
     """All recipes of a text: every step is one or several alternatives, a chain is their product."""
     choices = [_alternatives(step.strip()) for step in text.split("|")]
@@ -151,12 +134,14 @@ def _recipes(text: str) -> list[Recipe]:
 
 def _alternatives(step: str) -> tuple[str, ...]:
     if step in NAMED:
-        return NAMED[step]
+        return tuple(str(recipe) for text in NAMED[step] for recipe in _recipes(text))
     op, at, severities = step.partition("@")
     if not at:
         return (step,)
     first, _, last = severities.partition("..")
     ladder = _kind(op, step).ladder
+    if not ladder:
+        raise UsageError(f"Expected a degradation with a ladder, got {step!r}. Write {op}:… with its parameters.")
     levels = [str(level) for level in range(1, len(ladder) + 1)]
     if first not in levels or (last or first) not in levels or int(last or first) < int(first):
         raise UsageError(f"Expected {op}@1 to {op}@{len(ladder)} or {op}@1..{len(ladder)}, got {step!r}. Change it.")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 
 from synthscope.config import Config
-from synthscope.registry import Registry
-
-DEGRADATIONS: Registry[type[Step]] = Registry("degradation")
+from synthscope.errors import UnreadableImageError
 
 
 class Step(Config, ABC):
@@ -23,6 +22,7 @@ class Step(Config, ABC):
     positional: ClassVar[str | None] = None  # the parameter that may stand without its name, and is written so
     ladder: ClassVar[tuple[str, ...]] = ()  # parameters at severity 1..5
     draws: ClassVar[bool] = True  # numbers from the generator that it is given
+    moves: ClassVar[bool] = False  # what an image shows to other places: masks have to follow
 
     @abstractmethod
     def apply(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -52,6 +52,19 @@ class Fixed(Step, ABC):
     """An operation that draws nothing."""
 
     draws = False
+
+
+def check_side(rgb: np.ndarray, limit: int, name: str) -> None:
+    """Raises ``UnreadableImageError`` for a side longer than ``limit`` pixels, all that ``name`` can hold."""
+    if max(rgb.shape[:2]) > limit:
+        size = f"{rgb.shape[1]}x{rgb.shape[0]}"
+        raise UnreadableImageError(f"Expected sides of at most {limit} pixels for {name}, got {size}. Crop the image.")
+
+
+def strips(rgb: np.ndarray) -> Iterator[slice]:
+    """Rows of an image, about a million pixels at a time: floats of all of them would be gigabytes."""
+    rows = max(1, 2**20 // rgb.shape[1])
+    return (slice(top, top + rows) for top in range(0, rgb.shape[0], rows))
 
 
 def _plain(value: object) -> str:

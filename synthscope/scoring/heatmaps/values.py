@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from synthscope.annotations.targets import Mask, Target
 from synthscope.data.degrade.recipe import parse_recipe
-from synthscope.data.degrade.steps import Crop
+from synthscope.data.degrade.screens import Perspective
+from synthscope.data.degrade.sizes import Crop
 from synthscope.detectors.input import InputConfig, Placed, place
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.metrics.localization.baselines import BASELINES, chance
@@ -32,7 +33,7 @@ MEASURES = (
 def check_conditions(conditions: Sequence[str]) -> None:
     """Raises ``UsageError`` for a condition that crops: what it cut off cannot be compared with the whole image."""
     for text in conditions:
-        if any(isinstance(step, Crop) for step in parse_recipe(text).steps):
+        if any(isinstance(step, Crop | Perspective) for step in parse_recipe(text).steps):
             raise UsageError(f"Expected conditions that keep the whole image, got {text!r}. Crop in the view instead.")
 
 
