@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from synthscope.annotations.taxonomy import BY_LABEL
+from synthscope.data.degrade.chains import chain_words
 from synthscope.metrics.detection import METRICS
 from synthscope.metrics.localization.maps import LOCALIZATION
 from synthscope.scoring.columns import MEAN
@@ -59,7 +60,7 @@ def title(name: str | None) -> str:
     """
     if name is None:
         return "All"
-    return TITLES.get(name) or (metric_name(name) if name.isidentifier() else name)
+    return TITLES.get(name) or (metric_name(name) if name.isidentifier() else chain_words(name))
 
 
 def word(key: str, value: str | None) -> str:
@@ -72,7 +73,7 @@ def word(key: str, value: str | None) -> str:
         return "all categories" if key == "category" else f"any {key.replace('_', ' ')}"
     if value == "none":
         return {"view": "raw", "condition": "clean"}.get(key, "none")
-    return TITLES.get(value) or pretty(value)
+    return TITLES.get(value) or (chain_words(value) if key == "condition" else pretty(value))
 
 
 def number(metric: str, value: float | None) -> str:

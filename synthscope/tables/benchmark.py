@@ -8,6 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from synthscope.data.audit import HISTORY
+from synthscope.data.degrade.chains import chain_notes, chain_words
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.metrics.detection import METRICS, metric_named
 from synthscope.scoring.columns import MEAN
@@ -158,9 +159,13 @@ def degraded_table(
         f"degraded_{metric}{slug(scores, table)}",
         f"{METRICS[metric].title} on degraded test images{'' if several else f', {where}'}{view_words(scores, table)}",
         "detector",
-        (*("clean" if condition == "none" else condition for condition in order), mean_head(metric)),
+        (*map(chain_words, order), mean_head(metric)),
         tuple(rows),
-        (*notes_of(shown), "The last column is the unweighted mean of the degradations, without clean."),
+        (
+            *notes_of(shown),
+            "The last column is the unweighted mean of the degradations, without clean.",
+            *chain_notes(order),
+        ),
         METRICS[metric].higher_is_better,
     )
 
@@ -179,7 +184,7 @@ def summary_table(
     shown = table.rows(named=True)
     rows = tuple((METRICS[row["metric"]].title, (cell_of(row),)) for row in shown if row["metric"] in METRICS)
     where = "the mean of the test sets" if test_set == MEAN else pretty(test_set)
-    title = f"{detector} on {where}, condition {condition}{view_words(scores, table)}"
+    title = f"{detector} on {where}, condition {chain_words(condition)}{view_words(scores, table)}"
     return Table("summary", title, "metric", ("value",), rows, tuple(notes_of(shown)), intervals=True)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
+from synthscope.data.degrade.chains import chain_words
 from synthscope.errors import UsageError
 from synthscope.metrics.detection import METRICS
 from synthscope.metrics.significance import SURE
@@ -119,7 +120,7 @@ def _condition_table(table: pl.DataFrame, metric: str) -> Table:
 def _conditions(found: Iterable[str]) -> dict[str, str]:
     known = list(dict.fromkeys(found))
     order = dict.fromkeys(("none", *DEGRADATIONS, *(name for name in known if name != MEAN), MEAN))
-    return {name: "clean" if name == "none" else name for name in order if name in known}
+    return {name: chain_words(name) for name in order if name in known}
 
 
 def _table(name: str, title: str, corner: str, columns: dict[str, str], rows: dict[str, dict[str, Row]]) -> Table:

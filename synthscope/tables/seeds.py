@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from synthscope.annotations.taxonomy import CATEGORIES
+from synthscope.data.degrade.chains import chain_words
 from synthscope.schema import conform
 from synthscope.scoring.seed_families import (
     DETECTION,
@@ -69,7 +70,7 @@ def _heatmaps(rows: list[Row]) -> Iterator[_Grid]:
         for condition in dict.fromkeys(row["keys"].get("condition") for row in own):
             degraded = [row for row in own if condition and row["keys"].get("condition") == condition]
             slug = "".join(letter if letter.isalnum() else "_" for letter in condition or "")
-            title = f"Heatmaps of {explainer}: clean against {condition}"
+            title = f"Heatmaps of {explainer}: clean against {chain_words(condition or 'none')}"
             yield _Grid(f"seeds_{word}_{slug}", title, STABILITY, _by_metric(degraded))
 
 

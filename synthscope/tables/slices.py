@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from synthscope.data.degrade.chains import chain_words
 from synthscope.scoring.slices import FEWEST
 from synthscope.tables.render import Cell, Table
 from synthscope.tables.wording import grouped, pretty, short_names, slug, view_words, views_of
@@ -28,7 +29,7 @@ def worst_group_tables(worst: pl.DataFrame, *, clean: bool = False) -> list[Tabl
         names, n = short_names(shown["detector"]), _span(shown["n_groups"].to_list())
         rows = []
         for (detector, condition), (row, *_) in grouped(shown.rows(named=True), ("detector", "condition")).items():
-            name = names[detector] + ("" if condition == "none" else f", {condition}")
+            name = names[detector] + ("" if condition == "none" else f", {chain_words(condition)}")
             rows.append((name, (_worst(row), Cell(row["mean"]))))
         if not rows:
             continue

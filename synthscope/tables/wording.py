@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from synthscope.data.align.views import PROTOCOLS
+from synthscope.data.degrade.chains import chain_words
 from synthscope.errors import UsageError
 from synthscope.metrics.detection import METRICS
 from synthscope.scoring.cells import RATES
@@ -251,7 +252,7 @@ def view_names(table: pl.DataFrame) -> dict[str, str]:
     """
     columns = [column for column in ("view", "train_view") if column in table.columns]
     found = (view for column in columns for view in table[column].drop_nulls().unique(maintain_order=True))
-    return {view: "raw" if view == "none" else view for view in dict.fromkeys(["none", *found])}
+    return {view: "raw" if view == "none" else chain_words(view) for view in dict.fromkeys(["none", *found])}
 
 
 def view_words(scores: pl.DataFrame, shown: pl.DataFrame) -> str:

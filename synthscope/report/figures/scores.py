@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from synthscope.data.audit import HISTORY
+from synthscope.data.degrade.chains import chain_words
 from synthscope.report.figures import style
 from synthscope.report.figures.style import AI, COLOURS, INK, MUTED, capped, label, lines, styled
 from synthscope.report.names import CHANCE, conditions, distinct, metric_name, sizes, test_sets
@@ -101,7 +102,7 @@ def degradation_figure(scores: pl.DataFrame, metric: str = "balanced_accuracy", 
     """
     table = comparable(chosen(scores, metric, view))
     shown, notes = capped(conditions(table), MAX_COLUMNS, "conditions")
-    panels = {"clean" if name == "none" else name: table.filter(condition=name) for name in shown}
+    panels = {chain_words(name): table.filter(condition=name) for name in shown}
     rows = table.select("detector", "test_set").unique(maintain_order=True).rows()
     return _dots(panels, metric, notes, rows)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from synthscope.data.degrade.chains import chain_words
 from synthscope.metrics.localization.maps import relevance_mass
 from synthscope.report.choice import Choice
 from synthscope.report.heatmaps.overlays import (
@@ -178,6 +179,7 @@ def _example(source: HeatmapRun, path: str, pair: Pair, rank: str, verdicts: Ver
     rows = seen.of(pair)
     clean = source.placed(rows[0], seen)
     for row in rows[1 : 1 + MAX_CONDITIONS]:
+        way = chain_words(row["condition"])
         under = source.placed(row, seen)
         same = stability(clean, under)[0]
         alike = (
@@ -186,7 +188,7 @@ def _example(source: HeatmapRun, path: str, pair: Pair, rank: str, verdicts: Ver
         text = f"{numbers(under, seen)} {alike}".strip()
         small = fitted(zoomed(panel._replace(heat=under.heat, window=under.window)))
         picture = overlay(small.rgb, small.heat, small.regions, signed=panel.signed)
-        shown.append(Tile(_uri(picture), row["condition"], text, f"{name}: the same under {row['condition']}"))
+        shown.append(Tile(_uri(picture), way, text, f"{name}: the same under {way}"))
     verdict = verdicts.get((pair[0], path))
     called = f", called {'AI' if verdict[0] else 'real'}, p(AI) {verdict[1]:.3f}" if verdict else ""
     return Example(rank, path, f"{name}, {pretty(rows[0]['generator'] or 'unknown generator')}{called}", shown)

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from synthscope.data.degrade.chains import chain_words
 from synthscope.metrics.significance import SURE
 from synthscope.report.names import CHANCE, distinct, metric_name, number, percent
 from synthscope.report.rows import chosen, comparable
@@ -176,11 +177,12 @@ def _worst_condition(own: pl.DataFrame, metric: str) -> list[str]:
     where = "the mean over the test sets" if worst["test_set"] == MEAN else pretty(worst["test_set"])
     before = _plain(metric, clean[worst["test_set"]]) if worst["test_set"] in clean else ""
     end = ", which cannot be told from guessing." if _guessing(worst) else "."
+    name = chain_words(worst["condition"])
     if not lowered:
-        found = f"under {worst['condition']} it has {_value(worst, metric)} on {where}, on clean images {before}"
+        found = f"under {name} it has {_value(worst, metric)} on {where}, on clean images {before}"
         return [f"No degradation lowers it: {found}{end}"]
     before = f" from {before} on clean images" if before else ""
-    return [f"The worst degradation, {worst['condition']}, takes it{before} to {_value(worst, metric)} on {where}{end}"]
+    return [f"The worst degradation, {name}, takes it{before} to {_value(worst, metric)} on {where}{end}"]
 
 
 def _other_view(order: pl.DataFrame, best: dict[str, Any], names: dict[str, str], metric: str, view: str) -> list[str]:

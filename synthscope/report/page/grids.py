@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from synthscope.data.degrade.chains import chain_notes, chain_words
 from synthscope.metrics.detection import METRICS
 from synthscope.report.names import CHANCE, conditions, distinct, metric_name, number, percent, sizes, test_sets
 from synthscope.report.rows import chosen, comparable
@@ -60,11 +61,13 @@ def matrix(scores: pl.DataFrame, metric: str, view: str) -> Grid:
 def degraded(scores: pl.DataFrame, metric: str, view: str) -> Grid:
     """A column per degradation and their unweighted mean, a row per detector and comparable test set."""
     table = comparable(chosen(scores, metric, view))
-    titles = {name: "clean" if name == "none" else name for name in conditions(table)}
+    titles = {name: chain_words(name) for name in conditions(table)}
     if MEAN in table["condition"]:
         titles[MEAN] = f"Mean of\u00a0{len(set(titles) - {'none'})}"
     caption = f"{_title(metric)} under degradations, {view_names(scores)[view]} images"
-    return _pivot(table, "condition", titles, caption, scores, ["detector", "test_set"])
+    grid = _pivot(table, "condition", titles, caption, scores, ["detector", "test_set"])
+    grid.notes.extend(chain_notes(list(titles)))
+    return grid
 
 
 def all_metrics(scores: pl.DataFrame, view: str) -> Grid:
