@@ -1,10 +1,10 @@
-"""``synthscope recipes``: what can be trained and benchmarked by name."""
+"""``synthscope recipes``: what can be trained, benchmarked and done to images by name."""
 
 from __future__ import annotations
 
 import typer
 
-recipes = typer.Typer(help="Recipes of trainings and benchmarks.", no_args_is_help=True)
+recipes = typer.Typer(help="Recipes of trainings, benchmarks and degradations.", no_args_is_help=True)
 _VERBS = {"train": "synthscope.training", "benchmark": "synthscope.benchmarking"}
 _WIDTH = 100
 
@@ -24,3 +24,11 @@ def recipes_list() -> None:
             lines.append(line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1].rstrip()}…")
         blocks.append("\n".join(lines))
     print("\n\n".join(blocks))
+
+
+@recipes.command("degradations")
+def recipes_degradations() -> None:
+    """Every step, named recipe and set, for --degrade and --view."""
+    from synthscope.data.degrade.listing import plain
+
+    print(plain())

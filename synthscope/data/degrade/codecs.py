@@ -48,7 +48,7 @@ class Avif(Fixed):
 
 
 class Heic(Fixed):
-    """HEIC round trip, by the x265 and libde265 in pillow-heif (extra ``heic``); ``q`` is x265's scale of 1 to 100."""
+    """HEIC round trip, by the x265 and libde265 in pillow-heif (extra ``heic``); ``q`` is libheif's, which is no JPEG quality."""
 
     op = "heic"
     ladder = ("q=90", "q=75", "q=50", "q=30", "q=15")

@@ -53,7 +53,7 @@ class JpegBelow(Fixed):
 
     op = "jpeg_below"
     ladder = ("kib=300", "kib=150", "kib=75", "kib=40", "kib=20")
-    kib: Annotated[float, Field(gt=0, le=2**20, allow_inf_nan=False)]
+    kib: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
     q: Quality = 95
     subsampling: Subsampling = "420"
 
