@@ -35,9 +35,7 @@ def explain_command(
         ),
     ],
     out: Out,
-    degrade: Annotated[
-        list[str] | None, typer.Option(help='none, genimage, social, "jpeg:q=65|lr:112" …')
-    ] = None,
+    degrade: Annotated[list[str] | None, typer.Option(help='none, genimage, social, "jpeg:q=65|lr:112" …')] = None,
     annotations: Annotated[str | None, typer.Option(help="Annotations: a .parquet table, or FORMAT:PATH.")] = None,
     batch_size: Annotated[
         int | None, typer.Option(callback=at_least(1), help="Images that an explainer gets at once.")

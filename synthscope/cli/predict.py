@@ -28,9 +28,7 @@ def predict_command(
     source: Images,
     detector: Annotated[list[str], typer.Option("-d", "--detector", help="Detector folder, local-dir: or hf-hub:.")],
     out: Out,
-    degrade: Annotated[
-        list[str] | None, typer.Option(help='none, genimage, social, "jpeg:q=65|lr:112" …')
-    ] = None,
+    degrade: Annotated[list[str] | None, typer.Option(help='none, genimage, social, "jpeg:q=65|lr:112" …')] = None,
     precision: Annotated[str, typer.Option(help="fp32 | bf16 | fp16 | int8 (onnx, openvino)")] = "fp32",
     backend: Annotated[
         str, typer.Option(help="eager (exact) | openvino | onnx | compile | auto (the fastest; says why).")

@@ -12,6 +12,7 @@ from synthscope.benchmarking.config import BenchmarkConfig
 from synthscope.benchmarking.run import benchmark, read_failures
 from synthscope.cli import app
 from synthscope.config import load_recipe, recipe_names
+from synthscope.data.degrade.recipe import expand
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.report.page.answer import missing
 from synthscope.report.page.html import write_report
@@ -56,13 +57,22 @@ def test_matrix_of_views_conditions_and_detectors(
     assert parts == sorted((tmp_path / "parts").iterdir())
 
 
-def test_all_subsets_degraded_trained_before_and_fewer_images(source: str, tmp_path: Path) -> None:
+def test_all_subsets_degraded_trained_before_and_fewer_images(
+    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     benchmark(config(views=["none"]), tmp_path / "first", source=source)
     (detector,) = (tmp_path / "first" / "detectors").iterdir()
     changes = {"train": [], "detectors": [str(detector)], "views": ["none"], "degrade": "all", "max_per_class": 2}
     table = benchmark(config(**changes), tmp_path / "second", source=source)
     assert table.group_by("condition", "subset", "label").len()["len"].to_list() == [2] * 8
     assert table["train_set"].unique().to_list() == ["one"]
+    ways = changes | {"conditions": ["none", "social", "screenshot"]}
+    travelled = benchmark(config(**ways), tmp_path / "third", source=source)
+    assert set(travelled["condition"]) == {"none", *expand(["social", "screenshot"])}
+    assert travelled["error"].null_count() == travelled.height
+    print_tables(tmp_path / "third")
+    shown = capsys.readouterr().out
+    assert "Signal-like" in shown and "Signal-like is resize:long=1600,interp=bilinear|jpeg:q=70" in shown
 
 
 def test_clean_images_only(source: str, tmp_path: Path) -> None:
@@ -224,7 +234,6 @@ def test_means_of_matrices_with_gaps_say_of_how_many() -> None:
 
 @pytest.mark.parametrize("name", recipe_names("synthscope.benchmarking"))
 def test_shipped_recipes_are_valid_down_to_their_training_recipes(name: str) -> None:
-    from synthscope.data.degrade.recipe import expand
     from synthscope.training.config import TrainConfig
 
     recipe = load_recipe(BenchmarkConfig, name, package="synthscope.benchmarking")

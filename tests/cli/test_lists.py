@@ -48,6 +48,14 @@ def test_recipes_are_listed_with_what_they_are(
     assert all(len(text) > 20 for _, text in listed)
 
 
+def test_degradations_are_listed_with_their_parameters(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = lines_of(monkeypatch, capsys, "recipes", "degradations")
+    assert "  signal             resize:long=1600,interp=bilinear | jpeg:q=70" in lines
+    assert "  webp               q (1 to 100)" in lines
+
+
 def test_a_recipe_is_told_by_the_first_sentence_of_its_comment() -> None:
     assert recipe_summary("xaigd_e4", "synthscope.benchmarking") == (
         "X-AIGD, experiment 4: which categories of artifact can be found?"

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from synthscope.cli import app
 from synthscope.data.audit import audit
+from synthscope.data.degrade.recipe import expand
 from synthscope.data.index import index, index_to
 from synthscope.data.manifest import load_manifest
 from synthscope.detectors.hub import create_detector, save_detector
@@ -113,6 +114,15 @@ def test_predict_scores_them_and_writes_the_answers(photos: Path) -> None:
     refuses("Expected a .csv file after --csv, got answers.txt", *call, "--csv", "answers.txt")
     refuses("got none for 3 of 3 (first: ", "score", "run")
     refuses("got the image photos/a.png. Write files:photos/a.png", "data", "audit", "photos/a.png")
+
+
+def test_named_recipes_and_sets_are_stored_as_what_they_spell(photos: Path) -> None:
+    call = ["predict", "files:photos/a.png", "-d", "small", "-o", "run", "--degrade", "social", "--degrade", "rephoto"]
+    assert invoke(*call).exit_code == 0
+    table = pl.read_parquet("run/predictions.parquet")
+    assert table["condition"].to_list() == expand(["social", "rephoto"])
+    assert table["logit"].is_finite().all() and table["error"].null_count() == 11
+    refuses("Did you mean social?", *call[:-1], "socail")
 
 
 def test_files_folders_patterns_and_stdin_are_scored_each_once(photos: Path) -> None:

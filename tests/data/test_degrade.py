@@ -61,6 +61,14 @@ def canonical_steps() -> st.SearchStrategy[str]:
         st.builds("noise:sigma={}".format, sigma),
         st.builds("jpeg:q={},subsampling=444".format, st.integers(1, 100)),
         st.builds("webp:q={}".format, st.integers(1, 100)),
+        st.builds("avif:q={},subsampling=422".format, st.integers(1, 100)),
+        st.builds("rejpeg:q={},times={},shift=3".format, st.integers(1, 100), st.integers(1, 100)),
+        st.builds("jpeg_below:kib={},q=90".format, st.integers(1, 9999)),
+        st.builds("resize:mp={}".format, scale),
+        st.builds("display:width={},height={},interp=lanczos".format, size, size),
+        st.builds("moire:depth=0.5,angle={}".format, st.integers(-90, 2)),
+        st.builds("balance:blue={}".format, st.sampled_from(["0.5", "3"])),
+        st.sampled_from(["profile:display_p3", "profile:adobe_rgb", "perspective:tilt=0.03"]),
     )
 
 
@@ -261,6 +269,14 @@ def test_a_box_of_half_the_size_is_the_mean_of_four_pixels() -> None:
         ((40, 60), "resize:long=60", (40, 60)),
         ((40, 60), "resize:long=61", (40, 60)),  # never larger
         ((1, 1000), "resize:long=10", (1, 10)),
+        ((60, 40), "resize:wide=30", (45, 30)),
+        ((60, 40), "resize:wide=40", (60, 40)),
+        ((200, 300), "resize:mp=0.015", (100, 150)),
+        ((200, 300), "resize:mp=0.06", (200, 300)),
+        ((200, 300), "resize:mp=1", (200, 300)),
+        ((1, 40000), "resize:mp=0.01", (1, 20000)),
+        ((30, 40), "display:width=80,height=90", (60, 80)),
+        ((30, 40), "display:width=80,height=9", (9, 12)),
         ((3, 1000), "resize:scale=0.1", (1, 100)),
         ((1, 1), "resize:scale=0.001", (1, 1)),
         ((100, 50), "crop:frac=0.5", (50, 25)),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synthscope.data.degrade import DEGRADATIONS
 from synthscope.data.degrade.recipe import expand, parse_recipe
 from synthscope.data.degrade.windows import Window
 
@@ -17,6 +18,8 @@ STEPS = st.one_of(
     st.builds("blur:sigma={}".format, st.sampled_from([0.3, 1, 2.5, 3, 5])),
     st.builds("jpeg:q={},subsampling={}".format, st.integers(1, 100), st.sampled_from(["420", "422", "444"])),
     st.builds(f"jpeg_tables:{TABLES},subsampling={{}}".format, st.sampled_from(["420", "422", "444"])),
+    st.builds("balance:red={}".format, st.sampled_from([0.5, 1.2])),
+    st.builds("profile:{}".format, st.sampled_from(["display_p3", "adobe_rgb"])),
 )
 
 
@@ -67,13 +70,26 @@ def test_centre_crops_under_the_degradations_of_genimage(size: tuple[int, int], 
     assert sum(parse_recipe(text).local for text in expand(["none", "genimage"])) == 5
 
 
+OTHERS = (
+    "noise:sigma=8", "webp:q=50", "resize:scale=0.8", "blur:sigma=1|noise:sigma=2", "lr:64|jpeg:q=30", "avif:q=50",
+    "rejpeg:q=60,times=3,shift=3", "jpeg_below:kib=4", "perspective:tilt=0.05", "moire:depth=0.1",
+    "display:width=90,height=90", "resize:mp=0.002", "resize:wide=50", "balance:red=2|moire:depth=0.1", "rephoto",
+)  # fmt: skip
+
+
 def test_other_recipes_are_applied_to_the_whole_image_and_cut() -> None:
-    rgb, window = picture(60, 80, 1), Window(10, 20, 40, 50)
-    for text in ("noise:sigma=8", "webp:q=50", "resize:scale=0.8", "blur:sigma=1|noise:sigma=2", "lr:64|jpeg:q=30"):
+    rgb, window = picture(60, 80, 1), Window(10, 20, 31, 50)
+    for text in OTHERS:
         recipe = parse_recipe(text)
         assert not recipe.local
         expected = window.of(recipe.apply(rgb, key="image"))
         np.testing.assert_array_equal(recipe.apply(rgb, key="image", window=window), expected)
+
+
+def test_every_step_is_compared_in_part_and_whole() -> None:
+    local = {"blur", "jpeg", "jpeg_tables", "balance", "profile"}
+    named = {step.op for text in OTHERS for step in parse_recipe(text).steps}
+    assert (local | named | {"heic", "crop"}) == set(DEGRADATIONS)
 
 
 @pytest.mark.parametrize("width", [511, 512, 513, 530, 1100])

@@ -11,7 +11,7 @@ import numpy as np
 
 from synthscope.data.degrade.jpeg import Quality, Subsampling
 from synthscope.data.degrade.step import Fixed, check_side
-from synthscope.errors import SynthscopeError, needing
+from synthscope.errors import SynthscopeError, UnreadableImageError, needing
 
 
 class Webp(Fixed):
@@ -48,7 +48,9 @@ class Avif(Fixed):
 
 
 class Heic(Fixed):
-    """HEIC round trip, by the x265 and libde265 in pillow-heif (extra ``heic``); ``q`` is libheif's, which is no JPEG quality."""
+    """HEIC round trip, by the x265 and libde265 in pillow-heif (extra ``heic``); ``q`` is libheif's, which is no JPEG
+    quality.
+    """
 
     op = "heic"
     ladder = ("q=90", "q=75", "q=50", "q=30", "q=15")
@@ -59,10 +61,14 @@ class Heic(Fixed):
         with needing("heic", "the degradation heic"):
             import pillow_heif
         check_side(rgb, 16384, "HEIC")
-        file = BytesIO()
-        image = pillow_heif.from_bytes("RGB", (rgb.shape[1], rgb.shape[0]), rgb.tobytes())
-        # Pools: without threads of its own, as on a machine with one core, x265 writes another file.
-        image.save(file, quality=self.q, chroma=int(self.subsampling), enc_params={"x265:pools": "1"})
+        file, size = BytesIO(), (rgb.shape[1], rgb.shape[0])
+        image = pillow_heif.from_bytes("RGB", size, rgb.tobytes())
+        try:
+            # Pools: without threads of its own, as on a machine with one core, x265 writes another file.
+            image.save(file, quality=self.q, chroma=int(self.subsampling), enc_params={"x265:pools": "1"})
+        except RuntimeError as error:  # long strips: x265 has no level for them
+            why = f"got {size[0]}x{size[1]}: {error}"
+            raise UnreadableImageError(f"Expected a size that HEIC can hold, {why}. Crop the image.") from error
         file.seek(0)
         return np.array(pillow_heif.open_heif(file).to_pillow().convert("RGB"))
 
