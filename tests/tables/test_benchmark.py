@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import synthscope.tables.published
+from synthscope.data.degrade.chains import CHAINS
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.schema import SCORES, conform, write_table
 from synthscope.tables.benchmark import (
@@ -118,6 +119,15 @@ def test_degraded_table_in_genimages_order() -> None:
     assert "ADM" in table.title
     with pytest.raises(SynthscopeError, match="--degrade"):
         degraded_table(table_2())
+
+
+def test_named_chains_head_their_columns_and_are_spelled_below() -> None:
+    recipe = CHAINS["reposted"].recipe
+    rows = [{"condition": condition, "value": 0.5} for condition in (recipe, "none", "jpeg:q=50|lr:64")]
+    table = degraded_table(scores(rows))
+    assert table.columns == ("clean", "reposted", "jpeg:q=50|lr:64", "Avg Acc. (%)")
+    assert table.notes[-1].endswith(f": reposted is {recipe}.")
+    assert not any("Imitations" in note for note in degraded_table(scores(rows[1:])).notes)
 
 
 def test_degraded_rows_of_several_test_sets_say_which() -> None:

@@ -81,8 +81,8 @@ CHAINS = {
     ),
     "reposted": Chain(
         f"{_INSTAGRAM}|{_PHONE}|{_WHATSAPP}",
-        "Instagram-like, phone screenshot, WhatsApp-like",
-        "assumed: the three one after the other",
+        "reposted",
+        "assumed: through the imitated Instagram, a phone screenshot and the imitated WhatsApp",
     ),
     "rephoto": Chain(
         "perspective:tilt=0.02|blur:sigma=0.8|moire:depth=0.06|balance:red=1.06,blue=0.93|noise:sigma=3|jpeg:q=90",
