@@ -94,7 +94,7 @@ def test_a_run_over_shards_is_the_run_over_files(tmp_path: Path) -> None:
 
 
 def test_shards_that_a_pattern_means(tmp_path: Path) -> None:
-    for name in ("b/1.tar", "a/0.tar", "a/x.txt"):
+    for name in ("b/1.tar", "a/0.tar", "a/x.txt", "a/.half.tar"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert find_shards(tmp_path) == find_shards(tmp_path / "*/*.tar") == [f"{tmp_path}/a/0.tar", f"{tmp_path}/b/1.tar"]

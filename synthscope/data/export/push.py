@@ -9,7 +9,7 @@ from synthscope.data.layouts.walk import tree
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.runtime.files import reason
 
-_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
+_ID = re.compile(r"[a-z0-9][\w.-]{0,95}/[a-z0-9][\w.-]{0,95}", re.ASCII | re.IGNORECASE)
 _HIDDEN = [".*", "*/.*"]  # the library's stars go over slashes
 _SAID = {
     401: "a token that the hub does not know. Log in again by hf auth login, or set HF_TOKEN.",
