@@ -238,6 +238,7 @@ def test_the_hub_is_asked_only_where_somebody_asked(tmp_path: Path, monkeypatch:
         (n > 0, "train") for n in range(3)
     ]
     assert same_bytes(found)
+    assert index("hf:hf://datasets/org/name")["path"].equals(found["path"])
     for wrong in ("hf:org/name/more", "hf:/nowhere"):
         with pytest.raises(SynthscopeError, match="Expected a folder, a file, or OWNER/NAME of the hub"):
             index(wrong)

@@ -186,7 +186,9 @@ def name_of_split(file: str, root: str) -> str:
 
 
 def _parts(file: str, root: str) -> list[str]:
-    below = file.removeprefix(root).partition("?")[0] if file != root else file.rpartition("/")[2]
-    below = below.partition("@")[2].partition("/")[2] if is_url(below) else below
+    if is_url(file):
+        below = file.partition("@")[2].partition("/")[2]  # of a commit
+    else:
+        below = file.removeprefix(root) if file != root else file.rpartition("/")[2]
     *folders, name = [part for part in below.split("/") if part]
     return [*folders, name.rpartition(".")[0]]

@@ -19,13 +19,13 @@ def hub_tables(pattern: Path | str) -> tuple[str, list[str]]:
     """Name of a data set, and URLs of its Parquet files, sorted, with the commit that they are of today.
 
     Args:
-        pattern: ``OWNER/NAME[@REVISION]``, also as a path in the working folder, as layouts get it.
+        pattern: ``[hf://datasets/]OWNER/NAME[@REVISION]``, also as a path in the working folder, as layouts get it.
 
     Raises:
         SynthscopeError: Another pattern, nobody asked for the network, no such data set, or none of Parquet.
     """
     below = isinstance(pattern, Path) and pattern.is_relative_to(Path.cwd())
-    text = str(Path(pattern).relative_to(Path.cwd())) if below else str(pattern)
+    text = str(Path(pattern).relative_to(Path.cwd())) if below else str(pattern).removeprefix("hf://datasets/")
     match = _ID.fullmatch(text)
     if match is None:
         raise SynthscopeError(f"Expected a folder, a file, or OWNER/NAME of the hub, got {pattern}. Check the path.")
