@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from synthscope.cli.arguments import Remote, Seed, Source, View, Where, Workers, exit_with_unreadable, load
+from synthscope.cli.data_export import data_export, data_push
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.runtime.told import printable
 
@@ -205,3 +206,7 @@ def _range(text: str | None) -> tuple[int, int] | None:
         return int(first), int(last if dots else first)
     except ValueError:
         raise UsageError(f"Expected a quality such as 96 or 95..96, got {text!r}. Correct it.") from None
+
+
+data.command("export")(data_export)
+data.command("push")(data_push)

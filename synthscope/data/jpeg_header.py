@@ -33,9 +33,11 @@ class Compression(NamedTuple):
 def read_compression(path: str | Path) -> Compression:
     """What the header says. Decodes no pixels; never raises.
 
+    >>> from tempfile import NamedTemporaryFile
     >>> from PIL import Image
-    >>> Image.new("RGB", (16, 16)).save("a.jpg", quality=90)
-    >>> read_compression("a.jpg").step
+    >>> with NamedTemporaryFile(suffix=".jpg") as file:
+    ...     Image.new("RGB", (16, 16)).save(file.name, quality=90)
+    ...     read_compression(file.name).step
     'jpeg:q=90'
     """
     from PIL import Image, UnidentifiedImageError

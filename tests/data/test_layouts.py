@@ -306,7 +306,7 @@ def test_the_table_does_not_depend_on_workers_or_blocks(tmp_path: Path, monkeypa
     ("source", "kind", "message"),
     [
         ("genimag:{}", UsageError, "Did you mean genimage"),
-        ("{}", UsageError, "without a layout. Put one before the path: cnndetection, csv, files, genimage"),
+        ("{}", UsageError, "without a layout. Put one before the path: cnndetection, commfor, csv, df40, "),
         ("genimage:{}/absent", SynthscopeError, "Expected a folder or file at '.*absent', got nothing"),
         ("genimage:", SynthscopeError, "Expected a folder or file at ''"),
         ("genimage:{}", SynthscopeError, "Expected folders named ai and nature under .*, got ADM, bare"),

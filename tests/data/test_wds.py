@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pyarrow import parquet
 
 from synthscope.data.images import read_file, read_rgb
 from synthscope.data.index import index
@@ -85,16 +87,22 @@ def test_a_run_over_shards_is_the_run_over_files(tmp_path: Path) -> None:
         (tmp_path / f"{number}.png").write_bytes(png(number))
     shard(tmp_path / "000.tar", *((f"{n}.png", png(n)) for n in range(3)))
     shard(tmp_path / "001.tar", *((f"{n}.png", png(n)) for n in range(3, 6)))
+    parquet.write_table(pa.table({"image": [png(n) for n in range(6)]}), tmp_path / "all.parquet", row_group_size=4)
     detector = create_detector("cnn_small", input={"crop": 32})
     tables = [
         predict(index(source), [detector], out=tmp_path / str(number), conditions=["none", "noise:sigma=8"], workers=1)
-        for number, source in enumerate([f"wds:{tmp_path}/{{000..001}}.tar", f"files:{tmp_path}/?.png"])
+        for number, source in enumerate(
+            [f"wds:{tmp_path}/{{000..001}}.tar", f"files:{tmp_path}/?.png", f"hf:{tmp_path}/all.parquet"]
+        )
     ]
-    assert tables[0].drop("path").equals(tables[1].drop("path")) and tables[0]["logit"].null_count() == 0
+    assert (
+        all(tables[0].drop("path").equals(table.drop("path")) for table in tables)
+        and tables[0]["logit"].null_count() == 0
+    )
 
 
 def test_shards_that_a_pattern_means(tmp_path: Path) -> None:
-    for name in ("b/1.tar", "a/0.tar", "a/x.txt"):
+    for name in ("b/1.tar", "a/0.tar", "a/x.txt", "a/.half.tar"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert find_shards(tmp_path) == find_shards(tmp_path / "*/*.tar") == [f"{tmp_path}/a/0.tar", f"{tmp_path}/b/1.tar"]

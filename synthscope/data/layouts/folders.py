@@ -44,7 +44,7 @@ def genimage(root: Path, *, val_labels: str = "", synset_ids: str = "") -> Itera
     """
     labels = {"ai": 1, "nature": 0}
     val = _val_synsets(val_labels, synset_ids)
-    for folder in _class_folders(root, labels):
+    for folder in class_folders(root, labels):
         *parts, kind = folder.parts
         split = SPLITS.get(parts[-1].lower())
         above = parts[:-1] if split else parts
@@ -58,7 +58,7 @@ def genimage(root: Path, *, val_labels: str = "", synset_ids: str = "") -> Itera
             if merged and label == 1:
                 subset = GENERATORS.get(name or "", name or MERGED)
             known = {"class_index": index, "synset": synset, "error": error}
-            yield _row(path, label, subset, split) | known
+            yield named_row(path, label, subset, split) | known
 
 
 def cnndetection(root: Path) -> Iterator[Row]:
@@ -66,9 +66,13 @@ def cnndetection(root: Path) -> Iterator[Row]:
 
     Reals of a generator that has no fakes are shared ones (as in the diffusion sets of Ojha et al.): subset null.
     """
-    labels = {"0_real": 0, "1_fake": 1}
+    return labelled_folders(root, {"0_real": 0, "1_fake": 1})
+
+
+def labelled_folders(root: Path, labels: dict[str, int]) -> Iterator[Row]:
+    """:func:`cnndetection` with other names of the class folders, in small letters."""
     places: list[tuple[Path, int, str, str | None]] = []
-    for folder in _class_folders(root, labels):
+    for folder in class_folders(root, labels):
         above = folder.parent.relative_to(root).parts
         split = SPLITS.get(above[0].lower()) if above else None
         tail = above[1:] if split else above
@@ -77,7 +81,7 @@ def cnndetection(root: Path) -> Iterator[Row]:
     for folder, label, generator, split in places:
         subset = generator if generator in faked else None
         for path, _, error in image_files(folder):
-            yield _row(path, label, subset, split) | {"error": error}
+            yield named_row(path, label, subset, split) | {"error": error}
 
 
 def imagefolder(root: Path, *, ai: str = "", real: str = "") -> Iterator[Row]:
@@ -98,10 +102,11 @@ def imagefolder(root: Path, *, ai: str = "", real: str = "") -> Iterator[Row]:
     for folder, split in places:
         label = labels[folder.name]
         for path, _, error in image_files(folder):
-            yield _row(path, label, folder.name if label == 1 else None, split) | {"error": error}
+            yield named_row(path, label, folder.name if label == 1 else None, split) | {"error": error}
 
 
-def _row(path: str, label: int, subset: str | None, split: str | None) -> Row:
+def named_row(path: str, label: int, subset: str | None, split: str | None) -> Row:
+    """A row of an image whose generator, where there is one, is called as its subset."""
     generator = subset if label == 1 else "real"
     return {"path": path, "label": label, "generator": generator, "subset": subset, "split": split}
 
@@ -144,7 +149,8 @@ def _unlisted(root: Path, labels: dict[str, int], folders: list[Path]) -> str:
     )
 
 
-def _class_folders(root: Path, names: Collection[str]) -> list[Path]:
+def class_folders(root: Path, names: Collection[str]) -> list[Path]:
+    """The folders below ``root`` with one of these names, which are in small letters; raises where there are none."""
     below = [Path(path) for path, is_folder in tree(root, names) if is_folder]
     folders = [folder for folder in below if folder.name.lower() in names]
     if not folders:

@@ -95,7 +95,7 @@ def find_shards(pattern: Path | str) -> list[str]:
         found = [text] if _is_shard(text) else list(filter(_is_shard, _listed(text)))
     else:
         text, path = str(pattern), Path(pattern)
-        inside = path.rglob("*.tar") if path.is_dir() else None
+        inside = [one for one in path.rglob("*.tar") if one.name[0] != "."] if path.is_dir() else None
         named = glob(text, recursive=True) if has_magic(text) else [text]  # noqa: PTH207  (it is absolute)
         found = sorted(map(str, named if inside is None else inside))
     if not found:

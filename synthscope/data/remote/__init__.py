@@ -1,1 +1,1 @@
-"""Images that are no file of their own on this machine: behind a URL, or inside a tar shard."""
+"""Images that are no file of their own on this machine: behind a URL, or inside a tar, Arrow or Parquet file."""

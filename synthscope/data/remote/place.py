@@ -1,7 +1,8 @@
-"""Where an image lies: ``s3://``, ``gs://``, ``hf://``, ``https://`` or ``http://``, and bytes inside a tar shard.
+"""Where an image lies: ``s3://``, ``gs://``, ``hf://``, ``https://`` or ``http://``, and inside a file of many images.
 
-A member of a shard is written ``SHARD.tar#OFFSET+BYTES/MEMBER``, with the shard's path or URL; nothing but these bytes
-is read for it, and what its name says is for people.
+A member of a tar shard or an Arrow file is written ``SHARD.tar#OFFSET+BYTES/MEMBER``, with the shard's path or URL;
+nothing but these bytes is read for it. Parquet files compress theirs: ``FILE.parquet#GROUP.ROW.COLUMN/NAME`` is a row
+of a row group. What the name behind the slash says is for people.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote, unquote
 
 SCHEMES = ("s3", "gs", "hf", "https", "http")
 _URL = re.compile(rf"({'|'.join(SCHEMES)})://", re.IGNORECASE)
-_MEMBER = re.compile(r"(.+?\.tar(?:\?[^#]*)?)#(\d{1,15})\+(\d{1,15})(?:/.*)?", re.DOTALL | re.IGNORECASE)
+_MEMBER = re.compile(r"(.+?\.(?:tar|arrow)(?:\?[^#]*)?)#(\d{1,15})\+(\d{1,15})(?:/.*)?", re.DOTALL | re.IGNORECASE)
+_CELL = re.compile(r"(.+?\.parquet(?:\?[^#]*)?)#(\d{1,9})\.(\d{1,9})\.([^/]+)(?:/.*)?", re.DOTALL | re.IGNORECASE)
 
 
 class Place(NamedTuple):
@@ -21,6 +24,15 @@ class Place(NamedTuple):
     file: str
     start: int = 0
     size: int | None = None  # None = to the end
+
+
+class Cell(NamedTuple):
+    """A row of a Parquet file's row group, and the column of its image."""
+
+    file: str
+    group: int
+    row: int
+    column: str
 
 
 def is_url(text: str | Path) -> bool:
@@ -33,8 +45,9 @@ def is_url(text: str | Path) -> bool:
 
 
 def is_elsewhere(path: str | Path) -> bool:
-    """Whether this is a URL or lies in a shard."""
-    return is_url(path) or (".tar" in str(path) and _MEMBER.fullmatch(str(path)) is not None)
+    """Whether this is a URL or lies in a file of many images."""
+    text = str(path)
+    return is_url(path) or ("#" in text and bool(_MEMBER.fullmatch(text) or _CELL.fullmatch(text)))
 
 
 def parse_place(path: str | Path) -> Place:
@@ -54,3 +67,22 @@ def member(shard: str, start: int, size: int, name: str) -> str:
     's3://bucket/000.tar#512+1234/ai/7.jpg'
     """
     return f"{shard}#{start}+{size}/{name}"
+
+
+def cell(file: str, group: int, row: int, column: str, name: str) -> str:
+    """How an image in a Parquet file is written.
+
+    >>> cell("/data/0.parquet", 3, 17, "image", "7.jpg")
+    '/data/0.parquet#3.17.image/7.jpg'
+    """
+    return f"{file}#{group}.{row}.{quote(column, safe='')}/{name}"
+
+
+def parse_cell(path: str | Path) -> Cell | None:
+    """Take what :func:`cell` wrote apart; None for anything else.
+
+    >>> parse_cell("/data/0.parquet#3.17.image/7.jpg")
+    Cell(file='/data/0.parquet', group=3, row=17, column='image')
+    """
+    match = _CELL.fullmatch(str(path))
+    return Cell(match[1], int(match[2]), int(match[3]), unquote(match[4])) if match else None

@@ -9,18 +9,20 @@ from typing import BinaryIO, cast
 
 from synthscope.data.bombs import Refused
 from synthscope.data.remote import permission
+from synthscope.data.remote.cells import read_cell
 from synthscope.data.remote.patience import patiently
-from synthscope.data.remote.place import is_url, parse_place
+from synthscope.data.remote.place import is_url, parse_cell, parse_place
 from synthscope.data.remote.stores import Source, arrow, arrow_files, hub, hub_files, local
 from synthscope.data.remote.web import web
 
 STORES: dict[str, Callable[[str], Source]] = {"s3": arrow, "gs": arrow, "hf": hub, "https": web, "http": web}
 LISTINGS: dict[str, Callable[[str], list[str]]] = {"s3": arrow_files, "gs": arrow_files, "hf": hub_files}
 BUFFER = 2**16  # bytes read at once: enough for most headers
+AHEAD = 2**20  # of a Parquet file
 
 
 def open_elsewhere(path: str, buffer: int = BUFFER) -> BinaryIO:
-    """A file of another machine, or a member of a shard, to be read and sought in.
+    """A file of another machine, or one inside a file of many images, to be read and sought in.
 
     Args:
         path: See :mod:`~synthscope.data.remote.place`.
@@ -29,6 +31,8 @@ def open_elsewhere(path: str, buffer: int = BUFFER) -> BinaryIO:
     Raises:
         Refused: Nobody asked for this URL, it is not there, or it did not answer (see ``patiently``); so do reads.
     """
+    if (row := parse_cell(path)) is not None:
+        return io.BytesIO(read_cell(row, partial(open_elsewhere, row.file, AHEAD)))
     place = parse_place(path)
     if is_url(place.file):
         permission.check(place.file)
