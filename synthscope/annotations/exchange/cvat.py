@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -23,16 +23,20 @@ from synthscope.annotations.exchange.shapes import (
 from synthscope.annotations.files import image_folder, located, parsing
 from synthscope.annotations.records import Row
 from synthscope.annotations.rle import encode_rle, from_runs, to_runs
+from synthscope.annotations.taxonomy import confidence_of, confidence_word
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import whole_file
 from synthscope.runtime.files import read_text
 
 _CLEAN = "no artifact"  # label of a tag
-_NUMBERS = {"region": int, "confidence": float}
+_NUMBERS: dict[str, Callable[[str], float]] = {"region": int, "confidence": confidence_of, "round": int}
 
 
-def write(table: pl.DataFrame, out: Path) -> None:
-    """Write one XML file; names of images are absolute paths, and polygons of one region share a ``group_id``."""
+def write(table: pl.DataFrame, out: Path, *, keep: Container[str] = DETAILS) -> None:
+    """Write one XML file; names of images are their paths, and polygons of one region share a ``group_id``.
+
+    ``keep`` says which details become attributes: CVAT takes those that the project's labels have.
+    """
     root = ET.Element("annotations")
     ET.SubElement(root, "version").text = "1.1"
     for number, (image, regions, clean) in enumerate(by_image(table)):
@@ -44,9 +48,9 @@ def write(table: pl.DataFrame, out: Path) -> None:
                 shape = {"label": label_of(row), "source": "manual", "occluded": "0", **geometry, "z_order": "0"}
                 if row["region"]:
                     shape["group_id"] = str(row["region"])
-                _attributes(ET.SubElement(element, kind, shape), row)
+                _attributes(ET.SubElement(element, kind, shape), row, keep)
         for row in clean:
-            _attributes(ET.SubElement(element, "tag", {"label": _CLEAN, "source": "manual"}), row)
+            _attributes(ET.SubElement(element, "tag", {"label": _CLEAN, "source": "manual"}), row, keep)
     with whole_file(out) as temporary:
         ET.ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=True)
 
@@ -79,9 +83,11 @@ def _parse(path: Path) -> ET.Element:
         raise SynthscopeError(f"Expected an XML file in UTF-8 at {path}, got: {error}. Export it again.") from error
 
 
-def _attributes(element: ET.Element, row: Row) -> None:
+def _attributes(element: ET.Element, row: Row, keep: Container[str]) -> None:
     for name, value in details(row).items():
-        ET.SubElement(element, "attribute", {"name": name}).text = str(value)
+        if name in keep:
+            word = confidence_word(value) if name == "confidence" else None
+            ET.SubElement(element, "attribute", {"name": name}).text = word or str(value)
 
 
 def _shapes(row: Row) -> Iterator[tuple[str, dict[str, str]]]:

@@ -14,7 +14,7 @@ from synthscope.annotations.records import IMAGE_COLUMNS, Row, size_of
 from synthscope.annotations.taxonomy import recognise
 from synthscope.errors import SynthscopeError
 
-DETAILS = ("region", "gt_kind", "text", "confidence", "annotator", "revision", "mask_path")
+DETAILS = ("region", "gt_kind", "text", "confidence", "annotator", "round", "revision", "mask_path")
 OTHER = "other"  # label of a region without a category
 EXTRA = "synthscope"  # key of the details in JSON
 
