@@ -19,6 +19,7 @@ from synthscope.annotations.exchange.shapes import (
     label_of,
     labelled,
     mask_of,
+    turned,
 )
 from synthscope.annotations.files import image_folder, located, parsing
 from synthscope.annotations.records import Row
@@ -39,6 +40,7 @@ def write(table: pl.DataFrame, out: Path, *, keep: Container[str] = DETAILS) -> 
     """
     root = ET.Element("annotations")
     ET.SubElement(root, "version").text = "1.1"
+    _declare(root, [label_of(row) for row in table.select("category").unique(maintain_order=True).to_dicts()], keep)
     for number, (image, regions, clean) in enumerate(by_image(table)):
         element = ET.SubElement(root, "image", {"id": str(number), "name": image["path"]})
         element.attrib.update({name: str(image[name]) for name in ("width", "height") if image[name] is not None})
@@ -56,7 +58,7 @@ def write(table: pl.DataFrame, out: Path, *, keep: Container[str] = DETAILS) -> 
 
 
 def read(root: Path, *, images: str = "") -> Iterator[Row]:
-    """Rows of a file ``annotations.xml``; images without shapes count as annotated and clean.
+    """Rows of a file ``annotations.xml``; images without shapes count as annotated and clean, turned boxes are polygons.
 
     Args:
         root: The XML file.
@@ -81,6 +83,19 @@ def _parse(path: Path) -> ET.Element:
         return ET.fromstring(text.encode())  # noqa: S314
     except ET.ParseError as error:
         raise SynthscopeError(f"Expected an XML file in UTF-8 at {path}, got: {error}. Export it again.") from error
+
+
+def _declare(root: ET.Element, labels: list[str], keep: Container[str]) -> None:
+    """Labels and their attributes, without which other readers of the format refuse a file."""
+    declared = ET.SubElement(ET.SubElement(ET.SubElement(root, "meta"), "task"), "labels")
+    for name in (*labels, _CLEAN):
+        label = ET.SubElement(declared, "label")
+        ET.SubElement(label, "name").text = name
+        attributes = ET.SubElement(label, "attributes")
+        for detail in (detail for detail in DETAILS if detail in keep):
+            attribute = ET.SubElement(attributes, "attribute")
+            ET.SubElement(attribute, "name").text = detail
+            ET.SubElement(attribute, "input_type").text = "text"
 
 
 def _attributes(element: ET.Element, row: Row, keep: Container[str]) -> None:
@@ -114,7 +129,11 @@ def _shape(element: ET.Element, image: Row, file: Path) -> Row:
         points = [[float(value) for value in pair.split(",")] for pair in a["points"].split(";")]
         return told | {"gt_kind": "polygon", "polygons": [points]}
     if element.tag == "box":
-        return told | {"gt_kind": "box", "box": [float(a[name]) for name in ("xtl", "ytl", "xbr", "ybr")]}
+        x0, y0, x1, y1 = (float(a[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
+        if turn := float(a.get("rotation") or 0):
+            corners = turned((x0, y0, x1, y1), ((x0 + x1) / 2, (y0 + y1) / 2), turn)
+            return told | {"gt_kind": "polygon", "polygons": [corners]}
+        return told | {"gt_kind": "box", "box": [x0, y0, x1, y1]}
     if element.tag == "mask":
         runs = [int(run) for run in a["rle"].split(",") if run.strip()]
         left, top, width, height = (int(a[name]) for name in ("left", "top", "width", "height"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import cos, radians, sin
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -20,6 +19,7 @@ from synthscope.annotations.exchange.shapes import (
     label_of,
     labelled,
     mask_of,
+    turned,
 )
 from synthscope.annotations.files import image_folder, located, parsing
 from synthscope.annotations.records import Row, size_of
@@ -148,18 +148,12 @@ def _geometry(kind: str, value: dict[str, Any], width: int, height: int) -> Row:
     if kind == "box":
         x, y, w, h = (float(value[name]) for name in ("x", "y", "width", "height"))
         if turn := float(value.get("rotation") or 0):
-            sides = w * width / 100, h * height / 100
-            return {"gt_kind": "polygon", "polygons": [_turned(x * width / 100, y * height / 100, *sides, turn)]}
+            left, top = x * width / 100, y * height / 100
+            corners = turned((left, top, left + w * width / 100, top + h * height / 100), (left, top), turn)
+            return {"gt_kind": "polygon", "polygons": [corners]}
         box = [_pixels(x, width), _pixels(y, height), _pixels(x + w, width), _pixels(y + h, height)]
         return {"gt_kind": kind, "box": box}
     return {"gt_kind": kind, "rle": encode_rle(decode_brush(value["rle"], height, width))}
-
-
-def _turned(x: float, y: float, width: float, height: float, degrees: float) -> list[list[float]]:
-    """Corners, in pixels, of a box that was turned clockwise around its upper left corner."""
-    c, s = cos(radians(degrees)), sin(radians(degrees))
-    corners = ((0.0, 0.0), (width, 0.0), (width, height), (0.0, height))
-    return [[round(x + u * c - v * s, 6), round(y + u * s + v * c, 6)] for u, v in corners]
 
 
 def _pixels(percent: float, side: int) -> float:

@@ -84,7 +84,8 @@ def build_project(
         pl.lit(None, ANNOTATIONS[name]).alias(name) for name in ("sha256", "width", "height")
     )
     facts = fill_in_files(facts).join(wanted.select("path", "generator", uid="group"), on="path")
-    unreadable = facts.filter(pl.col("sha256").is_null())["path"].to_list()
+    unreadable = images.drop_nulls("error")["path"].unique().sort().to_list()
+    unreadable += facts.filter(pl.col("sha256").is_null())["path"].to_list()
     round_ = 1 if relay is None else max(relay["round"].fill_null(1).to_list()) + 1
     key = given.join(facts.drop_nulls("sha256"), on="path", maintain_order="left").sort("path")
     numbers = key.select(pl.col("path").unique(maintain_order=True)).sample(fraction=1, shuffle=True, seed=seed)

@@ -36,7 +36,10 @@ def test_everybody_gets_as_many(people, n, overlap, seed) -> None:
     assert spread(Counter(given_["annotator"])) <= 1
     by_generator = Counter(zip(given_["annotator"], given_["path"].str.head(1), strict=True))
     for generator in "ab":
-        assert max(by_generator[name, generator] for name in names) - min(by_generator[name, generator] for name in names) <= 3
+        assert (
+            max(by_generator[name, generator] for name in names) - min(by_generator[name, generator] for name in names)
+            <= 3
+        )
     pairs = Counter(frozenset(own["annotator"]) for _, own in given_.group_by("path") if own.height == 2)
     if len(pairs) == people * (people - 1) // 2:
         assert spread(pairs) <= 2
