@@ -58,7 +58,7 @@ def write(table: pl.DataFrame, out: Path, *, keep: Container[str] = DETAILS) -> 
 
 
 def read(root: Path, *, images: str = "") -> Iterator[Row]:
-    """Rows of a file ``annotations.xml``; images without shapes count as annotated and clean, turned boxes are polygons.
+    """Rows of ``annotations.xml``; images without shapes count as annotated and clean, turned boxes as polygons.
 
     Args:
         root: The XML file.

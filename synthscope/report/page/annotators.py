@@ -89,8 +89,8 @@ def _answer(pooled: pl.DataFrame, order: list[str], found: pl.DataFrame) -> str:
     iou_, regions = (pooled.filter(measure=name).row(0, named=True) for name in ("mask_iou", "instance_f1@0.5"))
     return (
         f"Of {len(order)} images that two people or more marked alone, {found['path'].n_unique()} have a conflict. "
-        f"Their masks overlap by {_number(iou_)} (IoU), and {_number(regions)} of their regions were marked by both (F1 "
-        "at IoU 0.5)."
+        f"Their masks overlap by {_number(iou_)} (IoU), and {_number(regions)} of their regions were marked by both "
+        "(F1 at IoU 0.5)."
     )
 
 
@@ -106,7 +106,7 @@ def _grid(figures: pl.DataFrame, keys: list[str], caption: str, corner: str) -> 
         values = {row["measure"]: row for row in own.iter_rows(named=True)}
         cells = [_cell(values.get(measure)) for measure in MEASURES]
         name = " and ".join(_name(part) for part in named)
-        detail = f"{own['n_regions'].max()} regions in {own['n_images'].max()} pairs of annotations"
+        detail = f"{max(own['n_regions'].to_list())} regions in {max(own['n_images'].to_list())} pairs of annotations"
         rows.append(grids.Row(name, detail, cells))
     return grids.Grid(caption, [(title, "") for title in MEASURES.values()], rows, corner=corner)
 
@@ -118,8 +118,8 @@ def _cell(row: Row | None) -> grids.Cell:
     return grids.Cell(f"{row['value']:.2f}", interval, round(20 * min(max(row["value"], 0), 1)))
 
 
-def _name(part: object) -> str:
-    return "any" if part is None else BY_LABEL[part].name if isinstance(part, str) and part in BY_LABEL else f"{part!s}"
+def _name(part: Any) -> str:
+    return "any" if part is None else BY_LABEL[part].name if part in BY_LABEL else str(part)
 
 
 def _people(table: pl.DataFrame) -> list[dict[str, Any]]:

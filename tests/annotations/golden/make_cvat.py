@@ -4,8 +4,9 @@
     python tests/annotations/golden/make_cvat.py
 
 Made by their code: ``cvat.xml``, an export in "CVAT for images 1.1" by datumaro. Checked by their code: what datumaro
-reads in our file of earlier marks (``ours_cvat.xml``, of ours.py), our label specification against cvat-sdk's models and
-its validators of attribute values, and our runs of the mask against ``cvat_sdk.masks``. Not exercised: CVAT's server.
+reads in our file of earlier marks (``ours_cvat.xml``, of ours.py), our label specification against cvat-sdk's models
+and its validators of attribute values, and our runs of the mask against ``cvat_sdk.masks``. Not exercised: CVAT's
+server.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from datumaro.components.dataset import Dataset
 from datumaro.components.dataset_base import DatasetItem
 from datumaro.components.media import Image
 from datumaro.plugins.data_formats.cvat.base import CvatBase
-
 from PIL import Image as Picture
 
 HERE = Path(__file__).parent

@@ -6,8 +6,10 @@
 Made by their code: every region (``LabelInterface`` controls, their pydantic values, ``converter.brush.mask2rle``), the
 annotation and the task around it (``AnnotationValue``, ``TaskValue``), ``labelstudio_coco.json`` out of these by their
 ``Converter`` (whose box around the turned one is wrong: it turns percents), and the corners of the turned box by their
-``convert_annotation_to_yolo_obb``. Written here, because only the server writes it: sizes, ``completed_by`` as an object, dates.
+``convert_annotation_to_yolo_obb``. Written here, because only the server writes it: sizes, ``completed_by`` as an
+object, dates.
 Checked by their code: our configuration, and our tasks with predictions (``ours_labelstudio.json``, of ours.py).
+Not exercised: the server and the page on which people draw.
 """
 
 from __future__ import annotations

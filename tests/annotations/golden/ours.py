@@ -36,8 +36,10 @@ def write(folder: Path) -> None:
         cvat_tasks(place, [NAME], earlier())
         cvat_labels_file(place)
         for name, target in (
-            ("tasks.json", "ours_labelstudio.json"), ("earlier.xml", "ours_cvat.xml"), ("labels.json", "ours_cvat_labels.json"),
-        ):  # fmt: skip
+            ("tasks.json", "ours_labelstudio.json"),
+            ("earlier.xml", "ours_cvat.xml"),
+            ("labels.json", "ours_cvat_labels.json"),
+        ):
             (folder / target).write_bytes((place / name).read_bytes())
 
 
