@@ -114,8 +114,9 @@ def _grid(figures: pl.DataFrame, keys: list[str], caption: str, corner: str) -> 
 def _cell(row: Row | None) -> grids.Cell:
     if row is None or np.isnan(row["value"]):
         return grids.Cell("–")
-    interval = f"{row['ci_low']:.2f}–{row['ci_high']:.2f}" if np.isfinite(row["ci_low"]) else ""
-    return grids.Cell(f"{row['value']:.2f}", interval, round(20 * min(max(row["value"], 0), 1)))
+    value, low, high = (f"{round(row[name], 2) + 0.0:.2f}" for name in ("value", "ci_low", "ci_high"))  # never "-0.00"
+    interval = f"{low} to {high}" if np.isfinite(row["ci_low"]) else ""
+    return grids.Cell(value, interval, round(20 * min(max(row["value"], 0), 1)))
 
 
 def _name(part: Any) -> str:
