@@ -66,8 +66,49 @@ def agreement(annotators: Sequence[pl.DataFrame], *, n_resamples: int = 2000, se
     """
     if len(annotators) < 2:
         raise UsageError(f"Expected two or more annotators, got {len(annotators)}. Name another table.")
-    images = _shared(annotators)
-    used = {row["category"] for raters in images for rows in raters for row in rows} - {None}
+    kappa = _cohen if len(annotators) == 2 else _fleiss
+    return _compared(_shared(annotators), len(annotators), kappa, n_resamples, seed)
+
+
+def pooled_agreement(table: pl.DataFrame, *, n_resamples: int = 2000, seed: int = 0) -> pl.DataFrame:
+    """Agreement of any two annotators of an image, over all pairs of annotators, however few images each pair shares.
+
+    Measures are those of :func:`agreement`, of two; ``category_kappa`` is Scott's pi (1955), because the two are not
+    always the same people; ``n_images`` counts an image once for each pair. Leave out annotators who saw earlier
+    marks.
+
+    Args:
+        table: Columns of ``ANNOTATIONS``, with annotators.
+        n_resamples: Of the bootstrap over images.
+        seed: Of the bootstrap.
+
+    Raises:
+        SynthscopeError: No image of two annotators, or as :func:`agreement`.
+    """
+    images = []
+    for _, rows in table.group_by("path", maintain_order=True):
+        people = [own.to_dicts() for own in by_annotator(rows)]
+        images += [list(pair) for pair in combinations(people, 2)]
+    if not images:
+        raise SynthscopeError("Expected images that two annotators share, got none. Give some images to two.")
+    return _compared(images, 2, _fleiss, n_resamples, seed)
+
+
+def agreement_by_pair(table: pl.DataFrame, *, n_resamples: int = 2000, seed: int = 0) -> pl.DataFrame:
+    """:func:`agreement` of every pair of annotators who share images: its columns after ``first`` and ``second``."""
+    named = [(own["annotator"][0], own) for own in by_annotator(table)]
+    found = [pl.DataFrame(schema={"first": pl.String, "second": pl.String, **SCHEMA})]
+    for (first, one), (second, other) in combinations(named, 2):
+        if set(one["path"]) & set(other["path"]):
+            figures = agreement([one, other], n_resamples=n_resamples, seed=seed)
+            found.append(figures.select(pl.lit(first).alias("first"), pl.lit(second).alias("second"), pl.all()))
+    return pl.concat(found)
+
+
+def _compared(
+    images: list[list[list[Row]]], raters: int, kappa: Callable[[Floats], Floats], n_resamples: int, seed: int
+) -> pl.DataFrame:
+    used = {row["category"] for people in images for rows in people for row in rows} - {None}
     if foreign := used - BY_LABEL.keys():
         raise SynthscopeError(
             f"Expected categories of the taxonomy, got {min(foreign)!r}. Run synthscope annotate validate on each."
@@ -76,22 +117,21 @@ def agreement(annotators: Sequence[pl.DataFrame], *, n_resamples: int = 2000, se
     regions: dict[str | None, list[int]] = {scope: [] for scope in scopes}
     statistics: dict[str | None, list[Floats]] = {scope: [] for scope in scopes}
     tables: list[Floats] = []
-    for raters in track(images, "comparing"):
-        masks = [image_masks(rows, *_size(raters), per="instance") for rows in raters]
-        labels = [[row["category"] for row in rows if row["region"] is not None] for rows in raters]
+    for people in track(images, "comparing"):
+        masks = [image_masks(rows, *_size(people), per="instance") for rows in people]
+        labels = [[row["category"] for row in rows if row["region"] is not None] for rows in people]
         for scope in scopes:
             chosen = [m[[scope in (None, label) for label in own]] for m, own in zip(masks, labels, strict=True)]
             statistics[scope].append(_statistics(chosen))
             regions[scope].append(sum(map(len, chosen)))
         tables.append(_contingency(masks, labels))
-    counts = draw_weights([_group(raters) for raters in images], n_resamples, seed)
-    measures = _measures(len(annotators))
+    counts = draw_weights([_group(people) for people in images], n_resamples, seed)
+    measures = _measures(raters)
     rows = [
         (name, scope, *_with_interval(np.array(statistics[scope]), measure, counts), len(images), sum(regions[scope]))
         for scope in scopes
         for name, measure in measures.items()
     ]
-    kappa = _cohen if len(annotators) == 2 else _fleiss
     matched = _with_interval(np.array(tables), kappa, counts)
     rows.append(("category_kappa", None, *matched, len(images), sum(regions[None])))
     return pl.DataFrame(rows, SCHEMA, orient="row").sort(pl.col("category").is_not_null(), maintain_order=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -41,3 +42,24 @@ def load_annotations(source: str | Path) -> pl.DataFrame:
                 f"{', '.join(columns)}. {suggest(column, columns)}"
             )
     return read_table(path, columns=[name for name in ANNOTATIONS if name in columns], schema=ANNOTATIONS)
+
+
+def load_together(sources: Sequence[str | Path]) -> pl.DataFrame:
+    """:func:`load_annotations` of several sources as one table.
+
+    Raises:
+        SynthscopeError: Two sources hold an annotation of one image by one annotator in one round.
+    """
+    tables = [load_annotations(source) for source in sources]
+    who = ("path", "annotator", "round")
+    seen = [
+        table.select(who).unique().with_columns(source=pl.lit(str(s))) for s, table in zip(sources, tables, strict=True)
+    ]
+    twice = pl.concat(seen).filter(pl.struct(who).is_duplicated()).sort("path", "annotator")
+    if twice.height:
+        path, annotator, _, source = twice.row(0)
+        raise SynthscopeError(
+            f"Expected one annotation of {path} by {annotator or 'nobody named'} in a round, got one in {source} and "
+            f"one in {twice['source'][1]}. Name each table once, or its annotators."
+        )
+    return pl.concat(tables)

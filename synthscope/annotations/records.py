@@ -38,6 +38,7 @@ ANNOTATIONS = pl.Schema(
         "text": pl.String,  # explanation, or the label of another taxonomy
         "confidence": pl.Float64,  # 0..1
         "annotator": pl.String,
+        "round": pl.Int32,  # 1 = saw nobody's marks, from 2 on those of the round before; null = not known, as 1
         "revision": pl.String,  # of the data set
     }
 )

@@ -27,6 +27,7 @@ CATEGORIES: tuple[Category, ...] = (
     Category("cognitive-level-commonsense", "Commonsense", LEVELS[2], 6),
     Category("cognitive-level-physics", "Physics", LEVELS[2], 7),
 )
+CONFIDENCE = {"sure": 1.0, "unsure": 0.5, "no artifact": 0.0}  # the scale of X-AIGD's review of regions
 LABELS = tuple(category.label for category in CATEGORIES)
 BY_LABEL = {category.label: category for category in CATEGORIES}
 _NAMES = {name.casefold(): c.label for c in CATEGORIES for name in (c.label, c.name)}
@@ -47,6 +48,20 @@ def recognise(label: str | None) -> tuple[str | None, str | None]:
     return (label, None) if key.startswith(_PREFIXES) else (None, label or None)
 
 
+def confidence_of(text: str) -> float:
+    """A confidence as tools write it: a word of ``CONFIDENCE``, or a number.
+
+    >>> confidence_of("unsure"), confidence_of("0.25")
+    (0.5, 0.25)
+    """
+    return CONFIDENCE[text] if text in CONFIDENCE else float(text)
+
+
+def confidence_word(value: float | None) -> str | None:
+    """The word of a confidence; None where it has none."""
+    return next((word for word, known in CONFIDENCE.items() if known == value), None)
+
+
 def label_studio_config() -> str:
-    """Labelling configuration (XML) of the taxonomy for Label Studio: polygons, boxes and brushes, keys 1 to 7."""
+    """Labelling configuration (XML) of the taxonomy for Label Studio: polygons, boxes, brushes, reason, confidence."""
     return (files("synthscope.annotations") / "label_studio.xml").read_text(encoding="utf-8")

@@ -36,7 +36,7 @@ def validate(table: pl.DataFrame) -> list[Finding]:
 
     Unknown categories and kinds, regions without geometry, polygons of fewer than three points, boxes without area,
     regions that leave the image, masks of another size or unreadable, confidences outside 0..1, and duplicates: a
-    region number or a geometry twice, or an image both clean and not, by one annotator.
+    region number or a geometry twice, or an image both clean and not, by one annotator in one round.
     """
     findings = []
     seen: dict[Any, int] = {}
@@ -58,7 +58,7 @@ def _image(row: Row) -> Iterator[str]:
 
 def _duplicates(row: Row, number: int, seen: dict[Any, int]) -> Iterator[str]:
     """``seen`` maps what must be unique to the first row that has it."""
-    who = (row["path"], row["annotator"])
+    who = (row["path"], row["annotator"], row["round"])
     clean = row["region"] is None
     if (first := seen.setdefault((*who, "state"), number if clean else -number)) * (1 if clean else -1) < 0:
         yield f"the image is annotated as clean and with regions, see row {abs(first)}"

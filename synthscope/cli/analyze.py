@@ -16,13 +16,14 @@ from synthscope.cli.arguments import (
     View,
     Where,
     Workers,
+    at_least,
     exit_with_unreadable,
     load,
 )
 from synthscope.errors import SynthscopeError, UsageError
 
 analyze = typer.Typer(
-    help="Analyses: frequency, correlation, scaling, content, null, truth, fidelity.", no_args_is_help=True
+    help="Analyses: frequency, correlation, scaling, content, null, truth, fidelity, errors.", no_args_is_help=True
 )
 Metric = Annotated[str, typer.Option(help="Metric of the matrix.")]
 
@@ -236,6 +237,38 @@ def fidelity_command(
     save_fidelity_figure(run, out)
     print("\n\n".join(part.to_text() for part in fidelity_tables(table)))
     exit_with_unreadable(read_table((out or run) / "fidelity_images.parquet"))
+
+
+@analyze.command("errors")
+def errors_command(
+    run: Annotated[Path, typer.Argument(help="Run folder with predictions.parquet.")],
+    annotations: Annotated[str, typer.Option("--annotations", help="Judgements of whole images: ai_human:FILE.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write; default the run folder.")] = None,
+    whole: Annotated[str, typer.Option(help="Generators whose pictures are whole, with commas: shown first.")] = "",
+    simulations: Annotated[int, typer.Option(callback=at_least(1), help="Of the null control.")] = 200,
+    seed: Seed = 0,
+) -> None:
+    """Do people agree on what is wrong with pictures of people, and do their errors predict a detector's logit?"""
+    from synthscope.annotations.judgements import load_judgements
+    from synthscope.runtime.files import write_text
+    from synthscope.schema import MANIFEST, read_table
+    from synthscope.studies.errors.agreement import judgement_agreement
+    from synthscope.studies.errors.prediction import error_prediction, null_control
+    from synthscope.studies.errors.table import agreement_table, prediction_tables
+    from synthscope.tables.render import plain_text
+
+    judgements, place = load_judgements(annotations), out or run
+    file = run / "manifest.parquet"
+    manifest = read_table(file, schema=MANIFEST) if file.is_file() else None
+    agreement = judgement_agreement(judgements, seed=seed)
+    prediction = error_prediction(read_table(run / "predictions.parquet"), judgements, manifest=manifest, seed=seed)
+    control = null_control(judgements, simulations=simulations, seed=seed)
+    for name, table in (("agreement", agreement), ("prediction", prediction), ("null_control", control)):
+        _write(table, place / f"errors_{name}")
+    tables = [agreement_table(agreement), *prediction_tables(prediction, whole.split(","))]
+    write_text(place / "errors.md", "\n".join(table.to_markdown() for table in tables))
+    print("\n\n".join([*(table.to_text() for table in tables), plain_text(control)]))
+    print(f"\n{judgements['skipped'].count()} cells that do not follow the form were skipped.")
 
 
 def _write(table: Any, stem: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -19,22 +19,28 @@ from synthscope.annotations.exchange.shapes import (
     label_of,
     labelled,
     mask_of,
+    turned,
 )
 from synthscope.annotations.files import image_folder, located, parsing
 from synthscope.annotations.records import Row
 from synthscope.annotations.rle import encode_rle, from_runs, to_runs
+from synthscope.annotations.taxonomy import confidence_of, confidence_word
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import whole_file
 from synthscope.runtime.files import read_text
 
 _CLEAN = "no artifact"  # label of a tag
-_NUMBERS = {"region": int, "confidence": float}
+_NUMBERS: dict[str, Callable[[str], float]] = {"region": int, "confidence": confidence_of, "round": int}
 
 
-def write(table: pl.DataFrame, out: Path) -> None:
-    """Write one XML file; names of images are absolute paths, and polygons of one region share a ``group_id``."""
+def write(table: pl.DataFrame, out: Path, *, keep: Container[str] = DETAILS) -> None:
+    """Write one XML file; names of images are their paths, and polygons of one region share a ``group_id``.
+
+    ``keep`` says which details become attributes: CVAT takes those that the project's labels have.
+    """
     root = ET.Element("annotations")
     ET.SubElement(root, "version").text = "1.1"
+    _declare(root, [label_of(row) for row in table.select("category").unique(maintain_order=True).to_dicts()], keep)
     for number, (image, regions, clean) in enumerate(by_image(table)):
         element = ET.SubElement(root, "image", {"id": str(number), "name": image["path"]})
         element.attrib.update({name: str(image[name]) for name in ("width", "height") if image[name] is not None})
@@ -44,15 +50,15 @@ def write(table: pl.DataFrame, out: Path) -> None:
                 shape = {"label": label_of(row), "source": "manual", "occluded": "0", **geometry, "z_order": "0"}
                 if row["region"]:
                     shape["group_id"] = str(row["region"])
-                _attributes(ET.SubElement(element, kind, shape), row)
+                _attributes(ET.SubElement(element, kind, shape), row, keep)
         for row in clean:
-            _attributes(ET.SubElement(element, "tag", {"label": _CLEAN, "source": "manual"}), row)
+            _attributes(ET.SubElement(element, "tag", {"label": _CLEAN, "source": "manual"}), row, keep)
     with whole_file(out) as temporary:
         ET.ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=True)
 
 
 def read(root: Path, *, images: str = "") -> Iterator[Row]:
-    """Rows of a file ``annotations.xml``; images without shapes count as annotated and clean.
+    """Rows of ``annotations.xml``; images without shapes count as annotated and clean, turned boxes as polygons.
 
     Args:
         root: The XML file.
@@ -79,9 +85,24 @@ def _parse(path: Path) -> ET.Element:
         raise SynthscopeError(f"Expected an XML file in UTF-8 at {path}, got: {error}. Export it again.") from error
 
 
-def _attributes(element: ET.Element, row: Row) -> None:
+def _declare(root: ET.Element, labels: list[str], keep: Container[str]) -> None:
+    """Labels and their attributes, without which other readers of the format refuse a file."""
+    declared = ET.SubElement(ET.SubElement(ET.SubElement(root, "meta"), "task"), "labels")
+    for name in (*labels, _CLEAN):
+        label = ET.SubElement(declared, "label")
+        ET.SubElement(label, "name").text = name
+        attributes = ET.SubElement(label, "attributes")
+        for detail in (detail for detail in DETAILS if detail in keep):
+            attribute = ET.SubElement(attributes, "attribute")
+            ET.SubElement(attribute, "name").text = detail
+            ET.SubElement(attribute, "input_type").text = "text"
+
+
+def _attributes(element: ET.Element, row: Row, keep: Container[str]) -> None:
     for name, value in details(row).items():
-        ET.SubElement(element, "attribute", {"name": name}).text = str(value)
+        if name in keep:
+            word = confidence_word(value) if name == "confidence" else None
+            ET.SubElement(element, "attribute", {"name": name}).text = word or str(value)
 
 
 def _shapes(row: Row) -> Iterator[tuple[str, dict[str, str]]]:
@@ -108,7 +129,11 @@ def _shape(element: ET.Element, image: Row, file: Path) -> Row:
         points = [[float(value) for value in pair.split(",")] for pair in a["points"].split(";")]
         return told | {"gt_kind": "polygon", "polygons": [points]}
     if element.tag == "box":
-        return told | {"gt_kind": "box", "box": [float(a[name]) for name in ("xtl", "ytl", "xbr", "ybr")]}
+        x0, y0, x1, y1 = (float(a[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
+        if turn := float(a.get("rotation") or 0):
+            corners = turned((x0, y0, x1, y1), ((x0 + x1) / 2, (y0 + y1) / 2), turn)
+            return told | {"gt_kind": "polygon", "polygons": [corners]}
+        return told | {"gt_kind": "box", "box": [x0, y0, x1, y1]}
     if element.tag == "mask":
         runs = [int(run) for run in a["rle"].split(",") if run.strip()]
         left, top, width, height = (int(a[name]) for name in ("left", "top", "width", "height"))

@@ -23,6 +23,7 @@ from synthscope.annotations.exchange.shapes import (
 from synthscope.annotations.files import located, parsing
 from synthscope.annotations.records import Row
 from synthscope.annotations.rle import encode_rle
+from synthscope.annotations.taxonomy import CONFIDENCE, confidence_word
 from synthscope.errors import SynthscopeError
 from synthscope.runtime.files import read_json, write_json
 
@@ -31,20 +32,32 @@ def write(table: pl.DataFrame, out: Path) -> None:
     """Write ``{image}.json`` files below the folder ``out``; polygons of one region share a ``group_id``."""
     common = os.path.commonpath([os.path.dirname(os.path.normpath(path)) for path in table["path"]])  # noqa: PTH120
     for image, regions, clean in by_image(table):
-        shapes = [shape for row in regions for shape in _shapes(row)]
-        content = {"version": "5.5.0", "flags": {}, "shapes": shapes, "imagePath": image["path"], "imageData": None}
-        content |= {"imageHeight": image["height"], "imageWidth": image["width"]}
+        content = document(image, regions)
         content[EXTRA] = known(image) | {"clean": [details(row) for row in clean]}
         place = Path(os.path.normpath(image["path"])).relative_to(common)
         write_json(out / place.with_name(f"{place.name}.json"), content, indent=1)
 
 
-def read(root: Path) -> Iterator[Row]:
-    """Rows of every ``.json`` file in or below ``root``, or of one; a file without ``shapes`` is not labelme's."""
+def document(image: Row, regions: list[Row]) -> Row:
+    """labelme's JSON of one image."""
+    shapes = [shape for row in regions for shape in _shapes(row)]
+    content = {"version": "5.5.0", "flags": {}, "shapes": shapes, "imagePath": image["path"], "imageData": None}
+    return content | {"imageHeight": image["height"], "imageWidth": image["width"]}
+
+
+def read(root: Path, *, flag: str = "") -> Iterator[Row]:
+    """Rows of every ``.json`` file in or below ``root``, or of one; a file without ``shapes`` is not labelme's.
+
+    Args:
+        root: A folder, or one file.
+        flag: Leave out images without this flag, such as those that nobody has looked at yet.
+    """
     files = [root] if root.is_file() else sorted(root.rglob("*.json"))
     for file in files:
         content = read_json(file, advice="Check the path.")
         if not isinstance(content, dict) or "shapes" not in content:
+            continue
+        if flag and not (content.get("flags") or {}).get(flag):
             continue
         with parsing(file, "labelme's shapes and imagePath"):
             size = content.get("imageWidth"), content.get("imageHeight")
@@ -57,6 +70,8 @@ def read(root: Path) -> Iterator[Row]:
 
 def _shapes(row: Row) -> Iterator[Row]:
     common = {"label": label_of(row), "group_id": row["region"], "description": row["text"] or "", "flags": {}}
+    if word := confidence_word(row["confidence"]):
+        common["flags"] = {name: name == word for name in CONFIDENCE}
     common[EXTRA] = details(row)
     if row["gt_kind"] == "polygon":
         for polygon in row["polygons"]:
@@ -76,7 +91,9 @@ def _shape(shape: dict[str, Any], size: tuple[Any, Any], file: Path) -> Row:
     kind, points = shape.get("shape_type") or "polygon", shape["points"]
     told = labelled(shape["label"])
     told |= {"region": shape.get("group_id"), "text": shape.get("description") or told["text"]}
-    told |= shape.get(EXTRA) or {}
+    told |= {name: value for name, value in (shape.get(EXTRA) or {}).items() if name not in ("text", "confidence")}
+    flags = [word for word, chosen in (shape.get("flags") or {}).items() if chosen and word in CONFIDENCE]
+    told["confidence"] = CONFIDENCE[flags[-1]] if flags else (shape.get(EXTRA) or {}).get("confidence")
     if kind == "polygon":
         return told | {"gt_kind": "polygon", "polygons": [[[float(x), float(y)] for x, y in points]]}
     if kind == "rectangle":

@@ -19,13 +19,15 @@ from synthscope.annotations.exchange.shapes import (
     label_of,
     labelled,
     mask_of,
+    turned,
 )
 from synthscope.annotations.files import image_folder, located, parsing
 from synthscope.annotations.records import Row, size_of
 from synthscope.annotations.rle import encode_rle
+from synthscope.annotations.taxonomy import confidence_of, confidence_word
 from synthscope.runtime.files import read_json, write_json
 
-_LOCAL = "/data/local-files/?d="
+LOCAL = "/data/local-files/?d="
 _LABELS = {"polygon": "polygonlabels", "box": "rectanglelabels", "mask": "brushlabels"}
 
 
@@ -40,17 +42,19 @@ def write(table: pl.DataFrame, out: Path) -> None:
         annotations = []
         for annotator in dict.fromkeys(row["annotator"] for row in rows):
             own = [row for row in rows if row["annotator"] == annotator]
-            result = [item for row in own if row["region"] is not None for item in _results(row)]
+            result = [item for row in own if row["region"] is not None for item in results(row)]
             empty = [details(row) for row in own if row["region"] is None]
             annotations.append({"result": result, EXTRA: {"clean": empty}})
         size = {name: image[name] for name in ("width", "height") if image[name] is not None}
-        data = {"image": _LOCAL + quote(image["path"].removeprefix("/")), EXTRA: known(image) | size}
+        data = {"image": LOCAL + quote(image["path"].removeprefix("/")), EXTRA: known(image) | size}
         tasks.append({"data": data, "annotations": annotations})
     write_json(out, tasks, indent=None)
 
 
 def read(root: Path, *, images: str = "") -> Iterator[Row]:
     """Rows of an export in the format "JSON"; skipped (cancelled) annotations are left out.
+
+    Of several annotations that one person submitted of an image, the last counts. A box that was turned is a polygon.
 
     Args:
         root: The JSON file.
@@ -60,7 +64,7 @@ def read(root: Path, *, images: str = "") -> Iterator[Row]:
     with parsing(root, "Label Studio's tasks"):
         for task in read_json(root, advice="Check the path."):
             image = {"path": _path(task["data"]["image"], root, images)} | (task["data"].get(EXTRA) or {})
-            annotations = [a for a in task["annotations"] if not a.get("was_cancelled")]
+            annotations = _last([a for a in task["annotations"] if not a.get("was_cancelled")])
             shapes: list[Row] = []
             clean: list[Row] = []
             for annotation in annotations:
@@ -74,9 +78,9 @@ def read(root: Path, *, images: str = "") -> Iterator[Row]:
 
 
 def _path(name: str, root: Path, images: str) -> str:
-    local = name.startswith(_LOCAL)
+    local = name.startswith(LOCAL)
     base = image_folder(images, Path("/") if local else root)
-    return located(base, unquote(name.removeprefix(_LOCAL)) if local else name)
+    return located(base, unquote(name.removeprefix(LOCAL)) if local else name)
 
 
 def _annotator(completed_by: Any) -> str | None:
@@ -85,7 +89,8 @@ def _annotator(completed_by: Any) -> str | None:
     return None if completed_by is None else str(completed_by)
 
 
-def _results(row: Row) -> Iterator[Row]:
+def results(row: Row) -> Iterator[Row]:
+    """Label Studio's items of a region: its shapes, the reason and the confidence, tied together by their id."""
     height, width = size_of(row)
     kind = row["gt_kind"]
     values: list[Row]
@@ -96,23 +101,31 @@ def _results(row: Row) -> Iterator[Row]:
         values = [{"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0, "rotation": 0}]
     else:
         values = [{"format": "rle", "rle": encode_brush(mask_of(row))}]
+    word = confidence_word(row["confidence"])
+    own = {
+        name: value for name, value in details(row).items() if name != "text" and not (name == "confidence" and word)
+    }
+    size = {"to_name": "image", "original_width": width, "original_height": height, "image_rotation": 0}
     for number, value in enumerate(values):
-        yield {
-            "id": f"{row['annotator'] or ''}-{row['region']}-{number}",
-            "type": _LABELS[kind],
-            "from_name": _LABELS[kind],
-            "to_name": "image",
-            "original_width": width,
-            "original_height": height,
-            "image_rotation": 0,
-            "value": value | {_LABELS[kind]: [label_of(row)]},
-            "meta": {EXTRA: details(row)} | ({"text": [row["text"]]} if row["text"] else {}),
-        }
+        item = {"id": f"{row['annotator'] or ''}-{row['region']}-{number}"} | size
+        shape = {"type": _LABELS[kind], "from_name": _LABELS[kind], "value": value | {_LABELS[kind]: [label_of(row)]}}
+        yield item | shape | {"meta": {EXTRA: own}}
+        if row["text"]:
+            yield item | {"type": "textarea", "from_name": "reason", "value": value | {"text": [row["text"]]}}
+        if word:
+            yield item | {"type": "choices", "from_name": "confidence", "value": value | {"choices": [word]}}
 
 
-def _shapes(results: list[dict[str, Any]], who: str | None, image: Row) -> Iterator[Row]:
-    texts = {item.get("id"): " ".join(item["value"]["text"]) for item in results if item.get("type") == "textarea"}
-    for item in results:
+def _last(annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last annotation of every person who is named, and all of nobody."""
+    last = {_annotator(a.get("completed_by")): a for a in sorted(annotations, key=lambda a: a.get("updated_at") or "")}
+    return [a for a in annotations if (who := _annotator(a.get("completed_by"))) is None or last[who] is a]
+
+
+def _shapes(items: list[dict[str, Any]], who: str | None, image: Row) -> Iterator[Row]:
+    texts = {item.get("id"): " ".join(item["value"]["text"]) for item in items if item.get("type") == "textarea"}
+    chosen = {item.get("id"): item["value"]["choices"][0] for item in items if item.get("from_name") == "confidence"}
+    for item in items:
         kind = next((kind for kind, name in _LABELS.items() if name == item.get("type")), None)
         if kind is None:
             continue
@@ -123,16 +136,24 @@ def _shapes(results: list[dict[str, Any]], who: str | None, image: Row) -> Itera
         meta = item.get("meta") or {}
         text = texts.get(item.get("id")) or " ".join(meta.get("text") or []) or told["text"]
         told |= {"text": text, "annotator": who} | (meta.get(EXTRA) or {})
-        yield told | {"gt_kind": kind} | _geometry(kind, item["value"], width, height)
+        if item.get("id") in chosen:
+            told["confidence"] = confidence_of(chosen[item["id"]])
+        yield told | _geometry(kind, item["value"], width, height)
 
 
 def _geometry(kind: str, value: dict[str, Any], width: int, height: int) -> Row:
     if kind == "polygon":
-        return {"polygons": [[[_pixels(x, width), _pixels(y, height)] for x, y in value["points"]]]}
+        points = [[_pixels(x, width), _pixels(y, height)] for x, y in value["points"]]
+        return {"gt_kind": kind, "polygons": [points]}
     if kind == "box":
         x, y, w, h = (float(value[name]) for name in ("x", "y", "width", "height"))
-        return {"box": [_pixels(x, width), _pixels(y, height), _pixels(x + w, width), _pixels(y + h, height)]}
-    return {"rle": encode_rle(decode_brush(value["rle"], height, width))}
+        if turn := float(value.get("rotation") or 0):
+            left, top = x * width / 100, y * height / 100
+            corners = turned((left, top, left + w * width / 100, top + h * height / 100), (left, top), turn)
+            return {"gt_kind": "polygon", "polygons": [corners]}
+        box = [_pixels(x, width), _pixels(y, height), _pixels(x + w, width), _pixels(y + h, height)]
+        return {"gt_kind": kind, "box": box}
+    return {"gt_kind": kind, "rle": encode_rle(decode_brush(value["rle"], height, width))}
 
 
 def _pixels(percent: float, side: int) -> float:

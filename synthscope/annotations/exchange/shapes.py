@@ -6,6 +6,7 @@ What a tool has no field for travels as details beside it, so that nothing is lo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import cos, radians, sin
 
 import polars as pl
 
@@ -14,7 +15,7 @@ from synthscope.annotations.records import IMAGE_COLUMNS, Row, size_of
 from synthscope.annotations.taxonomy import recognise
 from synthscope.errors import SynthscopeError
 
-DETAILS = ("region", "gt_kind", "text", "confidence", "annotator", "revision", "mask_path")
+DETAILS = ("region", "gt_kind", "text", "confidence", "annotator", "round", "revision", "mask_path")
 OTHER = "other"  # label of a region without a category
 EXTRA = "synthscope"  # key of the details in JSON
 
@@ -58,6 +59,18 @@ def labelled(label: str | None) -> Row:
 def mask_of(row: Row) -> Mask:
     """The mask ``(H, W)`` of a region of an image whose size is known."""
     return region_mask(row, *size_of(row))
+
+
+def turned(box: tuple[float, ...], around: tuple[float, float], degrees: float) -> list[list[float]]:
+    """Corners of a box ``(x0, y0, x1, y1)`` that was turned clockwise around a point.
+
+    >>> turned((2, 2, 4, 3), (2, 2), 90)
+    [[2.0, 2.0], [2.0, 4.0], [1.0, 4.0], [1.0, 2.0]]
+    """
+    (x0, y0, x1, y1), (x, y) = box, around
+    c, s = cos(radians(degrees)), sin(radians(degrees))
+    corners = ((u - x, v - y) for u, v in ((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
+    return [[round(x + u * c - v * s, 6), round(y + u * s + v * c, 6)] for u, v in corners]
 
 
 def assemble(image: Row, shapes: Iterable[Row], clean: Iterable[Row]) -> Iterator[Row]:

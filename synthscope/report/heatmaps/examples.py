@@ -113,7 +113,7 @@ def gallery(run: Path, choice: Choice = THE_RULE) -> Gallery:
     legend = {category_name(name): "#{:02x}{:02x}{:02x}".format(*colour_of(name)) for name in marked}
     colours = [(legend[name], name) for name in sorted(legend)]
     kinds = sorted({pair[1] in source.signed for pair in pairs[:MAX_PAIRS]})
-    return Gallery(exhibits, colours, [(_uri(colour_bar(signed=kind)), BARS[kind]) for kind in kinds], notes)
+    return Gallery(exhibits, colours, [(jpeg_uri(colour_bar(signed=kind)), BARS[kind]) for kind in kinds], notes)
 
 
 def _lifts(source: HeatmapRun, paths: list[str]) -> dict[str, dict[Pair, float | None]]:
@@ -174,7 +174,7 @@ def _example(source: HeatmapRun, path: str, pair: Pair, rank: str, verdicts: Ver
     alts = {"image": "image", "annotation": f"annotated with {marked}", "heatmap": f"where {panel.title} looks",
             "both": f"heatmap of {panel.title} with the outlines of the annotated artifacts"}  # fmt: skip
     shown = [
-        Tile(_uri(rgb), TILES[key], words.get(key, ""), f"{name}: {alts[key]}") for key, rgb in tiles(panel).items()
+        Tile(jpeg_uri(rgb), TILES[key], words.get(key, ""), f"{name}: {alts[key]}") for key, rgb in tiles(panel).items()
     ]
     rows = seen.of(pair)
     clean = source.placed(rows[0], seen)
@@ -188,13 +188,13 @@ def _example(source: HeatmapRun, path: str, pair: Pair, rank: str, verdicts: Ver
         text = f"{numbers(under, seen)} {alike}".strip()
         small = fitted(zoomed(panel._replace(heat=under.heat, window=under.window)))
         picture = overlay(small.rgb, small.heat, small.regions, signed=panel.signed)
-        shown.append(Tile(_uri(picture), way, text, f"{name}: the same under {way}"))
+        shown.append(Tile(jpeg_uri(picture), way, text, f"{name}: the same under {way}"))
     verdict = verdicts.get((pair[0], path))
     called = f", called {'AI' if verdict[0] else 'real'}, p(AI) {verdict[1]:.3f}" if verdict else ""
     return Example(rank, path, f"{name}, {pretty(rows[0]['generator'] or 'unknown generator')}{called}", shown)
 
 
-def _uri(rgb: RGB) -> str:
+def jpeg_uri(rgb: RGB) -> str:
     from PIL import Image
 
     buffer = io.BytesIO()

@@ -5,14 +5,13 @@ The page holds no script, loads nothing, and says so in its content security pol
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import polars as pl
-from markupsafe import Markup, escape
 
 from synthscope.report.choice import Choice
 from synthscope.report.page.contents import heatmap_contents, scored_contents, tabs, unscored_contents
+from synthscope.report.page.environment import environment
 from synthscope.report.page.run import read_experiments, read_run
 from synthscope.runtime.files import write_text
 from synthscope.schema import conform
@@ -52,15 +51,8 @@ def write_report(
         UsageError: ``files`` match none of the run's images, or ``limit`` is below 1.
         SynthscopeError: The run has neither scores nor heatmaps, or a file in it is broken.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     run, choice = Path(run), Choice(files, limit)
     choice.check(run)
-    environment = Environment(
-        loader=PackageLoader("synthscope.report.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["breakable"] = _breakable
     others = any((run / f"{name}.parquet").is_file() for name in ("explanations", "truth"))
     scored = (run / "scores.parquet").is_file() or not others
     tables = read_experiments(run)
@@ -68,8 +60,10 @@ def write_report(
     figures = run / "figures"
     contents = scored_contents(read_run(run, audit), figures, seeds, choice) if scored else unscored_contents(run)
     heatmaps = heatmap_contents(run, tables, figures, choice)
-    page = environment.get_template("report.html").render(
-        title=title or run.resolve().name, scored=scored, seeded=seeds.height > 0, **heatmaps, **contents
+    page = (
+        environment()
+        .get_template("report.html")
+        .render(title=title or run.resolve().name, scored=scored, seeded=seeds.height > 0, **heatmaps, **contents)
     )
     if scored:
         write_tables(run)
@@ -96,8 +90,3 @@ def write_tables(run: Path) -> list[Path]:
             written.append(run / "tables" / f"{table.name}.{suffix}")
             write_text(written[-1], text)
     return written
-
-
-def _breakable(text: str) -> Markup:
-    """Escaped text that may break after the signs that join the words of an id."""
-    return Markup(re.sub(r"([_|+]|[:.,](?!\d))(?=\w)", r"\1<wbr>", str(escape(text))))  # noqa: S704 - escaped just here

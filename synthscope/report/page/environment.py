@@ -1,0 +1,28 @@
+"""The templates of the pages: every text is escaped, every name must be given."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def environment() -> Environment:
+    """Templates of this folder, with the filter ``breakable``."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    found = Environment(
+        loader=PackageLoader("synthscope.report.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    found.filters["breakable"] = _breakable
+    return found
+
+
+def _breakable(text: str) -> Markup:
+    """Escaped text that may break after the signs that join the words of an id."""
+    return Markup(re.sub(r"([_|+]|[:.,](?!\d))(?=\w)", r"\1<wbr>", str(escape(text))))  # noqa: S704 - escaped just here

@@ -1,0 +1,1 @@
+"""Errors that people see in generated pictures of people: do they agree, and do detectors see them, too?"""
