@@ -29,7 +29,6 @@ class Order:
     synset: str | None = None
     class_name: str | None = None
     source: Path | None = None  # the real image of this uid: to start from, and to stand beside the fake
-    mask: Path | None = None  # where a fake differs from its source
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class Made:
     rgb: np.ndarray | None = None  # (H, W, 3) uint8
     record: Mapping[str, Any] = field(default_factory=dict)  # further columns: nsfw, watermark, cost …
     error: str | None = None  # another seed is tried
+    mask: np.ndarray | None = None  # (H, W) bool, where it differs from its source
     file: bytes | None = None  # the picture as it was delivered, if it came as a file: saved unchanged
 
 

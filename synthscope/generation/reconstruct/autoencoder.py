@@ -1,0 +1,114 @@
+"""Any autoencoder of diffusers: a folder with its weights, pixels to latents, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synthscope.errors import SynthscopeError, needing
+from synthscope.generation.reconstruct.padded import padded, to_pixels, to_tensor
+from synthscope.runtime import import_torchvision
+from synthscope.runtime.files import read_json, reason
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_PLACES = ("", "vae", "vqvae", "movq")  # of an autoencoder's folder in the one that was named: a pipeline has it inside
+_PROBE = 64  # pixels
+
+
+def autoencoder_folder(target: str) -> Path:
+    """Where the autoencoder is: in the folder itself, or in the one of it that pipelines keep it in.
+
+    Raises:
+        SynthscopeError: None there.
+    """
+    root = Path(target).expanduser()
+    for place in _PLACES:
+        if (root / place / "config.json").is_file():
+            return root / place
+    raise SynthscopeError(
+        f"Expected the folder of an autoencoder or of a pipeline of diffusers at {root}, got no config.json in it or "
+        f"in its {', '.join(_PLACES[1:])}. Check the path."
+    )
+
+
+def load_autoencoder(folder: Path) -> Any:
+    """The model of a folder that ``save_pretrained`` wrote, from safetensors, without a network.
+
+    Raises:
+        SynthscopeError: No such model of pictures, or no weights.
+    """
+    with needing("generate", "autoencoders"):
+        import_torchvision()
+        import diffusers
+    kind = read_json(folder / "config.json", dict).get("_class_name")
+    model = getattr(diffusers, kind, None) if isinstance(kind, str) else None
+    if not (isinstance(model, type) and issubclass(model, diffusers.ModelMixin) and hasattr(model, "encode")):
+        raise SynthscopeError(
+            f"Expected an autoencoder of diffusers in {folder}, got {kind!r}. Name a folder whose config.json says "
+            "AutoencoderKL, AutoencoderTiny, VQModel or another one."
+        )
+    try:
+        loaded = model.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, TypeError) as error:
+        raise SynthscopeError(
+            f"Expected weights (safetensors) of {kind} in {folder}, got: {reason(error)}. Download the folder again, "
+            "or save it by save_pretrained."
+        ) from error
+    return loaded.eval()
+
+
+def factor_of(model: Any) -> int:
+    """How many pixels one place of the latent stands for, across and down.
+
+    Raises:
+        SynthscopeError: Not an autoencoder of RGB pictures.
+    """
+    import torch
+
+    try:
+        with torch.inference_mode():
+            probe = to_tensor(np.zeros((_PROBE, _PROBE, 3), np.uint8), next(model.parameters()))
+            return _PROBE // int(latents(model, probe).shape[-1])
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise SynthscopeError(
+            f"Expected an autoencoder of RGB pictures, got {type(model).__name__}, which says: {reason(error)}. "
+            "Name another one; those of videos and of sound are not read."
+        ) from error
+
+
+def latents(model: Any, images: Tensor, generator: Any = None) -> Tensor:
+    """``(B, 3, H, W)`` in -1..1 -> ``(B, C, h, w)``: the mode of the latent, or a sample where a generator is given."""
+    encoded = model.encode(images)
+    if hasattr(encoded, "latent_dist"):
+        return encoded.latent_dist.mode() if generator is None else encoded.latent_dist.sample(generator)
+    return encoded.latents if hasattr(encoded, "latents") else encoded.latent
+
+
+def round_trip(model: Any, rgb: np.ndarray, factor: int, *, tiles: bool, generator: Any = None) -> np.ndarray:
+    """Encode and decode a picture at its own size.
+
+    Args:
+        model: Of :func:`load_autoencoder`.
+        rgb: uint8 ``(H, W, 3)``; mirrored at its border up to a multiple of ``factor``.
+        factor: Of :func:`factor_of`.
+        tiles: Whether in tiles that overlap, as diffusers does it; the result differs a little.
+        generator: Of torch; the latent is drawn by it. None = its mode.
+
+    Returns:
+        uint8 ``(H, W, 3)``.
+    """
+    import torch
+
+    if hasattr(model, "use_tiling"):
+        model.use_tiling = tiles
+
+    def through(pixels: np.ndarray) -> np.ndarray:
+        images = to_tensor(pixels, next(model.parameters()))
+        return to_pixels(model.decode(latents(model, images, generator)).sample)
+
+    with torch.inference_mode():
+        return padded(rgb, factor, through)
