@@ -11,3 +11,5 @@ from synthscope.generation.contract import Maker
 from synthscope.registry import Registry
 
 GENERATORS: Registry[Maker] = Registry("generator")
+GENERATORS.register("diffusers", "synthscope.generation.pipelines:diffusers_pipeline")
+GENERATORS.register("http", "synthscope.generation.api:http_api")

@@ -74,7 +74,12 @@ class Generator(Protocol):
         """
 
     def generate(self, orders: Sequence[Order]) -> list[Made]:
-        """One answer an order, in their order. Raises ``SynthscopeError`` where the run must stop."""
+        """One answer an order, in their order; how orders are put together changes no picture.
+
+        Raises:
+            MemoryError: There is too little for so many at a time.
+            SynthscopeError: The run must stop.
+        """
 
     def close(self) -> None:
         """Give memory back."""

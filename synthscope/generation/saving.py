@@ -10,17 +10,15 @@ import numpy as np
 from synthscope.generation.contract import Made, Order
 from synthscope.runtime.files import whole_file
 
-SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}  # Pillow's name of what an API delivers
-
 
 def save_image(made: Made, order: Order, out: Path) -> str:
     """Write ``made.file``, else ``made.rgb`` as PNG, to ``out / order.path``; returns the path below ``out``."""
-    path = f"{order.path}{_suffix(made.file) if made.file else '.png'}"
     if made.file is None:
         assert made.rgb is not None
         data = png(made.rgb)
     else:
         data = made.file
+    path = f"{order.path}{suffix_of(data)}"
     with whole_file(out / path) as temporary:
         temporary.write_bytes(data)
     return path
@@ -31,7 +29,8 @@ def png(rgb: np.ndarray) -> bytes:
     return cv2.imencode(".png", rgb[..., ::-1])[1].tobytes()
 
 
-def _suffix(file: bytes) -> str:
+def suffix_of(file: bytes) -> str:
+    """``.jpg``, ``.webp`` or ``.png``, by the first bytes of a file."""
     if file.startswith(b"\xff\xd8"):
-        return SUFFIXES["JPEG"]
-    return SUFFIXES["WEBP" if file[8:12] == b"WEBP" else "PNG"]
+        return ".jpg"
+    return ".webp" if file[8:12] == b"WEBP" else ".png"
