@@ -13,3 +13,6 @@ from synthscope.registry import Registry
 GENERATORS: Registry[Maker] = Registry("generator")
 GENERATORS.register("diffusers", "synthscope.generation.pipelines:diffusers_pipeline")
 GENERATORS.register("http", "synthscope.generation.api:http_api")
+GENERATORS.register("inpaint", "synthscope.generation.reconstruct.inpaint:Inpaint")
+GENERATORS.register("inversion", "synthscope.generation.reconstruct.inversion:Inversion")
+GENERATORS.register("vae", "synthscope.generation.reconstruct.vae:Autoencoder")

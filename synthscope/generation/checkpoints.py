@@ -36,7 +36,7 @@ def find_pipeline(target: str, permission: Permission, *, revision: str = "", va
     folder = Path(target).expanduser()
     if folder.exists():
         check_pipeline(folder)
-        return Checkpoint(folder, folder.resolve().name, f"sha256:{_digest(folder)}")
+        return Checkpoint(folder, folder.resolve().name, f"sha256:{digest(folder)}")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", target, re.ASCII):
         raise SynthscopeError(
             f"Expected a folder of a pipeline or OWNER/NAME of a model, got {target}. Check the path."
@@ -108,7 +108,7 @@ def _check_part(folder: Path) -> None:
     )
 
 
-def _digest(folder: Path) -> str:
+def digest(folder: Path) -> str:
     """Of all weights."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("**/*.safetensors")):

@@ -51,7 +51,7 @@ PROMPTS = pl.Schema(
         "watermark": pl.String,  # invisible one that the pipeline adds; null = none
         "cost": pl.Float64,  # of all attempts
         "source": pl.String,  # the real image of the uid
-        "mask": pl.String,
+        "mask": pl.String,  # below the folder: where the fake differs from its source
         "details": pl.String,  # JSON of whatever else a generator says
         "error": pl.String,  # why there is no image
     }
@@ -64,7 +64,7 @@ def row_of(order: Order, generator: str, facts: Mapping[str, Any], told: Mapping
     """A row of ``PROMPTS``."""
     fields = ("uid", "split", "class_index", "synset", "class_name", "prompt", "negative_prompt", "seed", "attempt")
     known = {name: getattr(order, name) for name in fields} | {"generator": generator}
-    known |= {name: str(path) for name in ("source", "mask") if (path := getattr(order, name))}
+    known |= {"source": str(order.source)} if order.source else {}
     every = known | dict(facts) | dict(told)
     details = {key: value for key, value in every.items() if key not in PROMPTS}
     row = {key: every.get(key) for key in PROMPTS}

@@ -2,58 +2,86 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthscope.errors import SynthscopeError, needing
+from synthscope.errors import SynthscopeError
+from synthscope.generation.checkpoints import Checkpoint, digest
+from synthscope.generation.contract import Permission
+from synthscope.generation.libraries import import_diffusers, offline
+from synthscope.generation.reconstruct.loading import MODEL_ERRORS
 from synthscope.generation.reconstruct.padded import padded, to_pixels, to_tensor
-from synthscope.runtime import import_torchvision
 from synthscope.runtime.files import read_json, reason
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _PLACES = ("", "vae", "vqvae", "movq")  # of an autoencoder's folder in the one that was named: a pipeline has it inside
+_WEIGHTS = "diffusion_pytorch_model*.safetensors"
 _PROBE = 64  # pixels
 
 
-def autoencoder_folder(target: str) -> Path:
-    """Where the autoencoder is: in the folder itself, or in the one of it that pipelines keep it in.
+def find_autoencoder(target: str, permission: Permission) -> Checkpoint:
+    """An autoencoder of a folder or of a hub id, or the one in a pipeline there.
+
+    Nothing is downloaded unless ``permission`` says so.
 
     Raises:
         SynthscopeError: None there.
     """
     root = Path(target).expanduser()
+    if not root.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", target, re.ASCII):
+        root = _from_hub(target, permission)
     for place in _PLACES:
         if (root / place / "config.json").is_file():
-            return root / place
+            folder = root / place
+            return Checkpoint(folder, Path(target).name, f"sha256:{digest(folder)}")
     raise SynthscopeError(
         f"Expected the folder of an autoencoder or of a pipeline of diffusers at {root}, got no config.json in it or "
         f"in its {', '.join(_PLACES[1:])}. Check the path."
     )
 
 
+def _from_hub(target: str, permission: Permission) -> Path:
+    import huggingface_hub
+
+    wanted = [f"{place}/{name}".lstrip("/") for place in _PLACES for name in ("config.json", _WEIGHTS)]
+    try:
+        with nullcontext() if permission.download else offline():
+            return Path(
+                huggingface_hub.snapshot_download(
+                    target, allow_patterns=wanted, local_files_only=not permission.download
+                )
+            )
+    except Exception as error:  # the hub's client raises those of several libraries
+        raise SynthscopeError(
+            f"Expected a folder {target} or that model in the cache of huggingface_hub, got: {reason(error)}. Add "
+            "--download, or correct the path."
+        ) from error
+
+
 def load_autoencoder(folder: Path) -> Any:
-    """The model of a folder that ``save_pretrained`` wrote, from safetensors, without a network.
+    """The model of a folder that ``save_pretrained`` wrote, from safetensors, without a network, in float32.
 
     Raises:
         SynthscopeError: No such model of pictures, or no weights.
     """
-    with needing("generate", "autoencoders"):
-        import_torchvision()
-        import diffusers
+    diffusers = import_diffusers()
     kind = read_json(folder / "config.json", dict).get("_class_name")
-    model = getattr(diffusers, kind, None) if isinstance(kind, str) else None
+    model: Any = getattr(diffusers, kind, None) if isinstance(kind, str) else None
     if not (isinstance(model, type) and issubclass(model, diffusers.ModelMixin) and hasattr(model, "encode")):
         raise SynthscopeError(
             f"Expected an autoencoder of diffusers in {folder}, got {kind!r}. Name a folder whose config.json says "
             "AutoencoderKL, AutoencoderTiny, VQModel or another one."
         )
     try:
-        loaded = model.from_pretrained(folder, use_safetensors=True, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, TypeError) as error:
+        with offline():
+            loaded = model.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+    except Exception as error:  # of three libraries
         raise SynthscopeError(
             f"Expected weights (safetensors) of {kind} in {folder}, got: {reason(error)}. Download the folder again, "
             "or save it by save_pretrained."
@@ -73,7 +101,7 @@ def factor_of(model: Any) -> int:
         with torch.inference_mode():
             probe = to_tensor(np.zeros((_PROBE, _PROBE, 3), np.uint8), next(model.parameters()))
             return _PROBE // int(latents(model, probe).shape[-1])
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+    except (*MODEL_ERRORS, IndexError) as error:
         raise SynthscopeError(
             f"Expected an autoencoder of RGB pictures, got {type(model).__name__}, which says: {reason(error)}. "
             "Name another one; those of videos and of sound are not read."

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from synthscope.data.images import read_file, read_rgb
-from synthscope.errors import SynthscopeError, UnreadableImageError
+from synthscope.errors import SynthscopeError
 from synthscope.generation.contract import Made, Order
+from synthscope.generation.libraries import offline
+from synthscope.generation.reconstruct.loading import MODEL_ERRORS, failure
 from synthscope.generation.spec import folder_name, number
 
 
@@ -64,16 +66,10 @@ class FromSource(ABC):
         assert order.source is not None
         try:
             data, sha256 = read_file(order.source)
-            return self.from_pixels(self._model, read_rgb(data, name=order.source), sha256, order)
-        except (UnreadableImageError, SynthscopeError) as error:
+            rgb = read_rgb(data, name=order.source)
+            with offline():
+                return self.from_pixels(self._model, rgb, sha256, order)
+        except SynthscopeError as error:
             return Made(error=str(error))
-
-
-def device_of(name: str) -> str:
-    """Where to compute. Raises ``SynthscopeError`` for a device that torch does not know."""
-    import torch
-
-    try:
-        return str(torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu")))
-    except RuntimeError as error:
-        raise SynthscopeError(f"Expected a device of torch, got {name!r}. Use cpu, cuda or cuda:1.") from error
+        except MODEL_ERRORS as error:
+            raise failure(error, self.name) from error

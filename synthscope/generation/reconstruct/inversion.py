@@ -7,17 +7,19 @@ of the steps, the prompt's pull and the autoencoder's loss.
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from synthscope.errors import SynthscopeError
+from synthscope.generation.checkpoints import find_pipeline
 from synthscope.generation.contract import Made, Order, Permission
 from synthscope.generation.reconstruct.autoencoder import latents
 from synthscope.generation.reconstruct.from_source import FromSource
+from synthscope.generation.reconstruct.loading import multiple_of, open_pipeline
 from synthscope.generation.reconstruct.padded import padded, to_pixels, to_tensor
-from synthscope.generation.reconstruct.pipelines import multiple_of, open_pipeline
 from synthscope.generation.spec import number
 
 if TYPE_CHECKING:
@@ -28,8 +30,8 @@ class Inversion(FromSource):
     """Inverts sources and samples them again, with the prompts of the orders, which may be empty.
 
     Args:
-        target: Folder of a text-to-image pipeline whose noise follows betas, such as Stable Diffusion 1, 2 or XL.
-        permission: Not needed: nothing is downloaded.
+        target: Folder or hub id of a text-to-image pipeline whose noise follows betas: Stable Diffusion 1, 2 or XL.
+        permission: Whether it may be downloaded.
         name: Of the generator; default: ``inversion_`` and that of the folder.
         steps: Each way.
         megapixels: Larger pictures are errors.
@@ -47,24 +49,25 @@ class Inversion(FromSource):
         device: str = "",
     ) -> None:
         super().__init__(name or f"inversion_{Path(target).resolve().name}", megapixels, device)
-        self.target = target
+        self.checkpoint = find_pipeline(target, permission)
         self.steps = int(number(steps, "steps", least=1, most=1000, whole=True))
 
     def facts(self) -> dict[str, Any]:
         """Columns of the table of prompts."""
         return {
-            "model": self.target, "scheduler": "DDIM", "steps": self.steps, "guidance": 1.0, "dtype": "float32",
+            "model": self.checkpoint.model, "revision": self.checkpoint.revision,
+            "scheduler": "DDIM", "steps": self.steps, "guidance": 1.0, "dtype": "fp32",
             "megapixels": self.largest,
         }  # fmt: skip
 
     def load(self) -> Any:
         """The pipeline. Raises ``SynthscopeError`` for one whose noise does not follow betas."""
-        pipeline = open_pipeline(self.target, "AutoPipelineForText2Image", self.device)
+        pipeline = open_pipeline(self.checkpoint, "AutoPipelineForText2Image", self.device)
         if "beta_schedule" not in pipeline.scheduler.config:
             raise SynthscopeError(
                 f"Expected a pipeline whose noise follows betas, as of Stable Diffusion 1, 2 or XL, got the scheduler "
-                f"{type(pipeline.scheduler).__name__} in {self.target}. Name another pipeline, or use its autoencoder "
-                "alone by vae:FOLDER."
+                f"{type(pipeline.scheduler).__name__} in {self.checkpoint.folder}. Name another pipeline, or "
+                "use its autoencoder alone by vae:FOLDER."
             )
         return pipeline
 
@@ -104,10 +107,11 @@ def along(pipeline: Any, start: Tensor, prompt: str, steps: int, *, backwards: b
     """
     from diffusers import DDIMInverseScheduler, DDIMScheduler
 
-    config = pipeline.scheduler.config
+    kind = DDIMInverseScheduler if backwards else DDIMScheduler
     exact = {"clip_sample": False, "set_alpha_to_one": False, "timestep_spacing": "leading", "thresholding": False}
-    known = {name: value for name, value in config.items() if name not in exact and not name.startswith("_")}
-    pipeline.scheduler = (DDIMInverseScheduler if backwards else DDIMScheduler).from_config({**known, **exact})
+    taken = inspect.signature(kind.__init__).parameters
+    config = {name: value for name, value in {**pipeline.scheduler.config, **exact}.items() if name in taken}
+    pipeline.scheduler = kind.from_config(config)
     factor = pipeline.vae_scale_factor
     return pipeline(
         prompt=prompt, latents=start, height=start.shape[2] * factor, width=start.shape[3] * factor,

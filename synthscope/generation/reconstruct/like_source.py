@@ -14,6 +14,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -26,6 +27,7 @@ from synthscope.errors import SynthscopeError
 
 if TYPE_CHECKING:
     from PIL import Image
+    from PIL.ImageFile import ImageFile
 
 _LEVELS = (1, 6, 9)  # of deflate: fast, default, best
 _MARKERS = {f"APP{number}": 0xE0 + number for number in range(16)} | {"COM": 0xFE}
@@ -33,7 +35,7 @@ _FALSE = (b"MPF\0", b"JP")  # an index of pictures that are not there, and a sig
 _Encode = Callable[..., bytes]  # (pixels as they are stored, **how) -> file
 
 
-def save_like(rgb: np.ndarray, source: bytes, *, name: object = "the given bytes") -> bytes:
+def save_like(rgb: np.ndarray, source: bytes, *, name: str | Path = "the given bytes") -> bytes:
     """Pixels as a file that says of itself what its source does.
 
     JPEG: quantisation tables, chroma subsampling, progressive or not, colours, and all application segments but C2PA
@@ -74,7 +76,7 @@ def _ways(image: Image.Image, source: bytes) -> tuple[_Encode, Callable[..., dic
         return _jpeg(image)
     if image.format not in ("PNG", "WEBP"):
         return f"a file of the format {image.format}"
-    if "16" in str(image.tile[0][3]) or image.mode not in ("L", "LA", "RGB", "RGBA"):
+    if "16" in str(cast("ImageFile", image).tile[0][3]) or image.mode not in ("L", "LA", "RGB", "RGBA"):
         return f"{image.format} pixels of the mode {image.mode} or of 16 bits"
     if image.mode in ("LA", "RGBA") and np.asarray(image.getchannel("A")).min() < 255:
         return "transparent pixels"

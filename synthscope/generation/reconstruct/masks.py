@@ -1,14 +1,14 @@
 """Where a local fake differs from its source: shapes drawn at random, or regions that somebody gives.
 
-``rectangle``, ``ellipse``, ``strokes`` (a free hand) or ``random`` (one of these), ``?share=0.05..0.3`` of the image;
-or a folder of mask files named as the images, or a table of annotations, whose regions count together.
+``rectangle``, ``ellipse``, ``strokes`` (a free hand) or ``random`` (one of these); or a folder of mask files named as
+the images, or a table of annotations, whose regions of an image count together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -25,8 +25,14 @@ from synthscope.generation.spec import number
 from synthscope.runtime import seed_for
 
 Mask = NDArray[np.bool_]
-MaskOf = Callable[[str, str | None, str, tuple[int, int]], Mask]  # path, sha256, uid, (height, width)
-SHARE = (0.05, 0.3)
+SHARE = "0.05..0.3"  # of the image
+
+
+class MaskOf(Protocol):
+    """Finds the mask of an image."""
+
+    def __call__(self, path: str, sha256: str | None, uid: str, size: tuple[int, int]) -> Mask:
+        """Bool ``size`` = (height, width), of the image as shown. Raises ``SynthscopeError`` where there is none."""
 
 
 class Drawn(NamedTuple):
@@ -44,23 +50,16 @@ class Drawn(NamedTuple):
         return SHAPES[shape](*size, share, rng)
 
 
-def masks_from(text: str, seed: int = 0) -> MaskOf:
-    """What ``--masks`` says: a function from an image's path, sha256, uid and size as shown to its mask.
-
-    The function raises ``SynthscopeError`` where an image has no mask, or one of another size.
+def masks_from(text: str, share: str = SHARE, seed: int = 0) -> MaskOf:
+    """What ``masks=`` says; ``share=LEAST..MOST`` of the image, and a seed, of masks that are drawn.
 
     Raises:
         UsageError: No such shape, folder or table, or a share that is none.
     """
-    name, _, query = text.partition("?")
-    if name == "random" or name in SHAPES:
-        key, _, value = query.partition("=")
-        if query and key != "share":
-            raise UsageError(f"Expected share=LEAST..MOST after {name}?, got {query!r}. Correct it.")
-        low, dots, high = value.partition("..")
-        least = number(low, "share", least=0.001, most=0.7) if query else SHARE[0]
-        most = number(high, "share", least=least, most=0.7) if dots else least if query else SHARE[1]
-        return Drawn(name, least, most, seed)
+    if text == "random" or text in SHAPES:
+        low, dots, high = share.partition("..")
+        least = number(low, "share", least=0.001, most=0.7)
+        return Drawn(text, least, number(high, "share", least=least, most=0.7) if dots else least, seed)
     if Path(text).is_dir():
         return _in_folder(Path(text))
     if Path(text).is_file():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import polars as pl
 
@@ -37,12 +38,8 @@ def source_orders(images: pl.DataFrame) -> list[Order]:
         uid = stem if often[stem.lower()] == 1 else f"{stem}_{seed_for('uid', tail):016x}"[: len(stem) + 9]
         index, split = row["class_index"], row["split"] or "val"
         kind = imagenet_classes()[index] if index is not None and index < 1000 else None
-        orders.append(
-            Order(
-                uid, f"{NAME}/{split}/ai/{uid}", split, class_index=index, synset=row["synset"],
-                class_name=kind.name if kind else None, source=local(row["path"]),
-            )  # fmt: skip
-        )
+        order = Order(uid, f"{NAME}/{split}/ai/{uid}", split, synset=row["synset"], source=local(row["path"]))
+        orders.append(replace(order, class_index=index, class_name=kind.name if kind else None))
     return orders
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from synthscope.annotations.mask_files import read_mask
-from synthscope.annotations.records import image_rows, save_annotations, to_table
+from synthscope.annotations.records import Row, image_rows, save_annotations, to_table
 from synthscope.annotations.rle import encode_rle
 from synthscope.data.images import read_file
 from synthscope.data.layouts.source import absolute
@@ -25,7 +25,8 @@ def write_regions(out: Path) -> int:
     """
     prompts = read_table(out / "prompts.parquet")
     masked = prompts.filter(pl.col("mask").is_not_null(), pl.col("path").is_not_null())
-    root, rows = absolute(str(out)), []
+    root = absolute(str(out))
+    rows: list[Row] = []
     for row in track(masked.to_dicts(), "writing regions"):
         image, mask = root / row["path"], root / row["mask"]
         known = {name: row[name] for name in ("uid", "generator", "width", "height")}

@@ -13,8 +13,9 @@ import numpy as np
 
 from synthscope.errors import UsageError
 from synthscope.generation.contract import Made, Order, Permission
-from synthscope.generation.reconstruct.autoencoder import autoencoder_folder, factor_of, load_autoencoder, round_trip
-from synthscope.generation.reconstruct.from_source import FromSource, device_of
+from synthscope.generation.reconstruct.autoencoder import factor_of, find_autoencoder, load_autoencoder, round_trip
+from synthscope.generation.reconstruct.from_source import FromSource
+from synthscope.generation.reconstruct.loading import device_of
 
 LATENTS = ("mode", "sample")
 
@@ -23,8 +24,8 @@ class Autoencoder(FromSource):
     """Encodes and decodes sources.
 
     Args:
-        target: Folder of an autoencoder, or of a pipeline that has one.
-        permission: Not needed: nothing is downloaded.
+        target: Folder or hub id of an autoencoder, or of a pipeline that has one.
+        permission: Whether it may be downloaded.
         name: Of the generator; default: ``vae_`` and that of the folder.
         latent: ``mode``, or ``sample``, drawn by the order's seed.
         megapixels: Larger pictures go through in tiles, or not at all where the autoencoder knows none.
@@ -43,19 +44,19 @@ class Autoencoder(FromSource):
     ) -> None:
         if latent not in LATENTS:
             raise UsageError(f"Expected latent={' or '.join(LATENTS)}, got {latent!r}. Correct it.")
-        self.folder, self.sampled = autoencoder_folder(target), latent == "sample"
+        self.checkpoint, self.sampled = find_autoencoder(target, permission), latent == "sample"
         super().__init__(name or f"vae_{Path(target).resolve().name}", megapixels, device)
 
     def facts(self) -> dict[str, Any]:
         """Columns of the table of prompts."""
         return {
-            "model": self.folder.as_posix(), "dtype": "float32", "latent": LATENTS[self.sampled],
-            "megapixels": self.largest,
+            "model": self.checkpoint.model, "revision": self.checkpoint.revision, "dtype": "fp32",
+            "latent": LATENTS[self.sampled], "megapixels": self.largest,
         }  # fmt: skip
 
     def load(self) -> tuple[Any, int]:
         """The autoencoder and the factor of its latent."""
-        model = load_autoencoder(self.folder).to(device_of(self.device))
+        model = load_autoencoder(self.checkpoint.folder).to(device_of(self.device))
         return model, factor_of(model)
 
     def from_pixels(self, model: tuple[Any, int], rgb: np.ndarray, sha256: str, order: Order) -> Made:
