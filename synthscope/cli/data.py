@@ -12,7 +12,7 @@ from synthscope.cli.arguments import Remote, Seed, Source, View, Where, Workers,
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.runtime.told import printable
 
-data = typer.Typer(help="Tables of images: index, verify, audit, align, sandbox.", no_args_is_help=True)
+data = typer.Typer(help="Tables of images: index, verify, audit, align, generate, sandbox.", no_args_is_help=True)
 
 
 @data.command("index")

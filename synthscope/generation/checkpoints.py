@@ -1,4 +1,4 @@
-"""Folders of diffusers pipelines, here or in the cache of the model hub: safetensors alone, and no code of their own."""
+"""Folders of diffusers pipelines, here or in the cache of the model hub: safetensors alone, no code of their own."""
 
 from __future__ import annotations
 

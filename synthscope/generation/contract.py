@@ -70,7 +70,7 @@ class Generator(Protocol):
     def facts(self) -> dict[str, Any]:
         """What is the same for all its images, as columns of prompts.parquet: model, revision, scheduler, steps, …
 
-        A later run in the same folder must have the same.
+        A later run in the same folder must have the same. A generator with a ``price`` is not tried out by a dry run.
         """
 
     def generate(self, orders: Sequence[Order]) -> list[Made]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,20 @@ def check_options(kind: Any, call: dict[str, Any], *, watermark: bool) -> None:
     unused = [_OPTIONS.get(key, key) for key in call if key not in taken]
     if "source" in needs(taken):
         unused = [key for key in unused if key != "size"]
-    if watermark and "add_watermarker" not in inspect.signature(kind.__init__).parameters:
+    if watermark and not marks(kind):
         unused.append("watermark")
     if unused:
         raise UsageError(f"Expected options that {kind.__name__} has a use for, got {unused[0]}. Leave it out.")
+    if watermark and not find_spec("imwatermark"):
+        raise SynthscopeError(
+            "Expected the package invisible-watermark for watermark=on, got none. Run pip install --no-deps "
+            "invisible-watermark PyWavelets."
+        )
+
+
+def marks(kind: Any) -> bool:
+    """Whether it can add an invisible watermark."""
+    return "add_watermarker" in inspect.signature(kind.__init__).parameters
 
 
 def value_of(taken: Takes, call: dict[str, Any], key: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from synthscope.data.images import read_rgb
 from synthscope.errors import SynthscopeError, UnreadableImageError, UsageError
 from synthscope.generation.checkpoints import Checkpoint, check_pipeline
 from synthscope.generation.contract import Made, Order
-from synthscope.generation.kinds import needs, takes, value_of
+from synthscope.generation.kinds import marks, needs, takes, value_of
 from synthscope.generation.libraries import import_diffusers, offline
 from synthscope.runtime import best_device
 from synthscope.runtime.files import reason
@@ -121,10 +122,11 @@ class Pipeline:
 
             diffusers, settings = import_diffusers(), self.settings
             options: dict[str, Any] = {"variant": settings.variant} if settings.variant else {}
-            if settings.watermark is not None and hasattr(settings.kind, "watermark"):
+            if marks(settings.kind):  # else it depends on what is installed
                 options["add_watermarker"] = settings.watermark
             try:
-                with offline():
+                with offline(), warnings.catch_warnings():
+                    warnings.simplefilter("ignore", FutureWarning)  # older versions know no other name of the dtype
                     loaded = settings.kind.from_pretrained(
                         settings.checkpoint.folder, use_safetensors=True, local_files_only=True,
                         torch_dtype=getattr(torch, DTYPES[self.dtype]), **options,

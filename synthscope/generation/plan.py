@@ -41,8 +41,10 @@ def class_orders(
 
 def _order(kind: Kind, template: Template, split: str, number: int) -> Order:
     uid, path = f"{kind.number}_{number:05d}", f"{NAME}/{split}/ai/{kind.number}_{NAME}_{number:05d}"
-    known = {"class_index": kind.class_index, "synset": kind.synset, "class_name": kind.name}
-    return Order(uid, path, split, template.prompt(kind), template.negative, **known)
+    return Order(
+        uid, path, split, template.prompt(kind), template.negative, class_index=kind.class_index, synset=kind.synset,
+        class_name=kind.name,
+    )  # fmt: skip
 
 
 def with_reals(orders: Sequence[Order], reals: pl.DataFrame, seed: int) -> list[Order]:
