@@ -23,7 +23,11 @@ def generate_command(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")],
     generator: Annotated[
         list[str],
-        typer.Option("-g", "--generator", help="diffusers:FOLDER?steps=20, diffusers:OWNER/NAME, http:URL?model=…"),
+        typer.Option(
+            "-g",
+            "--generator",
+            help="diffusers:, vae:, inversion:, inpaint: and FOLDER?steps=20 or OWNER/NAME; http:URL?model=…",
+        ),
     ],
     classes: Annotated[str | None, typer.Option(help="imagenet, or a list: .txt or .csv.")] = None,
     train: Count = 0,
@@ -37,6 +41,15 @@ def generate_command(
     reals: Annotated[
         str | None, typer.Option(help="Manifest or LAYOUT:PATH: a real of its class for every fake.")
     ] = None,
+    reconstruct: Annotated[
+        str | None, typer.Option(help="Instead of classes: a fake of every photograph of a manifest or LAYOUT:PATH.")
+    ] = None,
+    like_source: Annotated[
+        bool, typer.Option("--like-source", help="Save fakes as their sources are: container, size, JPEG tables.")
+    ] = False,
+    resave_source: Annotated[
+        bool, typer.Option("--resave-source", help="And the copies of the sources anew; for inpaint.")
+    ] = False,
     where: Where = None,
     seed: Seed = 0,
     shard: Annotated[str | None, typer.Option(help="i/n: make one of n parts; the parts merge in one folder.")] = None,
@@ -47,30 +60,43 @@ def generate_command(
     """Make images of classes or captions with several generators, each beside a real one. Run again to go on."""
     from synthscope.generation.contract import Permission
     from synthscope.generation.estimate import estimate
+    from synthscope.generation.reconstruct.alike import LikeSource, saving
+    from synthscope.generation.reconstruct.regions import write_regions
     from synthscope.generation.run import generate
     from synthscope.generation.spec import open_generator
     from synthscope.inference.predict import parse_shard
 
     part = parse_shard(shard) or (0, 1)
     permission = Permission(download, max_cost)
+    if resave_source and not like_source:
+        raise UsageError("Expected --resave-source beside --like-source, got it alone. Add that, or leave this out.")
+    of_classes = bool(classes or train or val or template or prompts or reals)
+    if of_classes + (captions is not None) + (reconstruct is not None) > 1:
+        raise UsageError("Expected classes and prompts, or --captions, or --reconstruct, got several. Choose one.")
     if captions is not None:
-        if classes or train or val or template or prompts or reals:
-            raise UsageError("Expected --captions alone, or classes and prompts, got both. Choose one.")
         orders = _captioned(captions, negative)
+    elif reconstruct is not None:
+        orders = _of_sources(reconstruct, where)
     else:
         orders = _of_classes(classes or "imagenet", train, val, template, prompts, negative, reals, where, seed)
     generators = [open_generator(spec, permission) for spec in generator]
+    if like_source:
+        generators = [LikeSource(one) for one in generators]
     if dry_run:
         print(_told(estimate(orders, generators, seed=seed)))
         return
     asked = {
         "classes": classes, "train": train, "val": val, "templates": template, "prompts": prompts and str(prompts),
         "negative": negative, "captions": captions and str(captions), "reals": reals, "where": where,
+        "reconstruct": reconstruct, "resave_source": resave_source,
     }  # fmt: skip
-    report = generate(orders, generators, out, seed=seed, asked=asked, permission=permission, shard=part)
+    save = saving(resave_source=resave_source)
+    report = generate(orders, generators, out, seed=seed, asked=asked, permission=permission, save=save, shard=part)
     print(f"{report.made:,} images made, {report.failed:,} failed, {report.missing:,} to come in {out}")
     if not report.missing:
         print(out / "manifest.parquet")
+        if (regions := write_regions(out)) is not None:
+            print(regions)
     if report.failed:
         print(f"Run again to try the failed ones anew; {out / 'record'} says why.", file=sys.stderr)
         raise typer.Exit(3)
@@ -102,6 +128,12 @@ def _captioned(captions: Path, negative: str) -> list[Order]:
     from synthscope.generation.captions import caption_orders
 
     return caption_orders(captions, negative=negative)
+
+
+def _of_sources(reconstruct: str, where: str | None) -> list[Order]:
+    from synthscope.generation.reconstruct.orders import source_orders
+
+    return source_orders(load(reconstruct, where, None))
 
 
 def _told(estimates: list[Estimate]) -> str:

@@ -70,7 +70,8 @@ class Inpaint(FromSource):
         return {
             "model": self.checkpoint.model, "revision": self.checkpoint.revision,
             "steps": self.steps, "guidance": self.guidance, "strength": self.strength,
-            "dtype": "fp32", "masks": self.masks, "share": self.share, "mask_seed": self.mask_seed, "megapixels": self.largest,
+            "dtype": "fp32", "masks": self.masks, "share": self.share, "mask_seed": self.mask_seed,
+            "megapixels": self.largest,
         }  # fmt: skip
 
     def load(self) -> Any:

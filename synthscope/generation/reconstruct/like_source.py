@@ -1,7 +1,7 @@
 """Made pixels in the container of the image they were made from, so that a pair differs in its pixels alone.
 
-What a container cannot say of how it was written (Huffman tables, effort of deflate, quality of WebP) is what brings
-the source's own pixels nearest to the size of its file.
+What a container does not say of how it was written (Huffman tables, effort of deflate) is what brings the source's own
+pixels nearest to the size of its file; the quality of WebP, what brings them to its quantiser.
 
 A fake like a JPEG file is compressed once, as the photograph was. What is left of the source's own compression depends
 on the decoder: one that hands pixels through leaves blocks that stand still under JPEG, as only a second compression
@@ -24,15 +24,16 @@ from synthscope.data.degrade.steps import PILLOW_SAMPLING
 from synthscope.data.images import opened, read_rgb
 from synthscope.data.jpeg_header import SAMPLING
 from synthscope.errors import SynthscopeError
+from synthscope.generation.reconstruct.webp import frame_of, quantiser
 
 if TYPE_CHECKING:
     from PIL import Image
-    from PIL.ImageFile import ImageFile
 
 _LEVELS = (1, 6, 9)  # of deflate: fast, default, best
 _MARKERS = {f"APP{number}": 0xE0 + number for number in range(16)} | {"COM": 0xFE}
 _FALSE = (b"MPF\0", b"JP")  # an index of pictures that are not there, and a signature of other pixels (C2PA)
 _Encode = Callable[..., bytes]  # (pixels as they are stored, **how) -> file
+_Choose = Callable[[Callable[..., bytes]], dict[str, Any]]  # (how -> the source's pixels as a file) -> how
 
 
 def save_like(rgb: np.ndarray, source: bytes, *, name: str | Path = "the given bytes") -> bytes:
@@ -64,19 +65,20 @@ def save_like(rgb: np.ndarray, source: bytes, *, name: str | Path = "the given b
                 f"Expected a JPEG, PNG or WebP source to save alike, got {known} in {name}. Convert the source, or "
                 "leave out --like-source."
             )
-        encode, nearest = known
+        encode, choose = known
         turn = orientation(image)
         own, made = (_in_mode(as_stored(pixels, turn), image) for pixels in (shown, rgb))
-    return encode(made, **nearest(lambda **how: len(encode(own, **how)) - len(source)))
+    return encode(made, **choose(partial(encode, own)))
 
 
-def _ways(image: Image.Image, source: bytes) -> tuple[_Encode, Callable[..., dict[str, Any]]] | str:
+def _ways(image: Image.Image, source: bytes) -> tuple[_Encode, _Choose] | str:
     """How to write such a file, and how to find the rest by the source's size; or what it is that cannot be written."""
     if image.format == "JPEG":
-        return _jpeg(image)
+        return _jpeg(image, source)
     if image.format not in ("PNG", "WEBP"):
         return f"a file of the format {image.format}"
-    if "16" in str(cast("ImageFile", image).tile[0][3]) or image.mode not in ("L", "LA", "RGB", "RGBA"):
+    deep = image.format == "PNG" and source[24] > 8  # bits of a channel, in the header's chunk
+    if deep or image.mode not in ("L", "LA", "RGB", "RGBA"):
         return f"{image.format} pixels of the mode {image.mode} or of 16 bits"
     if image.mode in ("LA", "RGBA") and np.asarray(image.getchannel("A")).min() < 255:
         return "transparent pixels"
@@ -85,13 +87,15 @@ def _ways(image: Image.Image, source: bytes) -> tuple[_Encode, Callable[..., dic
     kept = {key: image.info[key] for key in ("exif", "icc_profile", "xmp") if image.info.get(key)}
     write = partial(_save, container=image.format, **kept)
     if image.format == "PNG":
-        return write, partial(_nearest, [{"compress_level": level} for level in _LEVELS])
-    if source[12:16] == b"VP8L" or b"VP8L" in source[:4096]:
-        return partial(write, lossless=True), lambda over: {}
-    return write, lambda over: {"quality": min(bisect_left(range(101), 0, key=lambda q: over(quality=q)), 100)}
+        return write, partial(_nearest, len(source), [{"compress_level": level} for level in _LEVELS])
+    if (frame := frame_of(source)) is None:
+        return "an animation"
+    if frame[0] == "VP8L":
+        return partial(write, lossless=True), lambda encode: {}
+    return write, partial(_as_coarse, quantiser(frame[1]))
 
 
-def _jpeg(image: Image.Image) -> tuple[_Encode, Callable[..., dict[str, Any]]] | str:
+def _jpeg(image: Image.Image, source: bytes) -> tuple[_Encode, _Choose] | str:
     from PIL.JpegImagePlugin import JpegImageFile
 
     assert isinstance(image, JpegImageFile)
@@ -112,11 +116,23 @@ def _jpeg(image: Image.Image) -> tuple[_Encode, Callable[..., dict[str, Any]]] |
     def write(pixels: Image.Image, **more: Any) -> bytes:
         return _with_segments(_save(pixels, container="JPEG", **how, **more), kept)
 
-    return write, partial(_nearest, [{"optimize": False}, {"optimize": True}][how["progressive"] :])
+    ways: list[dict[str, Any]] = [{"optimize": False}, {"optimize": True}]
+    return write, partial(_nearest, len(source), ways[how["progressive"] :])
 
 
-def _nearest(ways: list[dict[str, Any]], over: Callable[..., int]) -> dict[str, Any]:
-    return min(ways, key=lambda way: abs(over(**way))) if len(ways) > 1 else ways[0]
+def _nearest(size: int, ways: list[dict[str, Any]], encode: Callable[..., bytes]) -> dict[str, Any]:
+    """The way that comes nearest to a size in bytes."""
+    return min(ways, key=lambda way: abs(len(encode(**way)) - size)) if len(ways) > 1 else ways[0]
+
+
+def _as_coarse(wanted: int, encode: Callable[..., bytes]) -> dict[str, Any]:
+    """The least quality of WebP whose quantiser is no coarser than the one that is wanted."""
+
+    def finer(quality: int) -> int:
+        frame = frame_of(encode(quality=quality))
+        return -quantiser(frame[1]) if frame else 0
+
+    return {"quality": min(bisect_left(range(101), -wanted, key=finer), 100)}
 
 
 def _save(pixels: Image.Image, *, container: str, **how: Any) -> bytes:

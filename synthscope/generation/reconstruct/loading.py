@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from synthscope.errors import SynthscopeError, UsageError
@@ -38,9 +39,10 @@ def open_pipeline(checkpoint: Checkpoint, task: str, device: str) -> Any:
 
 
 def multiple_of(pipeline: Any) -> int:
-    """What heights and widths have to be multiples of, in pixels: transformers join latents two by two."""
+    """What heights and widths have to be multiples of, in pixels: transformers join latents two by two, and
+    diffusers asks for multiples of 8."""
     factor: int = pipeline.vae_scale_factor
-    return factor * (2 if getattr(pipeline, "transformer", None) is not None else 1)
+    return math.lcm(8, factor * (2 if getattr(pipeline, "transformer", None) is not None else 1))
 
 
 def device_of(name: str) -> Any:

@@ -17,11 +17,11 @@ from synthscope.schema import read_table
 REGIONS = "annotations.parquet"
 
 
-def write_regions(out: Path) -> int:
+def write_regions(out: Path) -> Path | None:
     """Write ``annotations.parquet`` of a finished run: one region an inpainted image, with its mask.
 
     Returns:
-        How many there are; without any, nothing is written.
+        The file; None where there are no masks.
     """
     prompts = read_table(out / "prompts.parquet")
     masked = prompts.filter(pl.col("mask").is_not_null(), pl.col("path").is_not_null())
@@ -36,6 +36,7 @@ def write_regions(out: Path) -> int:
             "text": row["prompt"] or None, "confidence": 1.0, "annotator": row["generator"],
         }  # fmt: skip
         rows += image_rows(known, [region], kind="mask")
-    if rows:
-        save_annotations(to_table(rows, out / "prompts.parquet"), out / REGIONS)
-    return len(rows)
+    if not rows:
+        return None
+    save_annotations(to_table(rows, out / "prompts.parquet"), out / REGIONS)
+    return out / REGIONS
