@@ -81,6 +81,7 @@ class Pipeline:
             "strength": value_of(self._takes, call, "strength"), "dtype": self.dtype,
             "size": f"{call['width']}x{call['height']}" if "width" in call else None,
             "watermark_asked": self.settings.watermark,
+            **{key: None for key in ("prompt", "negative_prompt") if key not in self._takes},  # it never sees them
         }  # fmt: skip
 
     def generate(self, orders: Sequence[Order]) -> list[Made]:

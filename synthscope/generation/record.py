@@ -11,9 +11,9 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from io import BytesIO
+from io import BytesIO, FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import polars as pl
 
@@ -74,14 +74,15 @@ def row_of(order: Order, generator: str, facts: Mapping[str, Any], told: Mapping
 class Log:
     """The lines of one shard, open to be added to."""
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: FileIO) -> None:
         self.path, self._file = path, file
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write lines through to the disk. Raises ``SynthscopeError`` where that cannot be."""
         with writing(self.path):
-            self._file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
-            self._file.flush()
+            data = memoryview("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
+            while data:
+                data = data[self._file.write(data) :]
             os.fsync(self._file.fileno())
 
 
@@ -95,7 +96,7 @@ def open_log(out: Path, shard: tuple[int, int]) -> Iterator[Log]:
     path = out / "record" / f"shard-{shard[0]}-of-{shard[1]}.jsonl"
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab+")
+        file = path.open("ab+", buffering=0)  # what a full disk refuses must not be tried again at the end
     with file:
         if lock(file.fileno()) is False:
             raise SynthscopeError(f"Expected to write {path} alone, got another run at it. Wait until it has ended.")

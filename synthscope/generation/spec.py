@@ -10,22 +10,27 @@ from synthscope.errors import UsageError, suggest
 from synthscope.generation import GENERATORS
 from synthscope.generation.contract import Generator, Permission
 
+_NAME = re.compile(r"(?!imagenet|(?:ai|nature|train|val|test|real|record)$)[a-z\d](?:[\w.-]{0,62}\w)?", re.ASCII | re.I)
+
 
 def open_generator(spec: str, permission: Permission) -> Generator:
     """The generator that ``spec`` names, such as ``diffusers:models/sd?steps=20&guidance=7.5``; nothing is loaded yet.
+
+    A kind of one's own is ``./file.py:function``, as in ``./mine.py:blobs:red?size=64``.
 
     Raises:
         UsageError: No kind before a colon, no target after it, an unknown kind or option, or a bad value.
         SynthscopeError: Nothing usable at the target.
     """
-    kind, colon, rest = spec.partition(":")
-    if not colon:
+    parts = re.fullmatch(r"(.+?\.py:\w+|[^:]*):(.*)", spec, re.DOTALL)
+    if parts is None:
         raise UsageError(
             f"Expected GENERATOR:TARGET, got {spec!r} without a generator. Put one before the target: "
             f"{', '.join(GENERATORS)}."
         )
+    kind = parts[1]
     make = GENERATORS[kind]
-    target, _, query = rest.partition("?")
+    target, _, query = parts[2].partition("?")
     if not target:
         raise UsageError(f"Expected a target after {kind}:, got {spec!r}. Name a folder, a model or an address.")
     options = dict(parse_qsl(query.replace("+", "%2B"), keep_blank_values=True))
@@ -39,10 +44,10 @@ def open_generator(spec: str, permission: Permission) -> Generator:
 
 def folder_name(name: str) -> str:
     """``name`` of a generator, if it can be a folder and stand in file names. Raises ``UsageError`` where not."""
-    if not re.fullmatch(r"[A-Za-z0-9](?:[\w.-]{0,62}\w)?", name, re.ASCII) or name.lower() in _TAKEN:
+    if not _NAME.fullmatch(name):
         raise UsageError(
-            f"Expected letters, digits, '_', '-' and '.' as the name of a generator, got {name!r}. "
-            "Choose one by name= after the question mark."
+            "Expected letters, digits, '_', '-' and '.' as the name of a generator, and no word of GenImage's folders, "
+            f"got {name!r}. Choose one by name= after the question mark."
         )
     return name
 
@@ -57,6 +62,3 @@ def number(text: str, key: str, *, least: float, most: float, whole: bool = Fals
         kind = "whole number" if whole else "number"
         raise UsageError(f"Expected {key} as a {kind} from {least:g} to {most:g}, got {text!r}. Correct it.")
     return value
-
-
-_TAKEN = {"ai", "nature", "train", "val", "test", "real", "record", "imagenet_ai"}
