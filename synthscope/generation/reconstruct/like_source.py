@@ -5,7 +5,7 @@ pixels nearest to the size of its file; the quality of WebP, what brings them to
 
 A fake like a JPEG file is compressed once, as the photograph was. What is left of the source's own compression depends
 on the decoder: one that hands pixels through leaves blocks that stand still under JPEG, as only a second compression
-does; see docs/make_a_benchmark.md for what `data audit` makes of that.
+does; see docs/aligned_fakes.md for what `data audit` makes of that.
 """
 
 from __future__ import annotations
