@@ -73,7 +73,8 @@ def load_autoencoder(folder: Path) -> Any:
     diffusers = import_diffusers()
     kind = read_json(folder / "config.json", dict).get("_class_name")
     model: Any = getattr(diffusers, kind, None) if isinstance(kind, str) else None
-    if not (isinstance(model, type) and issubclass(model, diffusers.ModelMixin) and hasattr(model, "encode")):
+    known = isinstance(model, type) and issubclass(model, diffusers.ModelMixin) and hasattr(model, "encode")
+    if not known:
         raise SynthscopeError(
             f"Expected an autoencoder of diffusers in {folder}, got {kind!r}. Name a folder whose config.json says "
             "AutoencoderKL, AutoencoderTiny, VQModel or another one."
