@@ -63,7 +63,8 @@ def ask(address: str, headers: dict[str, str], body: bytes | None) -> Answer:
                     return Answer(error.code, error.read(2**16))
                 problem, pause = f"status {error.code}", _asked_for(error.headers.get("Retry-After")) or pause
         except (OSError, HTTPException) as error:
-            problem = reason(getattr(error, "reason", None) or error)
+            said = getattr(error, "reason", None)
+            problem = reason(said if isinstance(said, Exception) else error).lower()
         if pause > LONGEST_PAUSE or tried == TRIES:
             break
         print(f"{printable(host)}: {printable(problem)}; asking again in {pause:.0f} s", file=sys.stderr, flush=True)

@@ -50,3 +50,31 @@ class Noise:
 
     def close(self) -> None:
         self.asked.append([])
+
+
+def xl_pipeline(place: Path) -> Path:
+    """Write a StableDiffusionXLPipeline to ``place``."""
+    import torch
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    from synthscope.generation.libraries import import_diffusers
+    from synthscope.generation.tiny import tokenizer, vae
+
+    diffusers = import_diffusers()
+    torch.manual_seed(0)
+    words = tokenizer(place / "tokenizer")
+    text = CLIPTextConfig(
+        vocab_size=len(words), hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+        bos_token_id=0, eos_token_id=1, pad_token_id=1, projection_dim=16,
+    )  # fmt: skip
+    unet = diffusers.UNet2DConditionModel(
+        sample_size=16, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=(8, 16),
+        norm_num_groups=4, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), cross_attention_dim=32,
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), attention_head_dim=2, addition_embed_type="text_time",
+        addition_time_embed_dim=8, projection_class_embeddings_input_dim=6 * 8 + 16,
+    )  # fmt: skip
+    diffusers.StableDiffusionXLPipeline(
+        vae=vae(), text_encoder=CLIPTextModel(text), text_encoder_2=CLIPTextModelWithProjection(text), unet=unet,
+        tokenizer=words, tokenizer_2=words, scheduler=diffusers.EulerDiscreteScheduler(), add_watermarker=False,
+    ).save_pretrained(place)  # fmt: skip
+    return place
