@@ -22,8 +22,8 @@ PACKAGE = Path(synthscope.__file__).parent
 ROOT = PACKAGE.parent
 ROOMS = (
     "errors", "runtime", "config", "registry", "schema", "numbering", "metrics", "data", "annotations", "sandbox",
-    "detectors", "explainers", "training", "inference", "scoring", "tables", "studies", "benchmarking", "report",
-    "inspection", "web", "cli", "__main__",
+    "generation", "detectors", "explainers", "training", "inference", "scoring", "tables", "studies", "benchmarking",
+    "report", "inspection", "web", "cli", "__main__",
 )  # fmt: skip
 WITHOUT_TORCH = re.compile(r"synthscope\.(metrics|scoring|tables|report|cli|data\.manifest)\b.*")
 BRING_TORCH = ("torch", "torchvision", "timm")

@@ -17,6 +17,7 @@ from synthscope.cli.benchmark import benchmark_command, demo_command
 from synthscope.cli.browse import browse_command
 from synthscope.cli.calibrate import calibrate_command
 from synthscope.cli.data import data
+from synthscope.cli.data_generate import generate_command
 from synthscope.cli.detectors import detectors
 from synthscope.cli.explain import explain_command
 from synthscope.cli.export import export_command
@@ -39,6 +40,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+data.command("generate")(generate_command)
 app.add_typer(data, name="data")
 app.add_typer(analyze, name="analyze")
 app.add_typer(annotate, name="annotate")

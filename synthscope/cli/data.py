@@ -13,7 +13,7 @@ from synthscope.cli.data_export import data_export, data_push
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.runtime.told import printable
 
-data = typer.Typer(help="Tables of images: index, verify, audit, align, sandbox.", no_args_is_help=True)
+data = typer.Typer(help="Tables of images: index, verify, audit, align, generate, sandbox.", no_args_is_help=True)
 
 
 @data.command("index")

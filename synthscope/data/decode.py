@@ -27,7 +27,7 @@ def to_rgb(image: Image.Image) -> np.ndarray:
     turn = orientation(image)
     turned = turn >= 5  # rows and columns change places
     pixels = np.empty((image.width, image.height, 3) if turned else (image.height, image.width, 3), np.uint8)
-    stored = _as_stored(pixels, turn)
+    stored = as_stored(pixels, turn)
     rows = max(1, _STRIP // image.width)
     for top in range(0, image.height, rows):
         whole = rows >= image.height
@@ -36,7 +36,7 @@ def to_rgb(image: Image.Image) -> np.ndarray:
     return pixels
 
 
-def _as_stored(upright: np.ndarray, orientation: int) -> np.ndarray:
+def as_stored(upright: np.ndarray, orientation: int) -> np.ndarray:
     """A view of upright pixels in the order in which the file stores them (EXIF 2.3, tag 0x0112)."""
     turned = upright.transpose(1, 0, 2) if orientation >= 5 else upright
     down = slice(None, None, -1 if orientation in (3, 4, 6, 7) else 1)

@@ -16,7 +16,7 @@ from synthscope.data.degrade.recipe import parse_recipe
 from synthscope.data.images import open_file
 
 Tables = tuple[tuple[int, ...], tuple[int, ...]]  # luma, chroma: 64 steps each, row by row
-_SAMPLING: dict[tuple[int, ...], str] = {
+SAMPLING: dict[tuple[int, ...], str] = {
     (1, 1, 1, 1, 1, 1): "444",
     (2, 1, 1, 1, 1, 1): "422",
     (2, 2, 1, 1, 1, 1): "420",
@@ -76,7 +76,7 @@ def _compression(image: object) -> Compression:
         turned = False
     if turned:  # the grid of its blocks no longer starts in the corner
         return Compression(None, "a JPEG turned by its EXIF orientation")
-    sampling = _SAMPLING.get(tuple(factor for _, *factors, _ in image.layer for factor in factors))
+    sampling = SAMPLING.get(tuple(factor for _, *factors, _ in image.layer for factor in factors))
     luma, *chroma = (tuple(image.quantization[number]) for *_, number in image.layer)
     if sampling is None or chroma[0] != chroma[1] or max(*luma, *chroma[0]) > 255:
         return Compression(None, "a JPEG of a kind that cannot be repeated")
