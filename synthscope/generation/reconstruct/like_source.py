@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from synthscope.data.decode import as_stored, orientation
-from synthscope.data.degrade.steps import PILLOW_SAMPLING
+from synthscope.data.degrade.jpeg import PILLOW_SAMPLING
 from synthscope.data.images import opened, read_rgb
 from synthscope.data.jpeg_header import SAMPLING
 from synthscope.errors import SynthscopeError
