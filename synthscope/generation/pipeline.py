@@ -96,7 +96,7 @@ class Pipeline:
         arguments = self._arguments(good, given)
         arguments["generator"] = [torch.Generator("cpu").manual_seed(order.seed) for order in good]
         try:
-            with torch.inference_mode(), offline(), torch.random.fork_rng():
+            with torch.inference_mode(), offline(), torch.random.fork_rng(devices=[]):
                 torch.manual_seed(good[0].seed)  # for the few schedulers that draw numbers of their own
                 answer = pipeline(**arguments)
         except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
