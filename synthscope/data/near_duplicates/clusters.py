@@ -1,0 +1,107 @@
+"""Clusters of images that look alike: a list, what it warns of, and a manifest without the later copies.
+
+A cluster is connected: its images lie within the threshold of another one, not of every other one. Flat pictures, as of
+one colour, have no hash and are compared by their bytes alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from synthscope.data.components import components, connected
+from synthscope.data.near_duplicates.hashing import distances
+from synthscope.data.near_duplicates.search import near_pairs
+
+THRESHOLD = 6  # bits of 64; docs/data.md has its rates of misses and false alarms
+CLUSTERS = pl.Schema(
+    {
+        "cluster": pl.Int64,  # from 1 on
+        "path": pl.String,
+        "label": pl.Int8,
+        "generator": pl.String,
+        "split": pl.String,
+        "sha256": pl.String,
+        "phash": pl.UInt64,  # null = flat
+        "distance": pl.Int16,  # bits to the first image of the cluster; 0 of equal bytes
+    }
+)
+ORDER = {
+    "test": 0,
+    "val": 1,
+    "train": 2,
+}  # copies are dropped where they are trained on, so that tests stay as they are
+
+
+def find_clusters(table: pl.DataFrame, hashed: pl.DataFrame, threshold: int = THRESHOLD) -> pl.DataFrame:
+    """Images with near-duplicates.
+
+    Args:
+        table: A manifest.
+        hashed: Columns ``path``, ``sha256`` and ``phash`` of :func:`stored.hash_images`; images without count alone.
+        threshold: Bits in which hashes of near-duplicates may differ.
+
+    Returns:
+        Columns of ``CLUSTERS``. In a cluster real images come before AI ones, then those of test before val and train,
+        then by path. Clusters stand in the order of their first images.
+    """
+    rank = pl.col("split").replace_strict(ORDER, default=len(ORDER), return_dtype=pl.Int64)
+    images = table.filter(pl.col("error").is_null()).sort("label", rank, "path", nulls_last=True)
+    images = images.unique("path", keep="first", maintain_order=True).select("path", "label", "generator", "split")
+    images = images.join(hashed.select("path", "sha256", "phash"), on="path", how="left", maintain_order="left")
+    images = images.with_columns(cluster=components(_relations(images, threshold), images.height))
+    images = images.filter(pl.len().over("cluster") > 1)
+    images = images.with_columns(pl.col("cluster").rank("dense").cast(pl.Int64)).sort("cluster", maintain_order=True)
+    first = images.select(pl.col("phash").first().over("cluster"))["phash"].fill_null(0).to_numpy()
+    far = distances(images["phash"].fill_null(0).to_numpy(), first)
+    return images.with_columns(distance=pl.Series(far, dtype=pl.Int16)).select(CLUSTERS.names()).cast(CLUSTERS)
+
+
+def _relations(images: pl.DataFrame, threshold: int) -> list[pl.Series]:
+    """Numbers that images of the same bytes share, and those of hashes that are near, over others as well."""
+    known = images.drop_nulls("phash").unique("phash", keep="first", maintain_order=True)
+    alike = connected(near_pairs(known["phash"].to_numpy(), threshold), known.height)
+    named = pl.DataFrame({"phash": known["phash"], "alike": alike})
+    return [images["sha256"], images.join(named, on="phash", how="left", maintain_order="left")["alike"]]
+
+
+def copies(clusters: pl.DataFrame, threshold: int = THRESHOLD) -> pl.Series:
+    """Paths of the images that are not needed: each lies within ``threshold`` of an earlier one that stays.
+
+    Real and AI images that look alike both stay, because a reconstruction of a photograph is no copy of it.
+    """
+    dropped: list[str] = []
+    for _, rows in clusters.group_by("cluster", "label", maintain_order=True):
+        hashes, kept = rows["phash"].fill_null(0).to_numpy(), np.empty(0, np.uint64)
+        for path, each in zip(rows["path"], hashes, strict=True):
+            if (distances(kept, each) <= threshold).any():
+                dropped.append(path)
+            else:
+                kept = np.append(kept, each)
+    return pl.Series("path", dropped, dtype=pl.String)
+
+
+def describe_clusters(clusters: pl.DataFrame) -> list[str]:
+    """How many clusters there are; a warning where some stand in several splits; what it means where labels differ."""
+    if clusters.is_empty():
+        return ["No near-duplicates found."]
+    groups = clusters.group_by("cluster", maintain_order=True)
+    told = [f"Images that look alike: {clusters.height:,} in {clusters['cluster'].n_unique():,} clusters."]
+    placed = pl.col("path", "split").filter(pl.col("split").is_not_null())
+    apart = groups.agg(placed, n=pl.col("split").drop_nulls().n_unique())
+    if (leaks := apart.filter(pl.col("n") > 1)).height:
+        paths, splits = leaks["path"][0], leaks["split"][0]
+        other = (splits != splits[0]).arg_true()[0]
+        told.append(
+            f"A detector may be tested on images that it was trained on. Clusters in several splits: {leaks.height:,}, "
+            f"such as {paths[0]} ({splits[0]}) and {paths[other]} ({splits[other]}). Divide the images anew by "
+            "synthscope data split, or drop the copies."
+        )
+    ai = pl.col("path").filter(pl.col("label") == 1).first()
+    mixed = groups.agg(pl.col("path").first(), other=ai, n=pl.col("label").drop_nulls().n_unique())
+    if (both := mixed.filter(pl.col("n") > 1)).height:
+        told.append(
+            f"Clusters of real and AI images: {both.height:,}, such as {both['path'][0]} and {both['other'][0]}. One "
+            "is a reconstruction of the other or the result of image-to-image, or wrongly labelled. Both stay."
+        )
+    return told
