@@ -81,9 +81,10 @@ def divide(
     )  # fmt: skip
     drawn = _deal(parts, shares)
     if missing := [name for name in shares if name not in drawn["split"]]:
+        largest = max(parts["size"])
         raise SynthscopeError(
             f"Expected images for {' and '.join(missing)}, got {parts.height:,} components of images that hang "
-            f"together, the largest of {parts['size'].max():,} of {rows.height:,}. Keep less together, or ask for "
+            f"together, the largest of {largest:,} of {rows.height:,}. Keep less together, or ask for "
             "other shares."
         )
     found = rows.join(drawn.select("_component", "split"), on="_component", how="left", maintain_order="left")
@@ -114,7 +115,7 @@ def _deal(parts: pl.DataFrame, shares: Mapping[str, float]) -> pl.DataFrame:
     lacking, dealt = dict.fromkeys(shares, 0.0), []
     for (_,), kind in ordered.group_by(["home"], maintain_order=True):
         for name, share in shares.items():
-            lacking[name] += share * kind["size"].sum()
+            lacking[name] += share * sum(kind["size"])
         for size in kind["size"]:
             split = max(lacking, key=lacking.__getitem__)
             lacking[split] -= size

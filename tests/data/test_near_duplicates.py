@@ -167,9 +167,9 @@ def folder(root: Path, count: int, **more: Image.Image) -> Path:
     """A manifest of pictures, half of them called AI, and of others by path."""
     files = {f"{'ai' if i % 2 else 'real'}/{i:03}.png": picture(i, 48) for i in range(count)}
     for name, image in (files | {key.replace("__", "/") + ".png": image for key, image in more.items()}).items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        image.save(root / name)
-    save_manifest(index(f"imagefolder:{root}?ai=fake&real=real"), root / "m.parquet")
+        (root / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        image.save(root / "images" / name)
+    save_manifest(index(f"imagefolder:{root}/images?ai=ai&real=real"), root / "m.parquet")
     return root / "m.parquet"
 
 
@@ -177,8 +177,9 @@ def test_the_command_lists_warns_and_drops(tmp_path: Path) -> None:
     black = Image.new("RGB", (50, 50))
     manifest = folder(tmp_path, 6, real__x=jpeg(picture(0, 48), 60), ai__y=picture(2, 48).resize((90, 90)), ai__b=black,
                       real__w=black.resize((51, 51)))  # fmt: skip
-    (tmp_path / "real/broken.png").write_bytes((tmp_path / "real/000.png").read_bytes()[:200])
-    save_manifest(index(f"imagefolder:{tmp_path}?ai=fake&real=real"), manifest)
+    whole = tmp_path / "images/real/000.png"
+    whole.with_name("broken.png").write_bytes(whole.read_bytes()[:200])
+    save_manifest(index(f"imagefolder:{tmp_path}/images?ai=ai&real=real"), manifest)
     out, kept = tmp_path / "clusters.csv", tmp_path / "kept.parquet"
     result = CliRunner().invoke(app, ["data", "dedupe", str(manifest), "-o", str(out), "--drop", str(kept)])
     assert result.exit_code == 3 and "broken.png" in result.output, result.output

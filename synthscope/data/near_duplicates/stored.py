@@ -19,7 +19,7 @@ from synthscope.runtime.threads import in_threads
 from synthscope.schema import read_table, write_parquet
 
 HASHES = pl.Schema({"sha256": pl.String, "phash": pl.UInt64})  # phash null = the picture is flat
-HASHED = pl.Schema({"path": pl.String, **HASHES, "error": pl.String})
+HASHED = pl.Schema([("path", pl.String), *HASHES.items(), ("error", pl.String)])
 PART = 1000  # images whose hashes a killed run may lose
 
 Read = tuple[str | None, np.ndarray | None, str | None]  # sha256, thumbnail of an image that is new, what is wrong
