@@ -63,7 +63,7 @@ CHANGES: dict[str, Change] = {
 
 def main() -> None:
     files = [
-        file for folder in sys.argv[1:] for file in sorted(Path(folder).rglob("*")) if file.suffix[1:] in IMAGE_SUFFIXES
+        file for folder in sys.argv[1:] for file in sorted(Path(folder).rglob("*")) if file.suffix[1:].lower() in IMAGE_SUFFIXES
     ]
     read = [found for found in track(in_threads(thumbnails, files), "hashing", total=len(files)) if found is not None]
     names = ["", *CHANGES]
@@ -77,9 +77,8 @@ def main() -> None:
         {"change": name} | {f"> {bits}": share(distances(own, changed[kept]) > bits) for bits in THRESHOLDS}
         for name, changed in zip(CHANGES, hashes[1:], strict=True)
     ]
-    print(
-        f"\nMissed, in percent of {n} with a 95 % interval, by bits of the threshold\n{plain_text(pl.DataFrame(missed))}"
-    )
+    print(f"\nMissed, in percent of {n} with a 95 % interval, by bits of the threshold")
+    print(plain_text(pl.DataFrame(missed)))
     apart = distances(own[:, None], own[None])[np.triu_indices(n, 1)]
     alarms = {f"<= {bits}": int((apart <= bits).sum()) for bits in THRESHOLDS}
     print(f"\nPairs that are near, of {len(apart):,}\n{plain_text(pl.DataFrame([alarms]))}")

@@ -85,23 +85,30 @@ def describe_clusters(clusters: pl.DataFrame) -> list[str]:
     """How many clusters there are; a warning where some stand in several splits; what it means where labels differ."""
     if clusters.is_empty():
         return ["No near-duplicates found."]
-    groups = clusters.group_by("cluster", maintain_order=True)
     told = [f"Images that look alike: {clusters.height:,} in {clusters['cluster'].n_unique():,} clusters."]
-    placed = pl.col("path", "split").filter(pl.col("split").is_not_null())
-    apart = groups.agg(placed, n=pl.col("split").drop_nulls().n_unique())
-    if (leaks := apart.filter(pl.col("n") > 1)).height:
-        paths, splits = leaks["path"][0], leaks["split"][0]
-        other = (splits != splits[0]).arg_true()[0]
-        told.append(
-            f"A detector may be tested on images that it was trained on. Clusters in several splits: {leaks.height:,}, "
-            f"such as {paths[0]} ({splits[0]}) and {paths[other]} ({splits[other]}). Divide the images anew by "
-            "synthscope data split, or drop the copies."
-        )
+    told += [sentence for sentence in (leak(clusters),) if sentence]
     ai = pl.col("path").filter(pl.col("label") == 1).first()
-    mixed = groups.agg(pl.col("path").first(), other=ai, n=pl.col("label").drop_nulls().n_unique())
+    mixed = clusters.group_by("cluster", maintain_order=True).agg(
+        pl.col("path").first(), other=ai, n=pl.col("label").drop_nulls().n_unique()
+    )
     if (both := mixed.filter(pl.col("n") > 1)).height:
         told.append(
             f"Clusters of real and AI images: {both.height:,}, such as {both['path'][0]} and {both['other'][0]}. One "
             "is a reconstruction of the other or the result of image-to-image, or wrongly labelled. Both stay."
         )
     return told
+
+
+def leak(clusters: pl.DataFrame) -> str | None:
+    """A warning of clusters that stand in several splits, if there are any."""
+    placed = clusters.drop_nulls("split").group_by("cluster", maintain_order=True)
+    apart = placed.agg("path", "split").filter(pl.col("split").list.n_unique() > 1)
+    if apart.is_empty():
+        return None
+    paths, splits = apart["path"][0], apart["split"][0]
+    other = (splits != splits[0]).arg_true()[0]
+    return (
+        f"A detector may be tested on images that it was trained on. Clusters in several splits: {apart.height:,}, "
+        f"such as {paths[0]} ({splits[0]}) and {paths[other]} ({splits[other]}). Divide the images anew by "
+        "synthscope data split, or drop the copies."
+    )

@@ -60,7 +60,7 @@ def write_report(
         loader=PackageLoader("synthscope.report.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters["breakable"] = _breakable
+    environment.filters["breakable"] = breakable
     others = any((run / f"{name}.parquet").is_file() for name in ("explanations", "truth"))
     scored = (run / "scores.parquet").is_file() or not others
     tables = read_experiments(run)
@@ -98,6 +98,6 @@ def write_tables(run: Path) -> list[Path]:
     return written
 
 
-def _breakable(text: str) -> Markup:
+def breakable(text: str) -> Markup:
     """Escaped text that may break after the signs that join the words of an id."""
     return Markup(re.sub(r"([_|+]|[:.,](?!\d))(?=\w)", r"\1<wbr>", str(escape(text))))  # noqa: S704 - escaped just here
