@@ -18,14 +18,14 @@ import polars as pl
 from synthscope.data.degrade.recipe import parse_recipe
 from synthscope.data.images import read_rgb
 from synthscope.data.layouts.walk import IMAGE_SUFFIXES
-from synthscope.data.near_duplicates.hashing import distances, perceptual_hashes, thumbnail
+from synthscope.data.near_duplicates.hashing import distances, perceptual_hashes, thumbnails
 from synthscope.errors import UnreadableImageError
 from synthscope.metrics.intervals import wilson
 from synthscope.runtime import track
 from synthscope.runtime.threads import in_threads
 from synthscope.tables.render import plain_text
 
-THRESHOLDS = (0, 2, 4, 6, 8, 10)
+THRESHOLDS = (2, 4, 6, 8, 10, 12)
 Change = Callable[[np.ndarray], np.ndarray]
 
 
@@ -63,34 +63,42 @@ CHANGES: dict[str, Change] = {
 
 def main() -> None:
     files = [
-        file for folder in sys.argv[1:] for file in sorted(Path(folder).rglob("*")) if file.suffix[1:].lower() in IMAGE_SUFFIXES
+        file
+        for folder in sys.argv[1:]
+        for file in sorted(Path(folder).rglob("*"))
+        if file.suffix[1:].lower() in IMAGE_SUFFIXES
     ]
-    read = [found for found in track(in_threads(thumbnails, files), "hashing", total=len(files)) if found is not None]
-    names = ["", *CHANGES]
-    hashes, flat = zip(
-        *(perceptual_hashes(np.stack([found[i] for found in read])) for i in range(len(names))), strict=True
-    )
+    read = [found for found in track(in_threads(changed, files), "hashing", total=len(files)) if found is not None]
+    stacked = [[np.stack(kind) for kind in zip(*each, strict=True)] for each in zip(*read, strict=True)]
+    hashes, flat = zip(*(perceptual_hashes(*each) for each in stacked), strict=True)
     kept = ~flat[0]
     own, n = hashes[0][kept], int(kept.sum())
-    print(f"{n} images, {len(read) - n} flat ones left out")
-    missed = [
-        {"change": name} | {f"> {bits}": share(distances(own, changed[kept]) > bits) for bits in THRESHOLDS}
-        for name, changed in zip(CHANGES, hashes[1:], strict=True)
-    ]
+    print(f"{n} images; {len(read) - n} flat ones are left out")
     print(f"\nMissed, in percent of {n} with a 95 % interval, by bits of the threshold")
+    missed = [
+        {"change": name} | {f"> {bits}": share(distances(own, other[kept]) > bits) for bits in THRESHOLDS}
+        for name, other in zip(CHANGES, hashes[1:], strict=True)
+    ]
     print(plain_text(pl.DataFrame(missed)))
-    apart = distances(own[:, None], own[None])[np.triu_indices(n, 1)]
-    alarms = {f"<= {bits}": int((apart <= bits).sum()) for bits in THRESHOLDS}
-    print(f"\nPairs that are near, of {len(apart):,}\n{plain_text(pl.DataFrame([alarms]))}")
+    first, second = np.triu_indices(n, 1)
+    print(f"\nPairs of different images that are near, of {len(first):,}")
+    apart = {"pHash": own[:, :1], "dHash": own[:, 1:], "both": own}
+    alarms = [{"hash": name} | near(distances(each[first], each[second])) for name, each in apart.items()]
+    print(plain_text(pl.DataFrame(alarms)))
 
 
-def thumbnails(file: Path) -> list[np.ndarray] | None:
+def near(bits: np.ndarray) -> dict[str, int]:
+    """How many distances are within each threshold."""
+    return {f"<= {most}": int((bits <= most).sum()) for most in THRESHOLDS}
+
+
+def changed(file: Path) -> list[tuple[np.ndarray, np.ndarray]] | None:
     """Of an image and of what each change makes of it; None where it cannot be read."""
     try:
         rgb = read_rgb(file)
     except UnreadableImageError:
         return None
-    return [thumbnail(rgb), *(thumbnail(change(rgb)) for change in CHANGES.values())]
+    return [thumbnails(rgb), *(thumbnails(change(rgb)) for change in CHANGES.values())]
 
 
 def share(wrong: np.ndarray) -> str:

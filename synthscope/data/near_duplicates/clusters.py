@@ -13,7 +13,7 @@ from synthscope.data.components import components, connected
 from synthscope.data.near_duplicates.hashing import distances
 from synthscope.data.near_duplicates.search import near_pairs
 
-THRESHOLD = 6  # bits of 64; docs/data.md has its rates of misses and false alarms
+THRESHOLD = 6  # bits of 64, of both hashes; docs/data.md has its rates of misses and false alarms
 CLUSTERS = pl.Schema(
     {
         "cluster": pl.Int64,  # from 1 on
@@ -23,9 +23,11 @@ CLUSTERS = pl.Schema(
         "split": pl.String,
         "sha256": pl.String,
         "phash": pl.UInt64,  # null = flat
-        "distance": pl.Int16,  # bits to the first image of the cluster; 0 of equal bytes
+        "dhash": pl.UInt64,
+        "distance": pl.Int16,  # bits to the first image of the cluster, of the hash that differs more
     }
 )
+KINDS = ["phash", "dhash"]
 ORDER = {
     "test": 0,
     "val": 1,
@@ -38,7 +40,7 @@ def find_clusters(table: pl.DataFrame, hashed: pl.DataFrame, threshold: int = TH
 
     Args:
         table: A manifest.
-        hashed: Columns ``path``, ``sha256`` and ``phash`` of :func:`stored.hash_images`; images without count alone.
+        hashed: ``path``, ``sha256``, ``phash`` and ``dhash``, of :func:`stored.hash_images`; without, an image is alone.
         threshold: Bits in which hashes of near-duplicates may differ.
 
     Returns:
@@ -48,21 +50,20 @@ def find_clusters(table: pl.DataFrame, hashed: pl.DataFrame, threshold: int = TH
     rank = pl.col("split").replace_strict(ORDER, default=len(ORDER), return_dtype=pl.Int64)
     images = table.filter(pl.col("error").is_null()).sort("label", rank, "path", nulls_last=True)
     images = images.unique("path", keep="first", maintain_order=True).select("path", "label", "generator", "split")
-    images = images.join(hashed.select("path", "sha256", "phash"), on="path", how="left", maintain_order="left")
+    images = images.join(hashed.select("path", "sha256", *KINDS), on="path", how="left", maintain_order="left")
     images = images.with_columns(cluster=components(_relations(images, threshold), images.height))
     images = images.filter(pl.len().over("cluster") > 1)
     images = images.with_columns(pl.col("cluster").rank("dense").cast(pl.Int64)).sort("cluster", maintain_order=True)
-    first = images.select(pl.col("phash").first().over("cluster"))["phash"].fill_null(0).to_numpy()
-    far = distances(images["phash"].fill_null(0).to_numpy(), first)
+    first = images.select(pl.col(KINDS).first().over("cluster"))
+    far = distances(_numbers(images), _numbers(first))
     return images.with_columns(distance=pl.Series(far, dtype=pl.Int16)).select(CLUSTERS.names()).cast(CLUSTERS)
 
 
 def _relations(images: pl.DataFrame, threshold: int) -> list[pl.Series]:
     """Numbers that images of the same bytes share, and those of hashes that are near, over others as well."""
-    known = images.drop_nulls("phash").unique("phash", keep="first", maintain_order=True)
-    alike = connected(near_pairs(known["phash"].to_numpy(), threshold), known.height)
-    named = pl.DataFrame({"phash": known["phash"], "alike": alike})
-    return [images["sha256"], images.join(named, on="phash", how="left", maintain_order="left")["alike"]]
+    known = images.drop_nulls(KINDS).unique(KINDS, keep="first", maintain_order=True).select(KINDS)
+    named = known.with_columns(alike=connected(near_pairs(_numbers(known), threshold), known.height))
+    return [images["sha256"], images.join(named, on=KINDS, how="left", maintain_order="left")["alike"]]
 
 
 def copies(clusters: pl.DataFrame, threshold: int = THRESHOLD) -> pl.Series:
@@ -72,13 +73,18 @@ def copies(clusters: pl.DataFrame, threshold: int = THRESHOLD) -> pl.Series:
     """
     dropped: list[str] = []
     for _, rows in clusters.group_by("cluster", "label", maintain_order=True):
-        hashes, kept = rows["phash"].fill_null(0).to_numpy(), np.empty(0, np.uint64)
+        hashes, kept = _numbers(rows), np.empty((0, len(KINDS)), np.uint64)
         for path, each in zip(rows["path"], hashes, strict=True):
             if (distances(kept, each) <= threshold).any():
                 dropped.append(path)
             else:
-                kept = np.append(kept, each)
+                kept = np.vstack([kept, each])
     return pl.Series("path", dropped, dtype=pl.String)
+
+
+def _numbers(table: pl.DataFrame) -> np.ndarray:
+    """uint64 ``(n, 2)`` hashes; 0 of flat pictures, which only the same bytes bring into a cluster."""
+    return table.select(pl.col(KINDS).fill_null(0)).to_numpy()
 
 
 def describe_clusters(clusters: pl.DataFrame) -> list[str]:

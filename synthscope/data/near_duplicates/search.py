@@ -20,10 +20,10 @@ MOST = 12  # bits of the threshold; above it sorted keys are too many and too sh
 
 
 def near_pairs(hashes: np.ndarray, threshold: int) -> np.ndarray:
-    """Pairs of hashes that differ in at most ``threshold`` bits.
+    """Pairs of hashes of which both kinds differ in at most ``threshold`` bits; searched by the first kind.
 
     Args:
-        hashes: uint64 ``(n,)``, all different.
+        hashes: uint64 ``(n, 2)``, all rows different.
         threshold: 0 to 12. Time grows with n and with the number of blocks' choices, 84 for 2.7 million and 6 bits.
 
     Returns:
@@ -37,7 +37,7 @@ def near_pairs(hashes: np.ndarray, threshold: int) -> np.ndarray:
     count = len(hashes)
     found = np.empty(0, np.int64)
     for mask in _masks(threshold, count):
-        keys = hashes & mask
+        keys = hashes[:, 0] & mask
         order = np.argsort(keys)
         pairs = [
             first * count + second for first, second in _near_in_runs(hashes[order], keys[order], order, threshold)

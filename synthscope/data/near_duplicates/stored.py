@@ -12,17 +12,18 @@ import polars as pl
 
 from synthscope.data.images import read_file, read_rgb
 from synthscope.data.in_work import image_task
-from synthscope.data.near_duplicates.hashing import perceptual_hashes, thumbnail
+from synthscope.data.near_duplicates.hashing import perceptual_hashes, thumbnails
 from synthscope.errors import UnreadableImageError
 from synthscope.runtime import track
 from synthscope.runtime.threads import in_threads
 from synthscope.schema import read_table, write_parquet
 
-HASHES = pl.Schema({"sha256": pl.String, "phash": pl.UInt64})  # phash null = the picture is flat
+HASHES = pl.Schema({"sha256": pl.String, "phash": pl.UInt64, "dhash": pl.UInt64})  # hashes null = a flat picture
 HASHED = pl.Schema([("path", pl.String), *HASHES.items(), ("error", pl.String)])
 PART = 1000  # images whose hashes a killed run may lose
 
-Read = tuple[str | None, np.ndarray | None, str | None]  # sha256, thumbnail of an image that is new, what is wrong
+Thumbnails = tuple[np.ndarray, np.ndarray]
+Read = tuple[str | None, Thumbnails | None, str | None]  # sha256, those of an image that is new, what is wrong
 
 
 def hashes_beside(manifest: str | Path) -> Path:
@@ -61,16 +62,16 @@ def hash_images(table: pl.DataFrame, folder: Path | None = None, *, workers: int
     """
     images = table.filter(pl.col("error").is_null()).unique("path").sort("path").select("path", "sha256")
     known = known_hashes(folder)
-    hashes: dict[str, int | None] = dict(known.iter_rows())
+    hashes = [known]
     new = images.filter(~pl.col("sha256").is_in(known["sha256"].implode()).fill_null(False))["path"]
-    results = in_threads(partial(_read, known=frozenset(hashes)), new, workers)
+    results = in_threads(partial(_read, known=frozenset(known["sha256"])), new, workers)
     read: dict[str, tuple[str | None, str | None]] = {}
-    waiting: dict[str, np.ndarray] = {}
+    waiting: dict[str, Thumbnails] = {}
 
     def keep() -> None:
         fresh = _hashed(waiting)
         waiting.clear()
-        hashes.update(fresh.iter_rows())
+        hashes.append(fresh)
         if folder is not None and fresh.height:
             write_parquet(fresh, folder / f"part-{time.time_ns():020d}-{secrets.token_hex(4)}.parquet")
 
@@ -83,11 +84,9 @@ def hash_images(table: pl.DataFrame, folder: Path | None = None, *, workers: int
                 keep()
     finally:  # also what a signal stops
         keep()
-    rows = []
-    for path, sha256 in images.iter_rows():
-        found, error = read.get(path, (sha256, None))
-        rows.append((path, found, None if found is None else hashes[found], error))
-    return pl.DataFrame(rows, schema=HASHED, orient="row")
+    rows = ((path, *read.get(path, (sha256, None))) for path, sha256 in images.iter_rows())
+    found = pl.DataFrame(rows, schema=dict.fromkeys(("path", "sha256", "error"), pl.String), orient="row")
+    return found.join(pl.concat(hashes), on="sha256", how="left", maintain_order="left").select(HASHED.names())
 
 
 def describe_hashes(hashed: pl.DataFrame) -> list[str]:
@@ -102,15 +101,16 @@ def describe_hashes(hashed: pl.DataFrame) -> list[str]:
 def _read(path: str, known: frozenset[str]) -> Read:
     try:
         data, sha256 = read_file(path)
-        return sha256, None if sha256 in known else thumbnail(read_rgb(data, name=path)), None
+        return sha256, None if sha256 in known else thumbnails(read_rgb(data, name=path)), None
     except UnreadableImageError as error:
         return None, None, str(error)
 
 
-def _hashed(pixels: dict[str, np.ndarray]) -> pl.DataFrame:
+def _hashed(pixels: dict[str, Thumbnails]) -> pl.DataFrame:
     """``HASHES`` of thumbnails by the SHA-256 of their files."""
     if not pixels:
         return pl.DataFrame(schema=HASHES)
-    found, flat = perceptual_hashes(np.stack([*pixels.values()]))
-    table = pl.DataFrame({"sha256": list(pixels), "phash": found}, schema=HASHES)
-    return table.with_columns(phash=pl.when(~pl.Series(flat)).then("phash"))
+    large, small = (np.stack(kind) for kind in zip(*pixels.values(), strict=True))
+    found, flat = perceptual_hashes(large, small)
+    table = pl.DataFrame({"sha256": list(pixels), "phash": found[:, 0], "dhash": found[:, 1]}, schema=HASHES)
+    return table.with_columns(pl.when(~pl.Series(flat)).then(pl.col("phash", "dhash")))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from os.path import commonprefix
 from pathlib import Path
 
 import polars as pl
@@ -24,6 +26,7 @@ class Card:
 
     about: About
     title: str
+    root: str  # folder of all the images, which is left out wherever paths are told
     images: pl.DataFrame  # usable rows of the manifest, a path each, with their SHA-256
     unreadable: pl.DataFrame  # path, error
     lead: str  # the data set in a sentence
@@ -80,27 +83,46 @@ def read_card(
     labelled = images.drop_nulls("label")
     audited = audit(labelled, seed=seed) if labelled["label"].n_unique() == 2 else pl.DataFrame()
     licensed = licensed.join(once.select("path"), on="path", how="semi")
+    root = common_folder(table["path"])
     told = [describe_duplicates(found) or "No file lies under several paths."]
     told += [*describe_clusters(clusters), *describe_hashes(hashed)]
     warnings = [conflict(found), leak(clusters), warning(audited) if audited.height else None]
     return Card(
         about=about,
         title=about.title or _name(source),
+        root=root,
         images=once,
         unreadable=broken.sort("path"),
         lead=_lead(once),
-        warnings=[sentence for sentence in warnings if sentence],
+        warnings=[sentence.replace(root, "") for sentence in warnings if sentence],
         counts=counts(once),
         files=files(once),
         licences=shares(licensed, "licence", "Licence") if licensed["licence"].count() else [],
-        sources=shares(once, "source", "Read from"),
+        sources=shares(once.with_columns(source=_public(pl.col("source"))), "source", "Read from"),
         views=shares(once, "view", "View") if (once["view"].fill_null("none") != "none").any() else [],
         prompts=[] if prompts is None else prompt_facts(prompts),
         templates=[] if prompts is None else templates(prompts),
-        copies=[sentence for sentence in told if sentence not in warnings],
+        copies=[sentence.replace(root, "") for sentence in told if sentence not in warnings],
         clusters=clusters,
         audit=audited,
     )
+
+
+def common_folder(paths: Iterable[str]) -> str:
+    """The folder that all paths have in common, with its last stroke; "" where they have none.
+
+    >>> common_folder(["/home/me/a/1.png", "/home/me/b/2.png"]), common_folder(["/a/1.png", "s3://b/1.png"])
+    ('/home/me/', '')
+    """
+    folders = {path.rpartition("/")[0] for path in paths}
+    common = commonprefix([f"{folder}/" for folder in folders])
+    folder = common[: common.rfind("/") + 1]
+    return folder if len(folder) > 1 else ""
+
+
+def _public(source: pl.Expr) -> pl.Expr:
+    """A source as it was typed, but without the folders that its own lies in: they belong to a machine."""
+    return source.str.replace(r"^(\w+:)?(?:[^?]*/)?([^/?]+)/?(?:\?.*)?$", "$1$2")
 
 
 def _name(source: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 from matplotlib.figure import Figure
 
+from synthscope.data.near_duplicates.clusters import THRESHOLD
 from synthscope.report.card.contents import Card
 from synthscope.report.card.readme import readme, refuse_another
 from synthscope.report.card.samples import sample_grids
@@ -64,8 +65,10 @@ def card_page(card: Card, *, pictures: bool = True, seed: int = 0) -> str:
         card=card,
         figures={"files": drawn, "audit": audited},
         audit=[("stored", card.audit.rows(named=True))] if card.audit.height else [],
+        threshold=THRESHOLD,
         grids=sample_grids(card.images, seed=seed) if pictures else [],
-        clusters=_clusters(card.clusters) if pictures else [],
+        clusters=_clusters(card.clusters, card.root) if pictures else [],
+        unreadable=card.unreadable.with_columns(pl.all().str.replace(card.root, "", literal=True)),
     )
 
 
@@ -74,13 +77,14 @@ def _drawing(figure: Figure, title: str, alt: str) -> Drawing:
     return Drawing(title, uri, round(figure.get_figwidth() * 96), alt)
 
 
-def _clusters(clusters: pl.DataFrame) -> list[list[dict[str, object]]]:
-    """Pictures of some clusters, those of both labels first: name, what it is, distance and thumbnail."""
+def _clusters(clusters: pl.DataFrame, root: str) -> list[list[dict[str, object]]]:
+    """Pictures of some clusters, those of both labels first: path below ``root``, what it is, and thumbnail."""
     mixed = pl.col("label").drop_nulls().n_unique().over("cluster")
     ordered = clusters.sort(mixed, descending=True, maintain_order=True)
     shown = []
     for _, rows in list(ordered.group_by("cluster", maintain_order=True))[:SHOWN]:
         ends = rows.unique("label", keep="first", maintain_order=True)
         chosen = pl.concat([ends, rows]).unique("path", keep="first", maintain_order=True).head(SHOWN)
-        shown.append([row | {"uri": thumbnail(row["path"])} for row in chosen.iter_rows(named=True)])
+        pictures = [row | {"uri": thumbnail(row["path"])} for row in chosen.iter_rows(named=True)]
+        shown.append([row | {"path": row["path"].removeprefix(root)} for row in pictures])
     return shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,12 @@ def refuse_another(path: Path) -> None:
 def _computed(card: Card, section: str) -> list[str]:
     match section:
         case "composition":
-            found = [_table(card.counts), _table(card.files)]
-            found += [_table([{"Prompts": name, "": text} for name, text in card.prompts])]
-            found += [_table(card.templates), *map(markdown, card.copies)]
-            return [*filter(None, found), *([audit_table(card.audit).to_markdown()] if card.audit.height else [])]
+            found = [_table(card.counts), "Files, with medians and ranges:", _table(card.files)]
+            found += [_table([{"Prompts": name, "": text} for name, text in card.prompts]), _table(card.templates)]
+            found += map(markdown, card.copies)
+            if card.audit.height:
+                found.append(replace(audit_table(card.audit), intervals=True).to_markdown().rstrip())
+            return [*filter(None, found)]
         case "collection":
             return [_table(card.sources)]
         case "preprocessing":
