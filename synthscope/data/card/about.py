@@ -115,10 +115,13 @@ def read_about(file: str | Path | None) -> About:
 
 
 def answers(about: About, section: str) -> list[tuple[str, str | None]]:
-    """Question and answer of each field of a section; None = not stated.
+    """Question and answer of each field of a section; None = not stated, or nothing.
 
     >>> answers(About(), "motivation")[0]
     ('For what was the data set made?', None)
     """
     told = getattr(about, section)
-    return [(field.description or "", getattr(told, name)) for name, field in type(told).model_fields.items()]
+    return [
+        (field.description or "", (getattr(told, name) or "").strip() or None)
+        for name, field in type(told).model_fields.items()
+    ]

@@ -44,7 +44,8 @@ def files(images: pl.DataFrame) -> list[Fact]:
         rows.append({
             "Generator": str(generator or "not stated"), "Label": LABELS[label], "Formats": ", ".join(shares),
             "Most frequent size": ", ".join(f"{w} × {h} ({n / own.height:.0%})" for w, h, n in common),
-            "Side": span(side.round().cast(pl.Int64)), "JPEG quality": span(own["jpeg_quality"].drop_nulls()),
+            "√(width × height)": span(side.round().cast(pl.Int64)),
+            "JPEG quality": span(own["jpeg_quality"].drop_nulls()),
             "kB a file": span((own["bytes"].drop_nulls() / 1000).round().cast(pl.Int64)),
         })  # fmt: skip
     return rows

@@ -10,7 +10,7 @@ from synthscope.data.card.composition import Fact, span
 from synthscope.schema import read_table
 
 FILE = "prompts.parquet"
-COLUMNS = ("uid", "path", "generator", "split", "prompt", "negative_prompt", "seed", "model", "template")
+COLUMNS = ("generator", "split", "prompt", "negative_prompt", "seed", "model", "template", "class_name", "error")
 WORDS = 3  # that prompts of one template are taken to begin with, where none is named
 MOST = 8
 
@@ -29,9 +29,8 @@ def prompts_beside(source: str) -> pl.DataFrame | None:
         return None
     table = read_table(file)
     absent = pl.lit(None, pl.String)
-    return table.select(
-        (pl.col(name).cast(pl.String) if name in table.columns else absent).alias(name) for name in COLUMNS
-    )
+    texts = (pl.col(name).cast(pl.String) if name in table.columns else absent.alias(name) for name in COLUMNS)
+    return table.select(texts).filter(pl.col("error").is_null())
 
 
 def prompt_facts(prompts: pl.DataFrame) -> list[tuple[str, str]]:
@@ -58,12 +57,27 @@ def prompt_facts(prompts: pl.DataFrame) -> list[tuple[str, str]]:
 
 
 def templates(prompts: pl.DataFrame) -> list[Fact]:
-    """The most frequent templates, or first words where no column names templates, with their numbers of images."""
+    """The most frequent templates, with their numbers of images: those that a column names, else prompts without the
+    name of their class, else first words."""
     known = prompts.drop_nulls("prompt")
-    named = known["template"].count() > 0
-    first = pl.col("prompt").str.split(" ").list.head(WORDS).list.join(" ")
-    begun = known.select(head="template" if named else first + " …", prompt="prompt")
-    rows = begun.group_by("head").agg(n=pl.len(), prompts=pl.col("prompt").n_unique())
-    rows = rows.filter(pl.col("n") > 1).drop_nulls("head").sort("n", "head", descending=[True, False]).head(MOST)
-    head = "Template" if named else "Prompts begin with"
+    head = "Prompts begin with"
+    if known["template"].count():
+        head, texts = "Template", known["template"]
+    elif known["class_name"].count():
+        pairs = known.select("prompt", pl.col("class_name").fill_null("")).iter_rows()
+        head, texts = "Template", pl.Series([_without(prompt, name) for prompt, name in pairs], dtype=pl.String)
+    else:
+        texts = known["prompt"].str.split(" ").list.head(WORDS).list.join(" ") + " …"
+    rows = known.select("prompt", _text=texts).group_by("_text").agg(n=pl.len(), k=pl.col("prompt").n_unique())
+    rows = rows.filter(pl.col("n") > 1).drop_nulls("_text").sort("n", "_text", descending=[True, False]).head(MOST)
     return [{head: text, "Images": f"{n:,}", "Prompts": f"{k:,}"} for text, n, k in rows.iter_rows()]
+
+
+def _without(prompt: str, name: str) -> str:
+    """A prompt with a blank for the name of its class, of which it may have the first of several synonyms.
+
+    >>> _without("a photo of a tench", "tench, Tinca tinca")
+    'a photo of a {class}'
+    """
+    found = next((each for each in (name, name.partition(",")[0]) if each and each in prompt), None)
+    return prompt.replace(found, "{class}") if found else prompt

@@ -40,7 +40,7 @@ def find_clusters(table: pl.DataFrame, hashed: pl.DataFrame, threshold: int = TH
 
     Args:
         table: A manifest.
-        hashed: ``path``, ``sha256``, ``phash`` and ``dhash``, of :func:`stored.hash_images`; without, an image is alone.
+        hashed: ``path``, ``sha256``, ``phash`` and ``dhash``, of :func:`hash_images`; without, an image is alone.
         threshold: Bits in which hashes of near-duplicates may differ.
 
     Returns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from os.path import commonprefix
+from itertools import takewhile
 from pathlib import Path
 
 import polars as pl
@@ -115,9 +115,9 @@ def common_folder(paths: Iterable[str]) -> str:
     ('/home/me/', '')
     """
     folders = {path.rpartition("/")[0] for path in paths}
-    common = commonprefix([f"{folder}/" for folder in folders])
-    folder = common[: common.rfind("/") + 1]
-    return folder if len(folder) > 1 else ""
+    first, last = (each(folder.split("/") for folder in folders) for each in (min, max))
+    common = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))]
+    return "/".join([*common, ""]) if any(common) else ""
 
 
 def _public(source: pl.Expr) -> pl.Expr:

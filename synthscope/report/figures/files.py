@@ -68,10 +68,12 @@ def _histogram(
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """At most six powers of two inside a range, or its middle.
+    """At most six powers of two inside a range, or where these are few, numbers of two digits.
 
-    >>> _ticks(100, 600)
-    [128.0, 256.0, 512.0]
+    >>> _ticks(100, 600), _ticks(110, 210)
+    ([128.0, 256.0, 512.0], [120.0, 150.0, 190.0])
     """
-    powers = np.arange(np.ceil(np.log2(low)), np.floor(np.log2(high)) + 1)
-    return (2.0 ** powers[:: max(1, -(-len(powers) // 6))]).tolist() or [round(float(np.sqrt(low * high)), 2)]
+    powers = 2.0 ** np.arange(np.ceil(np.log2(low)), np.floor(np.log2(high)) + 1)
+    if len(powers) >= 3:
+        return powers[:: -(-len(powers) // 6)].tolist()
+    return [float(f"{value:.1e}") for value in np.geomspace(low * 1.1, high / 1.1, 3)]
