@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import Remote, Seed, Source, Where, Workers, load
+from synthscope.cli.arguments import Remote, Seed, Source, Where, Workers, exit_with_unreadable, load
 from synthscope.cli.data_dedupe import Hashes, Threshold
 
 Manifest = Annotated[Path, typer.Option("-o", "--out", help="Manifest to write (.parquet).")]
@@ -44,6 +44,7 @@ def split_command(
     save_manifest(table, out)
     print(describe_outcome(outcome(table, shares)))
     print(f"{clusters['cluster'].n_unique():,} clusters of near-duplicates, each in one split.")
+    exit_with_unreadable(hashed)
 
 
 def pair_command(source: Source, out: Manifest, where: Where = None, seed: Seed = 0, remote: Remote = False) -> None:

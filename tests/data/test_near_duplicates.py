@@ -21,10 +21,11 @@ from typer.testing import CliRunner
 
 from synthscope.cli import app
 from synthscope.data.index import index
-from synthscope.data.manifest import load_manifest, save_manifest
+from synthscope.data.manifest import load_manifest, save_manifest, verify
 from synthscope.data.near_duplicates import stored
 from synthscope.data.near_duplicates.clusters import CLUSTERS, THRESHOLD, copies, describe_clusters, find_clusters
 from synthscope.data.near_duplicates.hashing import distances, perceptual_hashes, thumbnails
+from synthscope.data.near_duplicates.known import known_clusters
 from synthscope.data.near_duplicates.search import near_pairs
 from synthscope.data.near_duplicates.stored import hash_images, known_hashes
 from synthscope.errors import SynthscopeError, UsageError
@@ -200,6 +201,21 @@ def test_the_command_lists_warns_and_drops(tmp_path: Path) -> None:
     assert {Path(path).name for path in load_manifest(manifest)["path"]} - {
         Path(path).name for path in load_manifest(kept)["path"]
     } == {"x.png"}
+
+
+def test_an_audit_tells_what_earlier_commands_found(tmp_path: Path) -> None:
+    manifest = folder(tmp_path, 4, real__x=jpeg(picture(0, 48), 60))
+    table = verify(load_manifest(manifest)).with_columns(
+        split=pl.when(pl.col("path").str.ends_with("x.png")).then(pl.lit("test")).otherwise(pl.lit("train"))
+    )
+    save_manifest(table, manifest)
+    assert known_clusters(manifest, table) == []
+    assert CliRunner().invoke(app, ["data", "dedupe", str(manifest)]).exit_code == 0
+    told = CliRunner().invoke(app, ["data", "audit", str(manifest)])
+    assert told.exit_code == 0, told.output
+    assert "Clusters in several splits: 1, such as" in told.output and "x.png (test)" in told.output
+    assert known_clusters(manifest, table.with_columns(sha256=pl.lit(None, pl.String))) == []
+    assert known_clusters(f"imagefolder:{tmp_path}", table) == []
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
