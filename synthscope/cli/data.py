@@ -94,6 +94,7 @@ def data_audit(
     from synthscope.data.audit import audit, warning
     from synthscope.data.duplicates import conflict, describe_duplicates, duplicates
     from synthscope.data.manifest import check_two_classes
+    from synthscope.data.near_duplicates.known import known_clusters
     from synthscope.schema import write_table
     from synthscope.tables.benchmark import audit_table
 
@@ -102,7 +103,7 @@ def data_audit(
     table = audit(images)
     print(audit_table(table).to_text())
     found, unhashed = duplicates(images), images.filter(images["error"].is_null() & images["sha256"].is_null()).height
-    for sentence in (warning(table), describe_duplicates(found), conflict(found)):
+    for sentence in (warning(table), describe_duplicates(found), conflict(found), *known_clusters(source, images)):
         if sentence:
             print(f"\n{printable(sentence)}")
     if unhashed:

@@ -1,4 +1,4 @@
-"""Equal numbers of real and AI images, overall or for each ImageNet class; the choice is made by hashing names."""
+"""Equal numbers of real and AI images, overall, for each class, or pair by pair; chosen by hashing names."""
 
 from __future__ import annotations
 
@@ -35,6 +35,38 @@ def pair_by_class(table: pl.DataFrame, *, per_class: int | None = None, seed: in
             "Index with genimage:PATH?val_labels=FILE if ImageNet's validation images are among them."
         )
     return chosen
+
+
+LEVELS = ("group", "class_index", "source")
+
+
+def pair(table: pl.DataFrame, *, seed: int = 0) -> tuple[pl.DataFrame, dict[str, int]]:
+    """As many real as AI images in every subset and split, each beside one that is as like it as can be.
+
+    First those of one ``group`` are put beside each other (a photograph and what was made from it or its caption), of
+    the rest those of one class, of the rest those of one source. What then has no counterpart is left out, as are rows
+    with an ``error``. :func:`balance` says how shared reals count.
+
+    Returns:
+        The rows that are kept, in the order of the table; and how many AI images each of ``LEVELS`` has paired.
+
+    Raises:
+        SynthscopeError: There are no pairs at all.
+    """
+    rest = table.filter(pl.col("error").is_null(), pl.col("label").is_not_null()).with_row_index("_number")
+    chosen, counts = [rest.clear()], {}
+    for level in LEVELS:
+        known = rest.filter(pl.col(level).is_not_null())
+        chosen.append(balance(known, (level,), seed=seed))
+        counts[level] = chosen[-1].filter(label=1).height
+        rest = rest.join(chosen[-1].select("_number"), on="_number", how="anti", maintain_order="left")
+    pairs = pl.concat(chosen).sort("_number").drop("_number")
+    if pairs.is_empty():
+        raise SynthscopeError(
+            "Expected real and AI images of one group, class or source in the same subsets and splits, got none. "
+            "Index the images together, or give them groups."
+        )
+    return pairs, counts
 
 
 def balance(table: pl.DataFrame, per: tuple[str, ...] = (), *, most: int | None = None, seed: int = 0) -> pl.DataFrame:

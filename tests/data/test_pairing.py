@@ -14,12 +14,13 @@ from PIL import Image
 from scipy.io import savemat
 from typer.testing import CliRunner
 
+from synthscope.cli import app as data_commands
 from synthscope.cli.data import data
 from synthscope.data.index import index, index_to
 from synthscope.data.layouts.ilsvrc import val_synsets
 from synthscope.data.layouts.imagenet import group_by_class, synsets
 from synthscope.data.manifest import load_manifest, split_by_group
-from synthscope.data.pairing import balance, pair_by_class
+from synthscope.data.pairing import balance, pair, pair_by_class
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.schema import MANIFEST, conform
 
@@ -106,6 +107,40 @@ def test_pairing_asks_for_what_it_needs() -> None:
     broken = manifest([(0, "ADM", "val", 3), (1, "ADM", "val", 3)]).with_columns(error=pl.lit("an empty file"))
     with pytest.raises(SynthscopeError, match="got 0 classes of real and 0 of AI"):
         pair_by_class(broken)
+
+
+def test_fakes_stand_beside_photographs_of_their_group_else_class_else_source() -> None:
+    kinds = [  # label, group, class, source
+        (0, "u1", 1, "x"), (1, "u1", 1, "x"), (1, "u1", 1, "x"),  # one of the two fakes needs another photograph
+        (0, None, 1, "x"), (1, "u2", 2, "x"), (0, "u3", 3, "x"), (1, None, 4, "y"), (0, None, None, "z"),
+    ]  # fmt: skip
+    rows = [{"path": f"/{i}", "label": label, "group": group, "class_index": kind, "source": source, "subset": "ADM",
+             "split": "train"} for i, (label, group, kind, source) in enumerate(kinds)]  # fmt: skip
+    table = conform(pl.DataFrame(rows, infer_schema_length=None), MANIFEST, "test")
+    pairs, counts = pair(table)
+    assert pairs["path"].to_list() == ["/0", "/1", "/2", "/3", "/4", "/5"]
+    assert counts == {"group": 1, "class_index": 1, "source": 1}
+    with pytest.raises(SynthscopeError, match="one group, class or source in the same subsets and splits, got none"):
+        pair(table.filter(label=1))
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows, st.integers(0, 3), st.randoms())
+def test_pairing_balances_every_subset_whatever_the_order_of_rows(rows, seed, random) -> None:
+    table = manifest([row for row in rows if row[1] is not None]).with_columns(source=pl.lit("one"))
+    order = list(range(table.height))
+    random.shuffle(order)
+    try:
+        pairs, counts = pair(table, seed=seed)
+    except SynthscopeError:
+        assert not any(min(n) for n in cells(table.with_columns(class_index=pl.lit(0))).values())
+        return
+    whole = cells(table.with_columns(class_index=pl.lit(0)))
+    kept = cells(pairs.with_columns(class_index=pl.lit(0)))
+    assert kept == {place: [min(n)] * 2 for place, n in whole.items() if min(n)}
+    assert sum(counts.values()) == pairs.filter(label=1).height
+    again = pair(table[order], seed=seed)
+    assert set(again[0]["path"]) == set(pairs["path"]) and again[1] == counts
 
 
 def tiny(root: Path, *names: str) -> str:
@@ -201,6 +236,15 @@ def test_bad_devkits_are_named(tmp_path: Path) -> None:
     source = tiny(tmp_path, "val/ai/9_adm_1.PNG")
     with pytest.raises(UsageError, match="got only the second"):
         index(f"{source}?synset_ids=meta.mat")
+
+
+def test_the_command_pairs_a_collection(tmp_path: Path) -> None:
+    names = [f"train/ai/{c}_adm_{i}.PNG" for c in range(2) for i in range(3)]
+    source = tiny(tmp_path / "g", *names, *(f"train/nature/{synsets()[c]}_{i}.JPEG" for c in (1, 2) for i in range(2)))
+    result = CliRunner().invoke(data_commands, ["data", "pair", source, "-o", str(tmp_path / "p.parquet")])
+    assert result.exit_code == 0, result.output
+    assert "paired: 0 by group, 2 by class, 2 by source. 2 of 10 rows are left out" in result.output
+    assert sorted(load_manifest(tmp_path / "p.parquet")["label"]) == [0] * 4 + [1] * 4
 
 
 def test_the_command_groups_a_collection_or_a_manifest(tmp_path: Path) -> None:

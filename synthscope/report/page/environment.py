@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def environment() -> Environment:
-    """Templates of this folder, with the filter ``breakable``."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def environment(*more: str) -> Environment:
+    """Templates of reports, with the filter ``breakable``; those of other packages, if named, go before them."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+    packages = [*more, "synthscope.report.page"]
     found = Environment(
-        loader=PackageLoader("synthscope.report.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
+        loader=ChoiceLoader([PackageLoader(package) for package in packages]), autoescape=True,
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     found.filters["breakable"] = _breakable
     return found

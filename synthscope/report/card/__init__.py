@@ -1,0 +1,1 @@
+"""The datasheet of a data set: a page and the README of its place on a hub."""
