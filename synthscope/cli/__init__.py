@@ -36,7 +36,6 @@ from synthscope.runtime.told import named_warnings, printable
 app = typer.Typer(
     help="Benchmark, train and explain detectors of AI-generated images.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(data, name="data")
