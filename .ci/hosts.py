@@ -8,9 +8,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 FOREIGN = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
-LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "audio": "src", "embed": "src",
-          "object": "data", "link": "href", "use": "href", "image": "href"}  # fmt: skip
-SAID = {"canonical", "alternate", "author", "license", "prev", "next", "edit"}  # links that no browser follows by itself
+LOADED = dict.fromkeys(("script", "img", "iframe", "source", "video", "audio", "embed"), "src")
+LOADED |= {"object": "data", "link": "href", "use": "href", "image": "href"}
+SAID = {
+    "canonical",
+    "alternate",
+    "author",
+    "license",
+    "prev",
+    "next",
+    "edit",
+}  # links that no browser follows by itself
 IN_STYLE = re.compile(r"(?:@import\s+|url\(\s*)[\"']?((?:https?:)?//[^\"')]+)", re.IGNORECASE)
 
 

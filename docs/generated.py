@@ -1,4 +1,4 @@
-"""Pages of the site that are written by the program itself, so that they cannot grow old: command line, recipes, Python."""
+"""Pages of the site that the program writes itself, so that they cannot grow old: command line, recipes, Python."""
 
 from __future__ import annotations
 
@@ -46,15 +46,18 @@ def python() -> str:
     """The public names, in the order of ``synthscope.__all__``."""
     whole = [f"{module}.{name}" for name, module in synthscope._PUBLIC.items()]
     head = (
-        "# Python\n\n`import synthscope` loads nothing heavy; each name loads on first use, as `synthscope.NAME`. These "
-        "names, with their arguments, are [public](../CONTRIBUTING.md#what-is-public-and-for-how-long)."
+        "# Python\n\n`import synthscope` loads nothing heavy; each name loads on first use, as `synthscope.NAME`. "
+        "These names, with their arguments, are [public](../CONTRIBUTING.md#what-is-public-and-for-how-long)."
     )
     return "\n\n".join([head, *(f"::: {name}\n    options:\n      heading_level: 2" for name in whole)])
 
 
 def metrics() -> str:
     """Names of metrics and measures, then the functions of their rooms."""
-    rows = ["# Metrics, as functions", "What each figure means is [told in words](../how/metrics.md). `score --metric NAME`:"]
+    rows = [
+        "# Metrics, as functions",
+        "What each figure means is [told in words](../how/metrics.md). `score --metric NAME`:",
+    ]
     rows += [_table([(f"`{k}`", m.title, BETTER[m.higher_is_better], m.reads) for k, m in METRICS.items()],
                     ("name", "in tables", "better", "reads"))]  # fmt: skip
     rows += ["Of heatmaps:", _table([(f"`{k}`", m.title, m.chance) for k, m in LOCALIZATION.items()],
@@ -65,8 +68,10 @@ def metrics() -> str:
 
 def explainers() -> str:
     """One entry an explainer: its class, with its options."""
-    head = "# Explainers\n\n`explain -e NAME`, with options as `NAME:option=value,option=value`. Where heatmaps are scored: "
-    head += "[score an explainer](../tutorials/explainer.md)."
+    head = (
+        "# Explainers\n\n`explain -e NAME`, with options as `NAME:option=value,option=value`. Where heatmaps are "
+        "scored: [score an explainer](../tutorials/explainer.md)."
+    )
     parts = [head]
     for name in EXPLAINERS.registered:
         kind = EXPLAINERS[name]

@@ -15,10 +15,10 @@ from typing import Any
 from mkdocs.structure.files import File, Files, InclusionLevel
 
 sys.path.insert(0, str(Path(__file__).parent))
-import generated  # noqa: E402
+import generated
 
 ROOT = Path(__file__).parent.parent
-# A block of code, a link of the repository, or code in a line: one after the other, so that none is looked for in another.
+# A block of code, a link of the repository, or code in a line: whichever comes first, none inside of another.
 PARTS = re.compile(
     r"^ *```.*?^ *```$|(?P<text>!?\[(?:[^\[\]]|\[[^\]]*\])*\])"
     r"\((?P<link>(?!https?:|data:|mailto:|#)[^)\s#]+)(?P<anchor>#[^)\s]*)?\)|`[^`\n]+`",
@@ -30,7 +30,7 @@ ROLE = re.compile(r":(?:func|meth|class|mod|attr|data):(?=<code|`)")
 
 
 def place_of(path: str) -> str:
-    """Where a file of the repository is on the site: ``docs/a.md`` as ``a.md``, pages as they are, others in ``source``."""
+    """Where a file of the repository is on the site: ``docs/a.md`` as ``a.md``, what is no page in ``source``."""
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
     if path == "README.md":
@@ -70,7 +70,9 @@ def _file(path: str, config: Any) -> File:
     place = place_of(path)
     if place == f"source/{path}.md":
         text = (ROOT / path).read_text(encoding="utf-8")
-        content = f"---\nsearch:\n  exclude: true\n---\n\n# {Path(path).name}\n\n`{path}`\n\n````{language}\n{text}\n````\n"
+        content = (
+            f"---\nsearch:\n  exclude: true\n---\n\n# {Path(path).name}\n\n`{path}`\n\n````{language}\n{text}\n````\n"
+        )
         return File.generated(config, place, content=content, inclusion=InclusionLevel.NOT_IN_NAV)
     file = File.generated(config, place, abs_src_path=str(ROOT / path), inclusion=InclusionLevel.NOT_IN_NAV)
     file.edit_uri = path
