@@ -1,5 +1,5 @@
 PYTHON ?= python3
-.PHONY: install demo test lint
+.PHONY: install demo test lint docs
 
 install: .venv/.installed
 
@@ -18,3 +18,7 @@ lint: install
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+docs: install
+	.venv/bin/python -m mkdocs build --strict
+	.venv/bin/python .ci/hosts.py site

@@ -18,6 +18,8 @@ from synthscope.runtime.files import reason, whole_file
 from synthscope.runtime.told import FORMULA
 
 ROW_GROUP = 1 << 20  # rows of a large Parquet file that are written together
+TABLES_VERSION = 1  # in the metadata of every table; raised when a column goes or means something else
+VERSION_KEY = "synthscope"
 
 MANIFEST = pl.Schema(
     {
@@ -197,7 +199,7 @@ def write_parquet(frame: pl.DataFrame, path: str | Path) -> None:
     """Write a data frame as Parquet, whole or not at all. Raises ``SynthscopeError`` where that cannot be."""
     with whole_file(path) as temporary:
         try:
-            frame.write_parquet(temporary)
+            frame.write_parquet(temporary, metadata={VERSION_KEY: str(TABLES_VERSION)})
         except pl.exceptions.PolarsError as error:  # of a full disk
             number = re.search(r"\(os error (\d+)\)", str(error))
             raise OSError(int(number[1]) if number else errno.EIO, reason(error)) from error
@@ -222,7 +224,8 @@ def growing_parquet(path: str | Path, schema: pl.Schema) -> Iterator[Callable[[p
 
     with whole_file(path) as temporary:
         empty = rows[0].to_arrow(compat_level=pl.CompatLevel.oldest())
-        with ParquetWriter(temporary, empty.schema, compression="zstd") as writer:
+        versioned = empty.schema.with_metadata({VERSION_KEY: str(TABLES_VERSION)})
+        with ParquetWriter(temporary, versioned, compression="zstd") as writer:
             yield add
             writer.write_table(pl.concat(rows).to_arrow(compat_level=pl.CompatLevel.oldest()))
 
@@ -230,11 +233,21 @@ def growing_parquet(path: str | Path, schema: pl.Schema) -> Iterator[Callable[[p
 def read_batches(path: str | Path, schema: pl.Schema, rows: int, *, advice: str = "") -> Iterator[pl.DataFrame]:
     """The rows of a Parquet file, so many at a time; otherwise as :func:`read_table`."""
     try:
-        table = pl.scan_parquet(path, glob=False)
+        table = _scanned(path)
         for first in range(0, table.select(pl.len()).collect().item(), rows):
             yield conform(table.slice(first, rows).collect(), schema, str(path))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise SynthscopeError(f"Expected a Parquet file at {path}, got: {reason(error)}. {advice}") from error
+
+
+def _scanned(path: str | Path) -> pl.LazyFrame:
+    version = pl.read_parquet_metadata(path).get(VERSION_KEY, "1")  # tables had none before there was a second
+    if version != str(TABLES_VERSION):
+        raise SynthscopeError(
+            f"Expected a table of version {TABLES_VERSION} at {path}, got version {version}. Read it with the release "
+            f"of synthscope that wrote it, or write it anew."
+        )
+    return pl.scan_parquet(path, glob=False)
 
 
 def read_table(
@@ -258,7 +271,7 @@ def read_table(
         SynthscopeError: Absent, damaged, no Parquet file, or one without these columns; names the file.
     """
     try:
-        rows = pl.scan_parquet(path, glob=False)
+        rows = _scanned(path)
         rows = rows if where is None else rows.filter(where)
         table = (rows if columns is None else rows.select(columns)).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:

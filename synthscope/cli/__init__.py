@@ -17,10 +17,6 @@ from synthscope.cli.benchmark import benchmark_command, demo_command
 from synthscope.cli.browse import browse_command
 from synthscope.cli.calibrate import calibrate_command
 from synthscope.cli.data import data
-from synthscope.cli.data_card import card_command
-from synthscope.cli.data_dedupe import dedupe_command
-from synthscope.cli.data_generate import generate_command
-from synthscope.cli.data_split import pair_command, split_command
 from synthscope.cli.detectors import detectors
 from synthscope.cli.explain import explain_command
 from synthscope.cli.export import export_command
@@ -40,20 +36,14 @@ from synthscope.runtime.told import named_warnings, printable
 app = typer.Typer(
     help="Benchmark, train and explain detectors of AI-generated images.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-data.command("generate")(generate_command)
 app.add_typer(data, name="data")
 app.add_typer(analyze, name="analyze")
 app.add_typer(annotate, name="annotate")
 app.add_typer(detectors, name="detectors")
 app.add_typer(recipes, name="recipes")
 app.add_typer(xaigd_metrics, name="xaigd-metrics")
-data.command("dedupe")(dedupe_command)
-data.command("split")(split_command)
-data.command("pair")(pair_command)
-data.command("card")(card_command)
 app.command("inspect")(inspect_command)
 app.command("serve")(serve_command)
 app.command("calibrate")(calibrate_command)

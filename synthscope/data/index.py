@@ -26,7 +26,7 @@ from synthscope.data.remote.place import is_url
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import Progress, whole_file
 from synthscope.runtime.signals import ctrl_c_ignored
-from synthscope.schema import MANIFEST, conform
+from synthscope.schema import MANIFEST, TABLES_VERSION, VERSION_KEY, conform
 
 Group = Literal["class"] | None
 
@@ -90,7 +90,7 @@ def index_to(source: str, out: str | Path, *, group: Group = None, workers: int 
     """
     from pyarrow.parquet import ParquetWriter
 
-    schema = pl.DataFrame(schema=MANIFEST).to_arrow().schema
+    schema = pl.DataFrame(schema=MANIFEST).to_arrow().schema.with_metadata({VERSION_KEY: str(TABLES_VERSION)})
     counts: Counter[str] = Counter()
     errors: list[tuple[str, str]] = []
     with whole_file(out) as temporary, ParquetWriter(temporary, schema, compression="zstd") as writer:

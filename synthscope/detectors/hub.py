@@ -22,7 +22,7 @@ from synthscope.detectors.input import InputConfig
 from synthscope.detectors.sight import sees
 from synthscope.detectors.weights import WEIGHTS, pack_weights, read_weights
 from synthscope.errors import SynthscopeError, UsageError
-from synthscope.runtime import whole_file
+from synthscope.runtime import import_timm, whole_file
 from synthscope.runtime.files import read_json
 
 CONFIG, CARD = "config.json", "README.md"
@@ -189,6 +189,7 @@ def _facts(name: str) -> dict[str, Any]:
     if name != "timm":  # stands for any model: write timm:NAME
         input = kind.input_for(name)
         config = DetectorConfig(name=name, architecture=name, options=_options(kind, {}, name), input=input)
+        import_timm()  # torch 2.6 cannot load what this loads below another device
         with torch.device("meta"):
             facts["parameters"] = sum(parameter.numel() for parameter in kind(config).parameters())
         facts["input"] = str(input)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -104,3 +105,10 @@ def test_help_and_version():
     assert "Usage" in run("--help").stdout
     assert run("--version").stdout.strip()
     assert run("nope").returncode == 2
+
+
+def test_a_shell_is_told_what_can_follow() -> None:
+    asked = {"_SYNTHSCOPE_COMPLETE": "complete_bash", "COMP_WORDS": "synthscope data ver", "COMP_CWORD": "2"}
+    code = "import sys; sys.argv = ['synthscope']; from synthscope.cli import main; main()"
+    answer = subprocess.run([sys.executable, "-c", code], env=os.environ | asked, capture_output=True, text=True)
+    assert answer.stdout.split() == ["verify"], answer.stderr

@@ -1,4 +1,4 @@
-"""``synthscope data``: tables of images."""
+"""``synthscope data index``, ``verify``, ``audit``, ``align`` and ``sandbox``: tables of images."""
 
 from __future__ import annotations
 
@@ -9,14 +9,10 @@ from typing import Annotated, Any, cast
 import typer
 
 from synthscope.cli.arguments import Remote, Seed, Source, View, Where, Workers, exit_with_unreadable, load
-from synthscope.cli.data_export import data_export, data_push
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.runtime.told import printable
 
-data = typer.Typer(help="Tables of images: index, verify, audit, align, generate, sandbox.", no_args_is_help=True)
 
-
-@data.command("index")
 def data_index(
     source: Source,
     out: Annotated[Path, typer.Option("-o", "--out", help="Manifest to write (.parquet).")],
@@ -43,7 +39,6 @@ def data_index(
     exit_with_unreadable(table)
 
 
-@data.command("verify")
 def data_verify(
     source: Source,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Manifest to write; default: the same file.")] = None,
@@ -82,7 +77,6 @@ def data_verify(
     exit_with_unreadable(table)
 
 
-@data.command("audit")
 def data_audit(
     source: Source,
     view: View = None,
@@ -112,7 +106,6 @@ def data_audit(
         write_table(table, out)
 
 
-@data.command("align")
 def data_align(
     source: Source,
     out: Annotated[Path, typer.Option("-o", "--out", help="Manifest (.parquet); with --write a folder.")],
@@ -161,7 +154,6 @@ def data_align(
     exit_with_unreadable(table)
 
 
-@data.command("sandbox")
 def data_sandbox(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")],
     size: Annotated[int, typer.Option(help="Side of a picture in pixels, a multiple of 8.")] = 128,
@@ -207,7 +199,3 @@ def _range(text: str | None) -> tuple[int, int] | None:
         return int(first), int(last if dots else first)
     except ValueError:
         raise UsageError(f"Expected a quality such as 96 or 95..96, got {text!r}. Correct it.") from None
-
-
-data.command("export")(data_export)
-data.command("push")(data_push)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from synthscope.cli.arguments import Remote, Seed, Source, Where, Workers, exit_with_unreadable, load
-from synthscope.cli.data_dedupe import Hashes
+from synthscope.cli.data.dedupe import Hashes
 
 
 def card_command(
