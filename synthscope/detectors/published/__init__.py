@@ -96,6 +96,8 @@ def names_that_fit(state: State) -> list[str]:
     """Names in ``PUBLISHED`` whose keys and shapes are exactly those of the unwrapped ``state``."""
     names = []
     for name, entry in PUBLISHED.items():
+        if f"{entry.head}.weight" not in entry.rename(state):
+            continue  # before a network of perhaps a billion weights is described
         with torch.device("meta"):
             detector = create_detector(entry.architecture, options=entry.options, input=entry.input)
             net = detector.get_submodule("net")

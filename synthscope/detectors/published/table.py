@@ -167,6 +167,13 @@ PUBLISHED: dict[str, Published] = {
         head="fc1",
     ),
     "resnet50": Published(architecture="resnet50", source=GENIMAGE, licence=NOT_STATED, input=_short(235), ai=0),
+    "safe": Published(
+        architecture="safe",
+        source=f"{GITHUB}Ouxiang-Li/SAFE (checkpoint/checkpoint-best.pth)",
+        licence="Apache-2.0, that of the repository which holds the file",
+        head="fc1",
+        ai=1,
+    ),
     "spec": Published(
         architecture="spec",
         source=AUTOGAN,
