@@ -110,7 +110,7 @@ def names_that_fit(state: State) -> list[str]:
 def _misfit(state: State, entry: Published, net: nn.Module) -> str | None:
     wanted = entry.layout(net.state_dict())
     if entry.is_head(state):
-        wanted = {key: value for key, value in wanted.items() if key in state}
+        wanted = entry.trained_part(wanted)
     return misfit(state, wanted)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -25,6 +26,7 @@ DRCT = f"{GITHUB}beibuwandeluori/DRCT"
 GRAMNET = f"{GITHUB}liuzhengzhe/Global_Texture_Enhancement_for_Fake_Face_Detection_in_the-Wild"
 LADEDA = f"{GITHUB}barcavia/RealTime-DeepfakeDetection-in-the-RealWorld"
 YISSUM = "Yissum Software Research License: research only, not to be passed on"
+CLIP_L14 = "CLIP ViT-L/14: model.safetensors of https://huggingface.co/timm/vit_large_patch14_clip_224.openai"
 NOT_LICENSED = "no licence published: for your own use, not to be passed on"
 NOT_STATED = "that of whoever trained it"
 
@@ -51,7 +53,8 @@ class Published:
     head: str = "fc"  # the classifier, in the names of the network here
     ai: Literal["positive", "negative", 0, 1, "unknown"] = "positive"  # the AI side: sign of one logit, or which of two
     rename: Callable[[State], State] = same_names
-    backbone: str | None = None  # the second file that is needed where the first holds the head alone
+    backbone: str | None = None  # the second file that is needed where the first holds the trained part alone
+    trained: str = r"fc\.(weight|bias)"  # keys of that part, a regular expression
 
     def ai_output(self, index: int | None) -> int | None:
         """Which of two outputs is AI: ``index``, or the published one if None. None for networks with one logit.
@@ -83,8 +86,12 @@ class Published:
         return negated(state, self.head) if self.ai == "negative" else state
 
     def is_head(self, state: State) -> bool:
-        """A renamed published state holds the head alone, and its backbone is published elsewhere."""
-        return self.backbone is not None and state.keys() == {f"{self.head}.weight", f"{self.head}.bias"}
+        """A renamed published state holds the trained part alone, and its backbone is published elsewhere."""
+        return self.backbone is not None and self.trained_part(state).keys() == state.keys()
+
+    def trained_part(self, state: State) -> State:
+        """What of a state is trained, not of the backbone."""
+        return {key: value for key, value in state.items() if re.fullmatch(self.trained, key)}
 
     def ai_side(self) -> str:
         """What of the published output means AI, in words."""
@@ -97,6 +104,18 @@ class Published:
         if ai_output is not None:
             return f"logit = output {ai_output} - output {1 - ai_output} (published: two outputs)"
         return f"logit = {'-' if self.ai == 'negative' else ''}output (published: one)"
+
+
+def _rine(file: str, **options: int) -> Published:
+    return Published(
+        architecture="rine",
+        source=f"{GITHUB}mever-team/rine (ckpt/{file})",
+        licence="Apache-2.0, that of the repository which holds the file; CLIP's MIT",
+        options=options,
+        head="head.6",
+        backbone=CLIP_L14,
+        trained=r"alpha|(proj1|proj2|head)\..+",
+    )
 
 
 PUBLISHED: dict[str, Published] = {
@@ -167,6 +186,10 @@ PUBLISHED: dict[str, Published] = {
         head="fc1",
     ),
     "resnet50": Published(architecture="resnet50", source=GENIMAGE, licence=NOT_STATED, input=_short(235), ai=0),
+    "rine_1class": _rine("model_1class_trainable.pth", layers=4, width=1024),
+    "rine_2class": _rine("model_2class_trainable.pth", layers=4, width=128),
+    "rine_4class": _rine("model_4class_trainable.pth", layers=2, width=1024),
+    "rine_ldm": _rine("model_ldm_trainable.pth", layers=4, width=1024),
     "safe": Published(
         architecture="safe",
         source=f"{GITHUB}Ouxiang-Li/SAFE (checkpoint/checkpoint-best.pth)",
@@ -227,7 +250,7 @@ PUBLISHED: dict[str, Published] = {
         licence="MIT, as CLIP's weights",
         input=CROP_224,
         rename=universal_fake_detect,
-        backbone="CLIP ViT-L/14: model.safetensors of https://huggingface.co/timm/vit_large_patch14_clip_224.openai",
+        backbone=CLIP_L14,
     ),
 }
 
