@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 DETECTORS: Registry[type[Detector]] = Registry("detector")
 DETECTORS.register("artifact_vit", "synthscope.detectors.artifact_vit:ArtifactVit")
+DETECTORS.register("c2p_clip", "synthscope.detectors.c2p_clip:C2pClip")
 DETECTORS.register("cnn_small", "synthscope.detectors.cnn_small:CnnSmall")
 DETECTORS.register("cnnspot", "synthscope.detectors.cnnspot:CnnSpot")
 DETECTORS.register("deit_s", "synthscope.detectors.backbones:DeitS")
 DETECTORS.register("drct_clip", "synthscope.detectors.drct:DrctClip")
 DETECTORS.register("drct_convnext", "synthscope.detectors.drct:DrctConvNext")
+DETECTORS.register("effort", "synthscope.detectors.effort:Effort")
 DETECTORS.register("f3net", "synthscope.detectors.f3net:F3Net")
 DETECTORS.register("freqnet", "synthscope.detectors.freqnet:FreqNet")
 DETECTORS.register("gramnet", "synthscope.detectors.gramnet:GramNet")

@@ -160,7 +160,8 @@ def uncropped(rgb: np.ndarray, config: InputConfig) -> Tensor:
         if min(image.shape[-2:]) < config.crop and config.small == "upscale":
             image = resize(image, *short_side(image.shape[1], image.shape[2], config.crop), config.interpolation)
         elif config.small == "tile":
-            image = image.repeat(1, -(-config.crop // image.shape[1]), -(-config.crop // image.shape[2]))
+            fill = config.fill or config.crop
+            image = image.repeat(1, -(-fill // image.shape[1]), -(-fill // image.shape[2]))
     return image
 
 

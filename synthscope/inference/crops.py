@@ -55,7 +55,9 @@ class Crops(NamedTuple):
         """The pixels of an image of this size that the detector sees, as they are; None where it needs more of it."""
         input = detector.config.input
         own = type(detector).preprocess is not Detector.preprocess
-        if own or self.places != "1" or input.resize is not None or not input.crop or min(height, width) < input.crop:
+        if own or self.places != "1" or input.resize is not None or not input.crop:
+            return None
+        if min(height, width) < max(input.crop, input.fill or 0):
             return None
         top, left = (crop_start(side, input.crop, input.corner) for side in (height, width))
         return Window(top, left, top + input.crop, left + input.crop)

@@ -9,7 +9,10 @@ from typing import Any, Literal
 
 from synthscope.detectors.checkpoints import State
 from synthscope.detectors.published.convert import (
+    c2p_clip,
     drct_clip,
+    effort,
+    effort_ufd,
     negated,
     one_logit,
     same_names,
@@ -23,10 +26,12 @@ GITHUB = "https://github.com/"
 GENIMAGE = f"{GITHUB}GenImage-Dataset/GenImage (training code; weights are not published)"
 AUTOGAN = f"{GITHUB}ColumbiaDVMM/AutoGAN"
 DRCT = f"{GITHUB}beibuwandeluori/DRCT"
+EFFORT = f"{GITHUB}YZY-stack/Effort-AIGI-Detection"
 GRAMNET = f"{GITHUB}liuzhengzhe/Global_Texture_Enhancement_for_Fake_Face_Detection_in_the-Wild"
 LADEDA = f"{GITHUB}barcavia/RealTime-DeepfakeDetection-in-the-RealWorld"
 YISSUM = "Yissum Software Research License: research only, not to be passed on"
 CLIP_L14 = "CLIP ViT-L/14: model.safetensors of https://huggingface.co/timm/vit_large_patch14_clip_224.openai"
+CC_BY_NC = "CC BY-NC 4.0, by a badge of the read-me: research only, not to be passed on"
 NOT_LICENSED = "no licence published: for your own use, not to be passed on"
 NOT_STATED = "that of whoever trained it"
 
@@ -119,6 +124,12 @@ def _rine(file: str, **options: int) -> Published:
 
 
 PUBLISHED: dict[str, Published] = {
+    "c2p_clip": Published(
+        architecture="c2p_clip",
+        source=f"{GITHUB}chuangchuangtan/C2P-CLIP-DeepfakeDetection (C2P_CLIP_release_20240901.zip, unpacked)",
+        licence=NOT_LICENSED,
+        rename=c2p_clip,
+    ),
     "cnnspot": Published(
         architecture="cnnspot",
         source=f"{GITHUB}PeterWang512/CNNDetection (blur_jpg_prob0.1.pth, blur_jpg_prob0.5.pth)",
@@ -147,6 +158,20 @@ PUBLISHED: dict[str, Published] = {
         licence=NOT_LICENSED,
         input=CROP_224,
         ai=1,
+    ),
+    "effort": Published(
+        architecture="effort",
+        source=f"{EFFORT} (effort_clip_L14_trainOn_sdv14.pth, …_chameleon.pth)",
+        licence=CC_BY_NC,
+        ai=1,
+        rename=effort,
+    ),
+    "effort_ufd": Published(
+        architecture="effort",
+        source=f"{EFFORT} (UniversalFakeDetect_Benchmark, model_iters_18000.pth)",
+        licence=CC_BY_NC,
+        input={**CROP_224, "resize_mode": "short", "interpolation": "bilinear", "small": "tile", "fill": 256},
+        rename=effort_ufd,
     ),
     "f3net": Published(
         architecture="f3net",
