@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from synthscope.detectors.base import Detector
 
 DETECTORS: Registry[type[Detector]] = Registry("detector")
+DETECTORS.register("aide", "synthscope.detectors.aide:Aide")
 DETECTORS.register("artifact_vit", "synthscope.detectors.artifact_vit:ArtifactVit")
+DETECTORS.register("bfree", "synthscope.detectors.bfree:BFree")
 DETECTORS.register("c2p_clip", "synthscope.detectors.c2p_clip:C2pClip")
 DETECTORS.register("cnn_small", "synthscope.detectors.cnn_small:CnnSmall")
 DETECTORS.register("cnnspot", "synthscope.detectors.cnnspot:CnnSpot")
+DETECTORS.register("commfor", "synthscope.detectors.commfor:CommunityForensics")
+DETECTORS.register("dda", "synthscope.detectors.dda:Dda")
 DETECTORS.register("deit_s", "synthscope.detectors.backbones:DeitS")
 DETECTORS.register("drct_clip", "synthscope.detectors.drct:DrctClip")
 DETECTORS.register("drct_convnext", "synthscope.detectors.drct:DrctConvNext")

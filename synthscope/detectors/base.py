@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import cv2
@@ -119,6 +120,15 @@ class Detector(nn.Module, ABC):
     def input_for(cls, architecture: str) -> InputConfig:
         """Input that ``architecture`` was designed for."""
         return cls.default_input
+
+    def over_input(self, maps: Tensor, size: Sequence[int]) -> Tensor:
+        """Maps ``(B, h, w)`` over the input, of those of what the network saw: several crops of it, in some detectors.
+
+        Args:
+            maps: ``(N, h, w)``; ``N = B`` where the network sees the input as a whole.
+            size: Height and width of the input.
+        """
+        return maps
 
     def no_decay(self) -> set[str]:
         """Names of parameters that weight decay spares, beside all one-dimensional ones."""

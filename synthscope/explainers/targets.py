@@ -116,5 +116,7 @@ def as_maps(detector: Detector, output: Tensor, size: Sequence[int] = (0, 0)) ->
 
 def patch_grid(transformer: Any, patches: Tensor, size: Sequence[int]) -> Tensor:
     """``(…, N)`` values of patches, without class token, as ``(…, rows, columns)``."""
-    rows, columns = (side // patch for side, patch in zip(size, transformer.patch_embed.patch_size, strict=True))
+    rows, columns = transformer.patch_embed.grid_size
+    if rows * columns != patches.shape[-1]:  # a network of any size
+        rows, columns = (side // patch for side, patch in zip(size, transformer.patch_embed.patch_size, strict=True))
     return patches.unflatten(-1, (rows, columns))

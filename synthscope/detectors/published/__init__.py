@@ -5,6 +5,7 @@ A file that does not fit exactly is refused; nothing is ever loaded in part. Onl
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import nn
 
 from synthscope.detectors.card import model_card
 from synthscope.detectors.checkpoints import State, read_checkpoint
+from synthscope.detectors.downloads import weights_file
 from synthscope.detectors.hub import create_detector, save_detector
 from synthscope.detectors.published.convert import other_constant
 from synthscope.detectors.published.table import PUBLISHED, Published, published, published_table
@@ -37,7 +39,8 @@ def import_checkpoint(
     """Write a detector folder from a published checkpoint.
 
     Args:
-        file: Plain tensors, ``.pth`` or ``.safetensors``, as published.
+        file: Plain tensors, ``.pth`` or ``.safetensors``, as published; ``hf-hub:OWNER/NAME[@REVISION]`` is downloaded,
+            after its licence was said on standard error.
         as_: A name in ``PUBLISHED``.
         out: Detector folder; an older detector in it is replaced.
         name: Name in tables and reports; ``as_`` if None.
@@ -55,6 +58,7 @@ def import_checkpoint(
     """
     entry = published(as_)
     ai_output = entry.ai_output(ai_index)
+    file = _fetched(str(file), entry, as_)
     original, digest = read_checkpoint(file)
     state = entry.rename(original)
     head_only = entry.is_head(state)
@@ -86,10 +90,18 @@ def import_checkpoint(
         f"Source: {entry.source}",
         *([f"Backbone: `{Path(backbone).name}`, {entry.backbone}"] if backbone else []),
         f"Conversion: {entry.meaning(ai_output)}",
+        *([f"Test rule: {entry.rule}"] if entry.rule else []),
     ]
     card = model_card(detector.config) + "\n## Provenance\n\n" + "".join(f"- {fact}\n" for fact in facts)
     save_detector(detector, out, card=card)
     return Path(out)
+
+
+def _fetched(file: str, entry: Published, as_: str) -> Path:
+    if not file.startswith("hf-hub:"):
+        return Path(file)
+    print(f"{as_}: downloading {entry.hub_file} of {file}; licence of the weights: {entry.licence}", file=sys.stderr)
+    return weights_file(file, name=entry.hub_file)
 
 
 def names_that_fit(state: State) -> list[str]:

@@ -46,6 +46,24 @@ def universal_fake_detect(state: State) -> State:
     return _clip_to_timm(state, "model.")
 
 
+def compiled(state: State) -> State:
+    """Names of a network, where all are those of one that torch.compile wraps."""
+    if all(key.startswith("_orig_mod.") for key in state):
+        return {key.removeprefix("_orig_mod."): value for key, value in state.items()}
+    return state
+
+
+def dda(state: State) -> State:
+    """DINOv2 under ``base_model.model.``, without its mask, which only its own training used; the head as ``fc``."""
+    renamed = {}
+    for key, value in state.items():
+        if key != "base_model.model.mask_token":
+            renamed[
+                key.removeprefix("base_model.") if key.startswith(("base_model.model.", "base_model.fc.")) else key
+            ] = value
+    return renamed
+
+
 def effort(state: State) -> State:
     """DeepfakeBench's names: Hugging Face's tower under ``backbone.``, the head as ``head``."""
     return _hf_to_timm(state, "backbone.", {"head": "fc"})

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from synthscope.detectors.checkpoints import State
 from synthscope.detectors.published.convert import (
     c2p_clip,
+    compiled,
+    dda,
     drct_clip,
     effort,
     effort_ufd,
@@ -20,9 +22,10 @@ from synthscope.detectors.published.convert import (
     two_outputs,
     universal_fake_detect,
 )
+from synthscope.detectors.weights import WEIGHTS
 from synthscope.errors import UsageError, suggest
 
-GITHUB = "https://github.com/"
+GITHUB, HUB = "https://github.com/", "https://huggingface.co/"
 GENIMAGE = f"{GITHUB}GenImage-Dataset/GenImage (training code; weights are not published)"
 AUTOGAN = f"{GITHUB}ColumbiaDVMM/AutoGAN"
 DRCT = f"{GITHUB}beibuwandeluori/DRCT"
@@ -59,6 +62,8 @@ class Published:
     ai: Literal["positive", "negative", 0, 1, "unknown"] = "positive"  # the AI side: sign of one logit, or which of two
     rename: Callable[[State], State] = same_names
     backbone: str | None = None  # the second file that is needed where the first holds the trained part alone
+    hub_file: str = WEIGHTS  # what hf-hub:OWNER/NAME fetches of such a repository
+    rule: str = ""  # of the test, where a logit is made of several, for the card
     trained: str = r"fc\.(weight|bias)"  # keys of that part, a regular expression
 
     def ai_output(self, index: int | None) -> int | None:
@@ -124,6 +129,20 @@ def _rine(file: str, **options: int) -> Published:
 
 
 PUBLISHED: dict[str, Published] = {
+    "aide": Published(
+        architecture="aide",
+        source=f"{GITHUB}shilinyan99/AIDE (progan_train.pth, sd14_train.pth)",
+        licence="MIT, that of the code; none stated for the weights",
+        head="fc.fc2",
+        ai=1,
+    ),
+    "bfree": Published(
+        architecture="bfree",
+        source="https://www.grip.unina.it/download/prog/B-Free/weights/ (BFREE_dino2reg4.zip, unpacked)",
+        licence="GRIP-UNINA's: informational, non-profit use, not to be passed on",
+        head="head",
+        rule="the mean of five logits: crops of 504 pixels at the centre and corners; options.crops=centre has one",
+    ),
     "c2p_clip": Published(
         architecture="c2p_clip",
         source=f"{GITHUB}chuangchuangtan/C2P-CLIP-DeepfakeDetection (C2P_CLIP_release_20240901.zip, unpacked)",
@@ -135,6 +154,28 @@ PUBLISHED: dict[str, Published] = {
         source=f"{GITHUB}PeterWang512/CNNDetection (blur_jpg_prob0.1.pth, blur_jpg_prob0.5.pth)",
         licence="CC BY-NC-SA 4.0",
         input=CROP_224,
+    ),
+    "commfor_224": Published(
+        architecture="commfor",
+        source=f"{HUB}OwensLab/commfor-model-224",
+        licence="MIT",
+        input={"resize": 256, "crop": 224},
+        head="vit.head",
+        rename=compiled,
+    ),
+    "commfor_384": Published(
+        architecture="commfor",
+        source=f"{HUB}OwensLab/commfor-model-384",
+        licence="MIT",
+        head="vit.head",
+        rename=compiled,
+    ),
+    "dda": Published(
+        architecture="dda",
+        source=f"{HUB}Junwei-Xi/Dual-Data-Alignment (DDA_ckpt.pth)",
+        licence="Apache-2.0",
+        rename=dda,
+        hub_file="DDA_ckpt.pth",
     ),
     "deit_s": Published(
         architecture="deit_s",
