@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from synthscope.data.images import read_rgb
-from synthscope.detectors import DETECTORS
-from synthscope.detectors.base import Detector, DetectorConfig
-from synthscope.detectors.hub import load_detector
+from synthscope.detectors.base import Detector
+from synthscope.detectors.hub import create_detector, load_detector
 from synthscope.detectors.published import import_checkpoint
 from synthscope.detectors.published.table import published
 from synthscope.errors import SynthscopeError
@@ -62,16 +61,9 @@ def refused(content: State, as_: str, folder: Path, **arguments: Any) -> None:
     assert not (folder / "bad").exists()
 
 
-def on_meta(name: str, **options: Any) -> Detector:
-    """Full size, without numbers; named as in the table of published detectors or as an architecture."""
-    kind = DETECTORS[name]
-    config = DetectorConfig(name=name, architecture=name, options=options, input=kind.default_input)
-    with torch.device("meta"):
-        return kind(config)
-
-
 def layout(name: str) -> dict[str, tuple[int, ...]]:
     """Keys and shapes that the published file called ``name`` must have once its names are ours."""
     entry = published(name)
-    net = on_meta(entry.architecture, **entry.options).get_submodule("net")
+    with torch.device("meta"):
+        net = create_detector(entry.architecture, options=entry.options, input=entry.input).get_submodule("net")
     return {key: tuple(value.shape) for key, value in entry.layout(net.state_dict()).items()}

@@ -55,13 +55,8 @@ def compiled(state: State) -> State:
 
 def dda(state: State) -> State:
     """DINOv2 under ``base_model.model.``, without its mask, which only its own training used; the head as ``fc``."""
-    renamed = {}
-    for key, value in state.items():
-        if key != "base_model.model.mask_token":
-            renamed[
-                key.removeprefix("base_model.") if key.startswith(("base_model.model.", "base_model.fc.")) else key
-            ] = value
-    return renamed
+    used = (key for key in state if key != "base_model.model.mask_token")
+    return {key.removeprefix("base_model."): state[key] for key in used}
 
 
 def effort(state: State) -> State:

@@ -55,8 +55,7 @@ def score(patch: np.ndarray) -> float:
     for colour in patch:
         spectrum = np.log(1 + np.abs(dctn(colour.astype(np.float64), norm="ortho")))
         for b in range(6):
-            band = [spectrum[i, j] for i in range(32) for j in range(32) if 64 * b / 6 <= i + j <= 64 * (b + 1) / 6]
-            total += 2**b * sum(band) / len(band)
+            total += 2**b * spectrum[BANDS[b]].mean()
     return total
 
 
