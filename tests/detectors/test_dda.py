@@ -53,9 +53,8 @@ def file(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def test_logits_are_those_of_the_published_program(
     state: dict[str, Tensor], file: dict[str, Tensor], tmp_path: Path
 ) -> None:
-    detector = today.imported(
-        {"model": file, "optimizer": {"state": {}}, "total_steps": 9}, "dda", tmp_path, options=TINY
-    )
+    content = {"model": file, "optimizer": {"state": {}}, "total_steps": 9}
+    detector = today.imported(content, "dda", tmp_path, options=TINY)
     fc = {"weight": file["base_model.fc.weight"], "bias": file["base_model.fc.bias"]}
     files = today.image_files(tmp_path, [*today.SIZES, (200, 501)])
     today.same_logits(detector, vit.dda(state, fc, 4), files)

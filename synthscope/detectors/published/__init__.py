@@ -59,7 +59,7 @@ def import_checkpoint(
     entry = published(as_)
     ai_output = entry.ai_output(ai_index)
     file = _fetched(str(file), entry, as_)
-    original, digest = read_checkpoint(file)
+    original, digest = _read_parts(file, entry, as_) if entry.parts else read_checkpoint(file)
     state = entry.rename(original)
     head_only = entry.is_head(state)
     if head_only != (backbone is not None):
@@ -95,6 +95,24 @@ def import_checkpoint(
     card = model_card(detector.config) + "\n## Provenance\n\n" + "".join(f"- {fact}\n" for fact in facts)
     save_detector(detector, out, card=card)
     return Path(out)
+
+
+def _read_parts(folder: Path, entry: Published, as_: str) -> tuple[State, str]:
+    """The files of a folder as one state, and their SHA-256."""
+    if missing := [name for name in entry.parts if not (folder / name).is_file()]:
+        raise UsageError(
+            f"Expected a folder with {', '.join(entry.parts)} as {as_}, got {folder} without {missing[0]}. Unpack the "
+            f"published archive and name the folder in it."
+        )
+    state: State = {}
+    digests = []
+    for name, prefix in (entry.parts | entry.beside).items():
+        if name in entry.beside and (not (folder / name).is_file() or any(key.startswith(prefix) for key in state)):
+            continue
+        part, digest = read_checkpoint(folder / name)
+        state |= {prefix + key: value for key, value in part.items()}
+        digests.append(digest)
+    return state, " ".join(digests)
 
 
 def _fetched(file: str, entry: Published, as_: str) -> Path:

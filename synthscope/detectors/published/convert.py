@@ -11,6 +11,7 @@ from torch import nn
 from synthscope.detectors.checkpoints import State
 from synthscope.detectors.clip import from_openai_clip
 from synthscope.detectors.clip_hf import from_hf_clip
+from synthscope.detectors.sd_vae import modern_names
 
 CLIP_TEXT = re.compile(
     r"transformer\.resblocks\.\d+\..+|ln_final\.(weight|bias)|token_embedding\.weight|positional_embedding"
@@ -51,6 +52,11 @@ def compiled(state: State) -> State:
     if all(key.startswith("_orig_mod.") for key in state):
         return {key.removeprefix("_orig_mod."): value for key, value in state.items()}
     return state
+
+
+def cospy(state: State) -> State:
+    """Today's names of the autoencoder."""
+    return modern_names(state)
 
 
 def dda(state: State) -> State:

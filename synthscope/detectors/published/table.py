@@ -11,6 +11,7 @@ from synthscope.detectors.checkpoints import State
 from synthscope.detectors.published.convert import (
     c2p_clip,
     compiled,
+    cospy,
     dda,
     drct_clip,
     effort,
@@ -28,6 +29,10 @@ from synthscope.errors import UsageError, suggest
 GITHUB, HUB = "https://github.com/", "https://huggingface.co/"
 GENIMAGE = f"{GITHUB}GenImage-Dataset/GenImage (training code; weights are not published)"
 AUTOGAN = f"{GITHUB}ColumbiaDVMM/AutoGAN"
+COSPY = f"{HUB}ruojiruoli/Co-Spy-Pretrained-Weights"
+COSPY_LICENCE = "not stated; the code's is MIT: for your own use, not to be passed on"
+COSPY_PARTS = {f"{name}_weights.pth": f"{name}." for name in ("semantic", "artifact", "fusion")}
+COSPY_TRAINED = r"(artifact|fusion)\..+|semantic\.fc\..+"
 DRCT = f"{GITHUB}beibuwandeluori/DRCT"
 EFFORT = f"{GITHUB}YZY-stack/Effort-AIGI-Detection"
 GRAMNET = f"{GITHUB}liuzhengzhe/Global_Texture_Enhancement_for_Fake_Face_Detection_in_the-Wild"
@@ -63,6 +68,8 @@ class Published:
     rename: Callable[[State], State] = same_names
     backbone: str | None = None  # the second file that is needed where the first holds the trained part alone
     hub_file: str = WEIGHTS  # what hf-hub:OWNER/NAME fetches of such a repository
+    parts: dict[str, str] = field(default_factory=dict)  # files of a folder, and what their keys begin with here
+    beside: dict[str, str] = field(default_factory=dict)  # the same of files that are read where those lack such keys
     rule: str = ""  # of the test, where a logit is made of several, for the card
     trained: str = r"fc\.(weight|bias)"  # keys of that part, a regular expression
 
@@ -169,6 +176,26 @@ PUBLISHED: dict[str, Published] = {
         licence="MIT",
         head="vit.head",
         rename=compiled,
+    ),
+    "cospy": Published(
+        architecture="cospy",
+        source=f"{COSPY} (sd-v1_4.zip, unpacked: name the folder)",
+        licence=COSPY_LICENCE,
+        head="fusion.fc",
+        rename=cospy,
+        backbone="SigLIP SO400M/14: model.safetensors of https://huggingface.co/timm/ViT-SO400M-14-SigLIP-384",
+        trained=COSPY_TRAINED,
+        parts=COSPY_PARTS,
+        beside={"diffusion_pytorch_model.safetensors": "artifact.artifact_encoder.vae."},  # of Stable Diffusion 1.4
+    ),
+    "cospy_progan": Published(
+        architecture="cospy_progan",
+        source=f"{COSPY} (progan.zip, unpacked: name the folder)",
+        licence=COSPY_LICENCE,
+        head="fusion.fc",
+        backbone=CLIP_L14,
+        trained=COSPY_TRAINED,
+        parts=COSPY_PARTS,
     ),
     "dda": Published(
         architecture="dda",
