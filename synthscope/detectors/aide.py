@@ -35,6 +35,8 @@ class Aide(Detector):
         size: Literal["xxl", "tiny"] = "xxl"  # tiny: without published weights, to train or try out on a CPU
 
     options: Options
+    clip_mean: Tensor
+    clip_std: Tensor
     default_input = InputConfig(resize=None, crop=None)
     paper = "Yan et al., A Sanity Check for AI-generated Image Detection, ICLR 2025, arXiv 2406.19435"
     licence = "MIT"

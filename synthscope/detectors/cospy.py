@@ -83,6 +83,8 @@ class CoSpyProgan(ClipProbe):
         """Of the tower."""
 
     options: Options
+    artifact_mean: Tensor
+    artifact_std: Tensor
     frozen = "net.semantic.model"
     default_input = InputConfig(resize=256, crop=224, interpolation="pillow_bilinear", mean=CLIP_MEAN, std=CLIP_STD)
     paper = PAPER

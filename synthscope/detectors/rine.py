@@ -33,7 +33,7 @@ class Rine(ClipProbe):
     options: Options
     default_input = InputConfig(resize=None, crop=224, small="pad", mean=CLIP_MEAN, std=CLIP_STD)
     paper = (
-        "Koutlis and Papadopoulos, Leveraging Representations from Intermediate Encoder-Blocks for Synthetic Image "
+        "Koutlis, Papadopoulos, Leveraging Representations from Intermediate Encoder-Blocks for Synthetic Image "
         "Detection, ECCV 2024, arXiv 2402.19091"
     )
     licence = "Apache-2.0; CLIP's weights are MIT"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -45,6 +46,7 @@ class Encoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """``(B, 3, h, w)`` to ``(B, 8, h / 8, w / 8)``."""
         maps = self.conv_in(images)
+        level: Any
         for level in self.down_blocks:
             maps = _through(level["resnets"], maps)
             if "downsamplers" in level:  # a column of zeros at the right and a row below
@@ -72,6 +74,7 @@ class Decoder(nn.Module):
     def forward(self, latents: Tensor) -> Tensor:
         """``(B, 4, h, w)`` to ``(B, 3, 8 * h, 8 * w)``."""
         maps = _through_middle(self.mid_block, self.conv_in(latents))
+        level: Any
         for level in self.up_blocks:
             maps = _through(level["resnets"], maps)
             if "upsamplers" in level:

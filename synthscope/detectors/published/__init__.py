@@ -18,7 +18,8 @@ from synthscope.detectors.checkpoints import State, read_checkpoint
 from synthscope.detectors.downloads import weights_file
 from synthscope.detectors.hub import create_detector, save_detector
 from synthscope.detectors.published.convert import other_constant
-from synthscope.detectors.published.table import PUBLISHED, Published, published, published_table
+from synthscope.detectors.published.entry import Published
+from synthscope.detectors.published.table import PUBLISHED, published, published_table
 from synthscope.detectors.weights import impossible, misfit, with_counters
 from synthscope.errors import SynthscopeError, UsageError
 
