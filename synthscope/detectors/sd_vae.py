@@ -118,7 +118,7 @@ class Attention(nn.Module):
 def modern_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state with the attention's layers as today's diffusers name them; old files say ``query`` for ``to_q``.
 
-    >>> list(modern_names({"mid_block.attentions.0.query.bias": torch.zeros(1)}))
+    >>> list(modern_names({"mid_block.attentions.0.query.bias": Tensor([0])}))
     ['mid_block.attentions.0.to_q.bias']
     """
     old = r"(attentions\.0)\.(query|key|value|proj_attn)\."

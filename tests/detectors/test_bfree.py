@@ -57,7 +57,7 @@ def test_heatmaps_lay_the_crops_over_the_image(state: dict[str, Tensor], tmp_pat
 
 def test_one_crop_is_an_option(state: dict[str, Tensor]) -> None:
     detector = create_detector("bfree", options={**TINY, "crops": "centre"}).eval()
-    images = torch.randint(0, 256, (1, 3, 700, 700), dtype=torch.uint8)
+    images = today.noise(1, 3, 700, 700)
     with torch.no_grad():
         crop = detector(images[..., 98 : 98 + 504, 98 : 98 + 504])
         torch.testing.assert_close(detector(images), crop, rtol=1e-5, atol=1e-6)

@@ -46,7 +46,7 @@ def test_logits_are_those_of_the_released_script(
     old = state | {"model.vision_model.embeddings.position_ids": torch.arange(257)[None]}  # of old transformers
     detector = today.imported(old, "c2p_clip", tmp_path, options=TINY)
     today.same_logits(detector, clip_hf.c2p_clip(tower, fc), today.image_files(tmp_path))
-    images = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
+    images = today.noise(2, 3, 224, 224)
     with torch.no_grad():
         lengths = detector.features(images).norm(dim=1)  # type: ignore[operator]
     torch.testing.assert_close(lengths, torch.ones(2))

@@ -40,7 +40,7 @@ def test_logits_are_those_of_the_published_program(name: str, resize: int, side:
     files = today.image_files(tmp_path)[: 3 if side == 224 else 1]
     today.same_logits(detector, vit.commfor(weights, 3, resize, side), files)
     if side == 224:
-        images = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8)
+        images = today.noise(2, 3, side, side)
         for explainer in ("gradcam", "chefer"):
             assert create_explainer(explainer)(detector, images).std() > 0
 

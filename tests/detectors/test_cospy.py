@@ -82,7 +82,7 @@ def test_logits_are_those_of_the_published_program(case: Case, tmp_path: Path) -
     detector = case.imported()
     today.same_logits(detector, case.program, today.image_files(tmp_path))
     side = detector.config.input.side or 0
-    images = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8)
+    images = today.noise(2, 3, side, side)
     explainer = create_explainer("gradcam")
     assert explainer.layer(detector).endswith(".norm1+net.artifact.artifact_encoder.layer2")
     assert explainer(detector, images[:1]).std() > 0
@@ -92,7 +92,7 @@ def test_an_autoencoder_may_lie_beside_the_files(case: Case) -> None:
     if case.progan:
         pytest.skip("progan has no autoencoder")
     with torch.no_grad():
-        images = torch.randint(0, 256, (1, 3, 384, 384), dtype=torch.uint8)
+        images = today.noise(1, 3, 384, 384)
         logit = case.imported()(images)
         trunk = {key: value for key, value in case.artifact().items() if ".vae." not in key}
         assert len(trunk) == 146

@@ -61,7 +61,7 @@ def test_logits_are_those_of_the_published_program(
     without = {key: value * ("lora_B" not in key) for key, value in state.items()}
     with torch.no_grad():
         assert abs(vit.dda(without, fc, 4)(files[0]) - vit.dda(state, fc, 4)(files[0])) > 0.01
-    images = torch.randint(0, 256, (2, 3, 336, 336), dtype=torch.uint8)
+    images = today.noise(2, 3, 336, 336)
     for explainer in ("gradcam", "chefer"):
         assert create_explainer(explainer)(detector, images).std() > 0
 
@@ -88,7 +88,7 @@ def test_untrained_it_is_dinov2_and_the_updates_alone_are_trained(tmp_path: Path
     plain = vit.random_weights(backbone_shapes(64, 2))
     torch.save({**plain, "mask_token": torch.zeros(1, 64)}, tmp_path / "dino.pth")
     detector = create_detector("dda", options={**TINY, "weights": str(tmp_path / "dino.pth")}).eval()
-    images = torch.randint(0, 256, (1, 3, 518, 518), dtype=torch.uint8)
+    images = today.noise(1, 3, 518, 518)
     with torch.no_grad():
         tokens = vit.patches(detector.normalize(images), plain).flatten(2).mT
         tokens = torch.cat([plain["cls_token"], tokens], 1) + plain["pos_embed"]

@@ -53,7 +53,7 @@ def test_logits_of_deepfakebench(tower: clip.Tower, tmp_path: Path) -> None:
     head = linear(2)
     detector = today.imported(deepfakebench(tower, head), "effort", tmp_path, options=TINY)
     today.same_logits(detector, clip_hf.effort(tower, head), today.image_files(tmp_path))
-    images = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
+    images = today.noise(2, 3, 224, 224)
     for name in ("gradcam", "grad_rollout"):
         heat = create_explainer(name)(detector, images)
         assert heat.isfinite().all() and heat.std() > 0
@@ -111,7 +111,7 @@ def test_other_files_are_refused(tower: clip.Tower, tmp_path: Path) -> None:
 def test_untrained_it_is_clip_whose_smallest_components_are_trained(tower: clip.Tower, tmp_path: Path) -> None:
     torch.save({f"visual.{key}": value for key, value in tower.state_dict().items()}, tmp_path / "clip.pth")
     detector = create_detector("effort", options={**TINY, "weights": str(tmp_path / "clip.pth")}).eval()
-    images = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
+    images = today.noise(2, 3, 224, 224)
     with torch.no_grad():
         plain = clip_hf.pooler_output(tower, detector.normalize(images))
         torch.testing.assert_close(detector.features(images), plain, rtol=1e-4, atol=1e-4)  # type: ignore[operator]

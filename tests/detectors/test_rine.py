@@ -46,7 +46,7 @@ def test_logits_are_those_of_the_published_program(tower: clip.Tower, trained: r
     with torch.no_grad():
         theirs = [rine.ten_crops(tower, trained)(file) for file in files[:2]]
     assert table["logit"].to_list() == pytest.approx(theirs, abs=1e-4)
-    images = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
+    images = today.noise(2, 3, 224, 224)
     for name, layer in {"gradcam": "net.model.blocks.2.norm1", "chefer": "net.model.blocks.0-2.attn"}.items():
         explainer = create_explainer(name)
         assert explainer.layer(detector) == layer and explainer(detector, images).std() > 0

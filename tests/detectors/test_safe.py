@@ -30,7 +30,7 @@ def test_logits_are_those_of_the_published_program(network: safe.Safe, tmp_path:
     detector = today.imported(content, "safe", tmp_path)
     same = [*today.SIZES, (255, 403)]
     today.same_logits(detector, safe.program(network), today.image_files(tmp_path, same))
-    heat = create_explainer("gradcam")(detector, torch.randint(0, 256, (2, 3, 256, 256), dtype=torch.uint8))
+    heat = create_explainer("gradcam")(detector, today.noise(2, 3, 256, 256))
     assert heat.isfinite().all() and create_explainer("gradcam").layer(detector) == "net.layer2"
 
 

@@ -33,6 +33,11 @@ def imported(content: object, as_: str, folder: Path, **arguments: Any) -> Detec
     return load_detector(import_checkpoint(folder / "published.pth", as_=as_, out=folder / "detector", **arguments))
 
 
+def noise(*shape: int) -> Tensor:
+    """uint8, the same every time."""
+    return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).byte()
+
+
 def ours(detector: Detector, file: str) -> float:
     with torch.no_grad():
         return float(detector(detector.preprocess(read_rgb(file))[None]))
