@@ -45,7 +45,7 @@ def detectors_show(name: Annotated[str, typer.Argument(help="Name of an architec
 
 @detectors.command("import")
 def detectors_import(
-    file: Annotated[Path, typer.Argument(help="A published checkpoint, .pth or .safetensors.")],
+    file: Annotated[Path, typer.Argument(help="A published checkpoint, .pth or .safetensors; hf-hub:NAME downloads.")],
     as_: Annotated[str, typer.Option("--as", help="What it is: a name in detectors list --published.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Detector folder to write.")],
     name: Annotated[str | None, typer.Option(help="Name in tables and reports; default: that of --as.")] = None,

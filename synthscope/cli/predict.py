@@ -39,7 +39,9 @@ def predict_command(
     shard: Annotated[str | None, typer.Option(help="i/n: do one of n parts; the parts merge in one folder.")] = None,
     crops: Annotated[
         str,
-        typer.Option(help="1 | 5 (corners and centre) | grid (side by side); for detectors that crop native pixels."),
+        typer.Option(
+            help="1 | 5 (corners, centre) | 10 (and mirrored) | grid (side by side); for detectors of native crops."
+        ),
     ] = "1",
     csv: Annotated[Path | None, typer.Option(help="Also write the answers of this call as a .csv file.")] = None,
     pool: Annotated[str, typer.Option(help="Logit of several crops: mean | max.")] = "mean",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import cv2
@@ -120,6 +121,15 @@ class Detector(nn.Module, ABC):
         """Input that ``architecture`` was designed for."""
         return cls.default_input
 
+    def over_input(self, maps: Tensor, size: Sequence[int]) -> Tensor:
+        """Maps ``(B, h, w)`` over the input, of those of what the network saw: several crops of it, in some detectors.
+
+        Args:
+            maps: ``(N, h, w)``; ``N = B`` where the network sees the input as a whole.
+            size: Height and width of the input.
+        """
+        return maps
+
     def no_decay(self) -> set[str]:
         """Names of parameters that weight decay spares, beside all one-dimensional ones."""
         return set()
@@ -160,7 +170,8 @@ def uncropped(rgb: np.ndarray, config: InputConfig) -> Tensor:
         if min(image.shape[-2:]) < config.crop and config.small == "upscale":
             image = resize(image, *short_side(image.shape[1], image.shape[2], config.crop), config.interpolation)
         elif config.small == "tile":
-            image = image.repeat(1, -(-config.crop // image.shape[1]), -(-config.crop // image.shape[2]))
+            fill = config.fill or config.crop
+            image = image.repeat(1, -(-fill // image.shape[1]), -(-fill // image.shape[2]))
     return image
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
 from synthscope import runtime
+from synthscope.config import Config
+from synthscope.detectors.input import InputConfig
 from synthscope.detectors.probe import Probe, ProbeOptions
 from synthscope.errors import SynthscopeError, UsageError
 
@@ -38,17 +40,28 @@ _BLOCK = {
 }
 
 
+TINY = {"width": 64, "depth": 3, "heads": 4, "features": 32}
+
+
+class TowerOptions(Config):
+    """How large a CLIP image tower is."""
+
+    tower: Literal["vit_l14", "tiny"] = "vit_l14"  # tiny: without published weights, to train or try out on a CPU
+
+
+class ClipOptions(ProbeOptions, TowerOptions):
+    """Of a frozen CLIP tower: its size and where its weights come from."""
+
+
 class ClipProbe(Probe):
     """A frozen CLIP ViT-L/14 image tower with its projection; the 768 features are not normalised."""
 
-    Options = ProbeOptions
+    Options: ClassVar[type[Config]] = ProbeOptions
     tower: ClassVar[dict[str, int]] = {}  # sizes that differ from ViT-L/14's
 
     def _tower(self) -> nn.Module:
-        side = self.config.input.side
-        if side is None:
-            raise UsageError("Expected input.crop in pixels for CLIP, got none. Set input.crop, such as 224.")
-        return clip_tower(side, **self.tower)
+        tiny = getattr(self.options, "tower", "vit_l14") == "tiny"
+        return clip_tower_for(self.config.input, **(TINY if tiny else self.tower))
 
     def backbone_name(self) -> str:
         """timm's name of OpenAI's weights."""
@@ -61,6 +74,13 @@ class ClipProbe(Probe):
         if "head.bias" in state and not state["head.bias"].any():
             return {key: value for key, value in state.items() if key != "head.bias"}
         return state
+
+
+def clip_tower_for(input: InputConfig, **sizes: int) -> nn.Module:
+    """:func:`clip_tower` for the side of ``input``. Raises ``UsageError`` where it has none."""
+    if input.side is None:
+        raise UsageError("Expected input.crop in pixels for CLIP, got none. Set input.crop, such as 224.")
+    return clip_tower(input.side, **sizes)
 
 
 def clip_tower(

@@ -30,8 +30,8 @@ def download(wanted: str, advice: str) -> Iterator[None]:
         raise SynthscopeError(f"Expected {wanted}, got: {reason} {advice}") from error
 
 
-def weights_file(source: str) -> Path:
-    """The file that ``options.weights`` names, downloaded where it starts with ``hf-hub:``.
+def weights_file(source: str, *, name: str = WEIGHTS) -> Path:
+    """The file that ``options.weights`` names, downloaded where it starts with ``hf-hub:``; ``name`` in a repository.
 
     ``package:NAME/PATH`` is a file of an installed Python package, of which nothing is run.
 
@@ -52,10 +52,10 @@ def weights_file(source: str) -> Path:
 
     repository, _, revision = source.removeprefix("hf-hub:").partition("@")
     with download(
-        f"{WEIGHTS} of the Hugging Face repository {repository}",
+        f"{name} of the Hugging Face repository {repository}",
         "Check the name and the network, or download the file elsewhere and set options.weights to its path.",
     ):
-        file = hf_hub_download(repository, WEIGHTS, revision=revision or None)
+        file = hf_hub_download(repository, name, revision=revision or None)
     return Path(file)
 
 

@@ -35,6 +35,7 @@ class InputConfig(Config):
     crop: Side | None = 224  # centre crop; None = whole image
     corner: Corner = "round"  # where the crop begins if the rest is odd
     small: Literal["upscale", "pad", "tile"] = "upscale"  # below the crop: enlarge the short side, add zeros, or repeat
+    fill: Side | None = None  # with small=tile: the side that images are repeated to at least; None = crop
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[Spread, Spread, Spread] = IMAGENET_STD
 
@@ -44,9 +45,10 @@ class InputConfig(Config):
         return f"{resized}, {f'crop {self.crop}, smaller images: {self.small}' if self.crop else 'whole image'}"
 
     @model_serializer(mode="wrap")
-    def _as_before_there_was_a_corner(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _as_before_there_was(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # so that the hashes in folders and prediction stores of before stay those of the same input
-        return {key: value for key, value in serialize(self).items() if (key, value) != ("corner", "round")}
+        later = ("corner", "round"), ("fill", None)
+        return {key: value for key, value in serialize(self).items() if (key, value) not in later}
 
     @property
     def side(self) -> int | None:
@@ -98,7 +100,7 @@ def input_frame(height: int, width: int, config: InputConfig) -> Frame:
     if min(height, width) < config.crop and config.small == "upscale":
         height, width = short_side(height, width, config.crop)
     tiled = config.small == "tile"
-    whole = [side * -(-config.crop // side) if tiled else side for side in (height, width)]
+    whole = [side * -(-(config.fill or config.crop) // side) if tiled else side for side in (height, width)]
     top, left = (crop_start(side, config.crop, config.corner) for side in whole)
     return Frame(height, width, top, left, tiled=tiled)
 

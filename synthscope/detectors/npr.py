@@ -37,8 +37,8 @@ class Npr(Detector):
         return self.net(nearest_residual(self.normalize(images)) * (2 / 3))[:, 0]
 
 
-class NprNet(nn.Module):
-    """The published network: a 3 x 3 stem, ``layer1`` and ``layer2`` of ResNet-50, one output."""
+class NprTrunk(nn.Module):
+    """A 3 x 3 stem, ``layer1`` and ``layer2`` of ResNet-50, the mean over positions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,11 +46,22 @@ class NprNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(64)
         self.layer1 = stage(64, 64, (3, 3, 3))
         self.layer2 = stage(256, 128, (3, 3, 3, 3), stride=2)
-        self.fc1 = nn.Linear(512, 1)
         init_convolutions(self)
+
+    def features(self, residual: Tensor) -> Tensor:
+        """``(B, 3, h, w)`` to ``(B, 512)``."""
+        maps = functional.relu(self.bn1(self.conv1(residual)))
+        maps = functional.max_pool2d(maps, 3, stride=2, padding=1)
+        return self.layer2(self.layer1(maps)).mean((2, 3))
+
+
+class NprNet(NprTrunk):
+    """The published network: the trunk and one output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(512, 1)
 
     def forward(self, residual: Tensor) -> Tensor:
         """``(B, 3, h, w)`` to ``(B, 1)``."""
-        maps = functional.relu(self.bn1(self.conv1(residual)))
-        maps = functional.max_pool2d(maps, 3, stride=2, padding=1)
-        return self.fc1(self.layer2(self.layer1(maps)).mean((2, 3)))
+        return self.fc1(self.features(residual))

@@ -25,7 +25,7 @@ def seen_part(height: int, width: int, config: InputConfig) -> tuple[Span, Span]
 
 
 def _span(start: int, side: int, crop: int | None) -> Span:
-    return (0.0, 1.0) if crop is None or crop >= side else (start / side, (start + crop) / side)
+    return (0.0, 1.0) if crop is None or crop >= side or start + crop > side else (start / side, (start + crop) / side)
 
 
 def seen_share(height: int, width: int, config: InputConfig) -> float:

@@ -44,7 +44,7 @@ class Cam(FromForward):
             [as_maps(detector, tensors[name], size) for tensors in (seen.outputs, seen.gradients)]
             for name in self.taps(detector).gradients
         ]
-        return [self.weigh(*pair).relu() for pair in pairs]
+        return [detector.over_input(self.weigh(*pair).relu(), size) for pair in pairs]
 
     @abstractmethod
     def weigh(self, maps: Tensor, gradients: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from synthscope.detectors.base import Detector
+from synthscope.detectors.cospy import CoSpy, CoSpyProgan
 from synthscope.detectors.f3net import F3Net
 from synthscope.detectors.gramnet import GramNet
 from synthscope.detectors.spec import Spec
@@ -24,7 +25,7 @@ def target_layers(detector: Detector) -> tuple[str, ...]:
 
     - Transformers with global attention: the first norm of the last block. What follows mixes tokens once more, and of
       what comes out behind it a head on the class token reads no patch.
-    - F3Net: the end of both streams, whose heatmaps are added up.
+    - F3Net and CO-SPY: the end of both streams, whose heatmaps are added up.
     - GramNet: the last stage, which is its content branch; what only the texture branches see is not in the heatmap.
     - FreqNet: its last stage; layers before it mix every position with the one opposite, so heatmaps show both.
     - Any other network: the last module in order of execution whose output has more than one position.
@@ -46,7 +47,9 @@ def _choose(detector: Detector) -> tuple[str, ...]:
         return ("net.layer4",)
     if found := find_transformer(detector):
         name, transformer = found
-        return (f"{name}.blocks.{len(transformer.blocks) - 1}.norm1",)
+        last = f"{name}.blocks.{len(transformer.blocks) - 1}.norm1"
+        beside = "net.artifact.artifact_encoder.layer2"
+        return (last, beside) if isinstance(detector, CoSpy | CoSpyProgan) else (last,)
     return (_last_maps(detector),)
 
 
@@ -116,5 +119,7 @@ def as_maps(detector: Detector, output: Tensor, size: Sequence[int] = (0, 0)) ->
 
 def patch_grid(transformer: Any, patches: Tensor, size: Sequence[int]) -> Tensor:
     """``(…, N)`` values of patches, without class token, as ``(…, rows, columns)``."""
-    rows, columns = (side // patch for side, patch in zip(size, transformer.patch_embed.patch_size, strict=True))
+    rows, columns = transformer.patch_embed.grid_size
+    if rows * columns != patches.shape[-1]:  # a network of any size
+        rows, columns = (side // patch for side, patch in zip(size, transformer.patch_embed.patch_size, strict=True))
     return patches.unflatten(-1, (rows, columns))

@@ -18,20 +18,21 @@ from synthscope.detectors.input import crop_start
 from synthscope.errors import UsageError, suggest
 from synthscope.explainers.base import keeps_geometry
 
-PLACES, POOLS = ("1", "5", "grid"), ("mean", "max")
+PLACES, POOLS = ("1", "5", "10", "grid"), ("mean", "max")
 
 
 class Crops(NamedTuple):
     """Which crops of an image are scored, and how their logits become one."""
 
-    places: str = "1"  # the detector's own; 5 = corners and centre; grid = whole crops side by side, about the centre
+    # the detector's own; 5 = corners and centre; 10 = those and their mirror images; grid = whole crops side by side
+    places: str = "1"
     pool: str = "mean"  # of the logits, or max: the crop that looks most like AI
 
     def __str__(self) -> str:
         """What ids of detectors and preprocessings end with; nothing for the detector's own crop."""
         if self.places == "1":
             return ""
-        return ("+5crops" if self.places == "5" else "+grid") + (".max" if self.pool == "max" else "")
+        return ("+grid" if self.places == "grid" else f"+{self.places}crops") + (".max" if self.pool == "max" else "")
 
     def check(self, detectors: Sequence[Detector]) -> None:
         """Raises ``UsageError`` for an unknown word, or a detector that does not crop native pixels."""
@@ -54,15 +55,18 @@ class Crops(NamedTuple):
         """The pixels of an image of this size that the detector sees, as they are; None where it needs more of it."""
         input = detector.config.input
         own = type(detector).preprocess is not Detector.preprocess
-        if own or self.places != "1" or input.resize is not None or not input.crop or min(height, width) < input.crop:
+        if own or self.places != "1" or input.resize is not None or not input.crop:
+            return None
+        if min(height, width) < max(input.crop, input.fill or 0):
             return None
         top, left = (crop_start(side, input.crop, input.corner) for side in (height, width))
         return Window(top, left, top + input.crop, left + input.crop)
 
     def inputs(self, detector: Detector, rgb: np.ndarray) -> list[Tensor]:
-        """The crops of one image uint8 ``(H, W, 3)``, each uint8 ``(3, h, w)``; crops at one place count once.
+        """The crops of one image uint8 ``(H, W, 3)``, each uint8 ``(3, h, w)``.
 
-        An image that fills no crop, unless it is enlarged to one, has the detector's own alone.
+        Crops at one place count once, but not of ten, where published protocols count them all. An image that fills no
+        crop, unless it is enlarged to one, has the detector's own alone.
         """
         input = detector.config.input
         side = input.crop or 0
@@ -75,6 +79,9 @@ class Crops(NamedTuple):
         else:
             corners = [(top, left) for top in (0, height - side) for left in (0, width - side)]
             starts = [*corners, (crop_start(height, side, input.corner), crop_start(width, side, input.corner))]
+        if self.places == "10":
+            both = image, image.flip(-1)  # whose centres differ by a pixel where the rest is odd, as torchvision's
+            return [dense(each[:, top : top + side, left : left + side]) for each in both for top, left in starts]
         return [dense(image[:, top : top + side, left : left + side]) for top, left in dict.fromkeys(starts)]
 
     def pooled(self, logits: Sequence[float]) -> float:

@@ -43,7 +43,7 @@ class Plan:
     @property
     def chunk(self) -> int:
         """Images whose inputs are batched together: some batches for every worker, few images of many crops."""
-        inputs = len(self.conditions) * {"1": 1, "5": 5, "grid": 16}[self.crops.places]
+        inputs = len(self.conditions) * {"1": 1, "5": 5, "10": 10, "grid": 16}[self.crops.places]
         return max(1, 4 * self.workers * self.batch_size // inputs)
 
     @property

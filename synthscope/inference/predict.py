@@ -65,9 +65,9 @@ def predict(
         workers: Threads that prepare images and, on a CPU, run detectors; the cores, at most 16, if None.
         seed: Of random degradations, together with the image's bytes.
         shard: (i, n): score only the i-th of n parts of the rows, by hash of the path.
-        crops: ``1``, the detector's own; of detectors that crop native pixels also ``5`` (corners and centre) or
-            ``grid`` (whole crops side by side, about the centre). Such logits belong to a detector of another id,
-            ``NAME+5crops@…`` or ``NAME+grid@…``.
+        crops: ``1``, the detector's own; of detectors that crop native pixels also ``5`` (corners and centre), ``10``
+            (those and their mirror images) or ``grid`` (whole crops side by side, about the centre). Such logits
+            belong to a detector of another id, ``NAME+5crops@…`` or ``NAME+grid@…``.
         pool: ``mean`` of the logits of all crops, or ``max``, which ``.max`` in the id says.
         backend: ``eager``, ``openvino``, ``onnx``, ``compile``, or ``auto``, the fastest after a short probe. All but
             eager float32 are compared with that on noise and the first images; ``run.json`` keeps what was found. A

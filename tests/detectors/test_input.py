@@ -50,12 +50,12 @@ def test_a_corner_that_is_not_the_default_is_written_down() -> None:
 @pytest.mark.parametrize("corner", ["round", "floor"])
 @pytest.mark.parametrize("small", ["upscale", "pad", "tile"])
 @settings(max_examples=40, deadline=None)
-@given(height=st.integers(3, 40), width=st.integers(3, 40), crop=st.integers(3, 40))
-def test_a_placed_pixel_lies_where_the_input_was_cut(corner, small, height: int, width: int, crop: int) -> None:
+@given(st.integers(3, 40), st.integers(3, 40), st.integers(3, 40), st.sampled_from([None, 50]))
+def test_a_placed_pixel_lies_where_the_input_was_cut(corner, small, height, width, crop, fill) -> None:
     """Images of native size, whose pixels say where they are."""
     rgb = np.zeros((height, width, 3), np.uint8)
     rgb[..., 0], rgb[..., 1], rgb[..., 2] = np.arange(height)[:, None], np.arange(width), 255
-    config = InputConfig(resize=None, crop=crop, corner=corner, small=small)
+    config = InputConfig(resize=None, crop=crop, corner=corner, small=small, fill=fill)
     if small == "upscale" and min(height, width) < crop:
         return
     rows, columns, inside = preprocess(rgb, config).numpy().astype(int)

@@ -99,6 +99,7 @@ def test_read_only_pixels_are_not_warned_about(recwarn: pytest.WarningsRecorder)
         {"corner": "floor"},
         {"small": "pad"},
         {"interpolation": "bicubic"},
+        {"fill": 256},
         {"mean": (0.5, 0.5, 0.5)},
     ],
 )

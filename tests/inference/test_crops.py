@@ -94,6 +94,17 @@ def test_small_images_are_enlarged_or_seen_whole(images: pl.DataFrame, tmp_path:
         assert torch.equal(crop, Brightness(small=kind).preprocess(rgb))
 
 
+def test_ten_crops_are_torchvisions(images: pl.DataFrame) -> None:
+    from torchvision.transforms.functional import ten_crop
+
+    for path in images["path"][:4]:
+        image = Image.open(path)
+        theirs = [np.asarray(crop) for crop in ten_crop(image, SIDE)]
+        ours = [crop.permute(1, 2, 0).numpy() for crop in Crops("10").inputs(Brightness(), np.asarray(image))]
+        np.testing.assert_array_equal(ours, theirs)
+    assert str(Crops("10")) == "+10crops"
+
+
 def test_rows_of_different_crops_never_mix(images: pl.DataFrame, tmp_path: Path) -> None:
     detector = Brightness()
     one = predict(images, [detector], out=tmp_path / "run")
@@ -124,7 +135,7 @@ def test_what_cannot_be_cropped_is_said(images: pl.DataFrame, tmp_path: Path) ->
         with pytest.raises(UsageError, match=r"crop native pixels for crops=5, got .*Score it without crops"):
             predict(images, [detector], out=tmp_path / "run", crops="5")
     for arguments, sentence in (
-        ({"crops": "7"}, "crops of 1, 5, grid"),
+        ({"crops": "7"}, "crops of 1, 5, 10, grid"),
         ({"crops": "5", "pool": "median"}, "pool of mean, max"),
         ({"pool": "max"}, "several crops to pool"),
     ):

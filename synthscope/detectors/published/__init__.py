@@ -5,6 +5,7 @@ A file that does not fit exactly is refused; nothing is ever loaded in part. Onl
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from torch import nn
 
 from synthscope.detectors.card import model_card
 from synthscope.detectors.checkpoints import State, read_checkpoint
+from synthscope.detectors.downloads import weights_file
 from synthscope.detectors.hub import create_detector, save_detector
 from synthscope.detectors.published.convert import other_constant
-from synthscope.detectors.published.table import PUBLISHED, Published, published, published_table
+from synthscope.detectors.published.entry import Published
+from synthscope.detectors.published.table import PUBLISHED, published, published_table
 from synthscope.detectors.weights import impossible, misfit, with_counters
 from synthscope.errors import SynthscopeError, UsageError
 
@@ -37,7 +40,8 @@ def import_checkpoint(
     """Write a detector folder from a published checkpoint.
 
     Args:
-        file: Plain tensors, ``.pth`` or ``.safetensors``, as published.
+        file: Plain tensors, ``.pth`` or ``.safetensors``, as published; ``hf-hub:OWNER/NAME[@REVISION]`` is downloaded,
+            after its licence was said on standard error.
         as_: A name in ``PUBLISHED``.
         out: Detector folder; an older detector in it is replaced.
         name: Name in tables and reports; ``as_`` if None.
@@ -55,7 +59,8 @@ def import_checkpoint(
     """
     entry = published(as_)
     ai_output = entry.ai_output(ai_index)
-    original, digest = read_checkpoint(file)
+    file = _fetched(str(file), entry, as_)
+    original, digest = _read_parts(file, entry, as_) if entry.parts else read_checkpoint(file)
     state = entry.rename(original)
     head_only = entry.is_head(state)
     if head_only != (backbone is not None):
@@ -86,16 +91,44 @@ def import_checkpoint(
         f"Source: {entry.source}",
         *([f"Backbone: `{Path(backbone).name}`, {entry.backbone}"] if backbone else []),
         f"Conversion: {entry.meaning(ai_output)}",
+        *([f"Test rule: {entry.rule}"] if entry.rule else []),
     ]
     card = model_card(detector.config) + "\n## Provenance\n\n" + "".join(f"- {fact}\n" for fact in facts)
     save_detector(detector, out, card=card)
     return Path(out)
 
 
+def _read_parts(folder: Path, entry: Published, as_: str) -> tuple[State, str]:
+    """The files of a folder as one state, and their SHA-256."""
+    if missing := [name for name in entry.parts if not (folder / name).is_file()]:
+        raise UsageError(
+            f"Expected a folder with {', '.join(entry.parts)} as {as_}, got {folder} without {missing[0]}. Unpack the "
+            f"published archive and name the folder in it."
+        )
+    state: State = {}
+    digests = []
+    for name, prefix in (entry.parts | entry.beside).items():
+        if name in entry.beside and (not (folder / name).is_file() or any(key.startswith(prefix) for key in state)):
+            continue
+        part, digest = read_checkpoint(folder / name)
+        state |= {prefix + key: value for key, value in part.items()}
+        digests.append(digest)
+    return state, " ".join(digests)
+
+
+def _fetched(file: str, entry: Published, as_: str) -> Path:
+    if not file.startswith("hf-hub:"):
+        return Path(file)
+    print(f"{as_}: downloading {entry.hub_file} of {file}; licence of the weights: {entry.licence}", file=sys.stderr)
+    return weights_file(file, name=entry.hub_file)
+
+
 def names_that_fit(state: State) -> list[str]:
     """Names in ``PUBLISHED`` whose keys and shapes are exactly those of the unwrapped ``state``."""
     names = []
     for name, entry in PUBLISHED.items():
+        if f"{entry.head}.weight" not in entry.rename(state):
+            continue  # before a network of perhaps a billion weights is described
         with torch.device("meta"):
             detector = create_detector(entry.architecture, options=entry.options, input=entry.input)
             net = detector.get_submodule("net")
@@ -108,7 +141,7 @@ def names_that_fit(state: State) -> list[str]:
 def _misfit(state: State, entry: Published, net: nn.Module) -> str | None:
     wanted = entry.layout(net.state_dict())
     if entry.is_head(state):
-        wanted = {key: value for key, value in wanted.items() if key in state}
+        wanted = entry.trained_part(wanted)
     return misfit(state, wanted)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 
 from synthscope.detectors.checkpoints import State
 from synthscope.detectors.clip import from_openai_clip
+from synthscope.detectors.clip_hf import from_hf_clip
+from synthscope.detectors.sd_vae import modern_names
 
 CLIP_TEXT = re.compile(
     r"transformer\.resblocks\.\d+\..+|ln_final\.(weight|bias)|token_embedding\.weight|positional_embedding"
@@ -42,6 +45,52 @@ def universal_fake_detect(state: State) -> State:
     if state.keys() == {"weight", "bias"}:
         return {f"fc.{key}": value for key, value in state.items()}
     return _clip_to_timm(state, "model.")
+
+
+def compiled(state: State) -> State:
+    """Names of a network, where all are those of one that torch.compile wraps."""
+    if all(key.startswith("_orig_mod.") for key in state):
+        return {key.removeprefix("_orig_mod."): value for key, value in state.items()}
+    return state
+
+
+def cospy(state: State) -> State:
+    """Today's names of the autoencoder."""
+    return modern_names(state)
+
+
+def dda(state: State) -> State:
+    """DINOv2 under ``base_model.model.``, without its mask, which only its own training used; the head as ``fc``."""
+    used = (key for key in state if key != "base_model.model.mask_token")
+    return {key.removeprefix("base_model."): state[key] for key in used}
+
+
+def effort(state: State) -> State:
+    """DeepfakeBench's names: Hugging Face's tower under ``backbone.``, the head as ``head``."""
+    return _hf_to_timm(state, "backbone.", {"head": "fc"})
+
+
+def effort_ufd(state: State) -> State:
+    """The benchmark's names: Hugging Face's whole CLIP under ``model.``, of which text and projections are left out."""
+    unused = r"model\.(text_model\..+|(visual|text)_projection\.weight|logit_scale)"
+    state = {key: value for key, value in state.items() if not re.fullmatch(unused, key)}
+    return _hf_to_timm(state, "model.vision_model.", {})
+
+
+def c2p_clip(state: State) -> State:
+    """Hugging Face's tower, its projection and the head, all under ``model.``."""
+    others = {"model.visual_projection": "model.head", "model.fc": "fc"}
+    return _hf_to_timm(state, "model.vision_model.", others)
+
+
+def _hf_to_timm(state: State, prefix: str, others: Mapping[str, str]) -> State:
+    """Hugging Face's tower under ``prefix`` to ``model.``, modules in ``others`` to their new names."""
+    renamed = {}
+    for key, value in state.items():
+        if not key.startswith(prefix):
+            module, _, leaf = key.rpartition(".")
+            renamed[f"{others.get(module, module)}.{leaf}".removeprefix(".")] = value
+    return renamed | {f"model.{key}": value for key, value in from_hf_clip(state, prefix).items()}
 
 
 def drct_clip(state: State) -> State:

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from synthscope.detectors.checkpoints import State
-from synthscope.detectors.published.convert import (
-    drct_clip,
-    negated,
-    one_logit,
-    same_names,
-    swin_to_timm,
-    two_outputs,
-    universal_fake_detect,
-)
+from synthscope.detectors.published.convert import drct_clip, swin_to_timm, universal_fake_detect
+from synthscope.detectors.published.entry import CLIP_L14, CROP_224, GITHUB, NOT_LICENSED, Published
+from synthscope.detectors.published.today import TODAY
 from synthscope.errors import UsageError, suggest
 
-GITHUB = "https://github.com/"
 GENIMAGE = f"{GITHUB}GenImage-Dataset/GenImage (training code; weights are not published)"
 AUTOGAN = f"{GITHUB}ColumbiaDVMM/AutoGAN"
 DRCT = f"{GITHUB}beibuwandeluori/DRCT"
 GRAMNET = f"{GITHUB}liuzhengzhe/Global_Texture_Enhancement_for_Fake_Face_Detection_in_the-Wild"
 LADEDA = f"{GITHUB}barcavia/RealTime-DeepfakeDetection-in-the-RealWorld"
 YISSUM = "Yissum Software Research License: research only, not to be passed on"
-NOT_LICENSED = "no licence published: for your own use, not to be passed on"
 NOT_STATED = "that of whoever trained it"
-
-CROP_224 = {"resize": None, "crop": 224, "small": "pad"}
 
 
 def _square(side: int, interpolation: str) -> dict[str, Any]:
@@ -39,67 +26,7 @@ def _short(side: int) -> dict[str, Any]:
     return {"resize": side, "resize_mode": "short", "crop": 224, "interpolation": "pillow_bicubic"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """One kind of published checkpoint."""
-
-    architecture: str
-    source: str  # where the files, or the code that writes them, are
-    licence: str  # of the weights
-    options: Mapping[str, Any] = field(default_factory=dict)
-    input: Mapping[str, Any] = field(default_factory=dict)  # what differs from the architecture's own
-    head: str = "fc"  # the classifier, in the names of the network here
-    ai: Literal["positive", "negative", 0, 1, "unknown"] = "positive"  # the AI side: sign of one logit, or which of two
-    rename: Callable[[State], State] = same_names
-    backbone: str | None = None  # the second file that is needed where the first holds the head alone
-
-    def ai_output(self, index: int | None) -> int | None:
-        """Which of two outputs is AI: ``index``, or the published one if None. None for networks with one logit.
-
-        Raises:
-            UsageError: Needed and not given, or given and not needed.
-        """
-        if self.ai in ("positive", "negative"):
-            if index is not None:
-                raise UsageError(f"Expected no AI index, got {index}: {self.architecture} has one output. Remove it.")
-            return None
-        if index is None and self.ai == "unknown":
-            raise UsageError(
-                f"Expected the index of the AI output of {self.architecture}, got none: it depends on who trained it. "
-                f"Give --ai-index; folders ai and nature in sorted order make it 0."
-            )
-        if index not in (None, 0, 1):
-            raise UsageError(f"Expected 0 or 1 as AI index, got {index}. Choose one of the two outputs.")
-        return int(self.ai) if index is None else index
-
-    def layout(self, net: State) -> State:
-        """Keys and shapes that a renamed published state must have, from the state of the network here."""
-        return net if self.ai in ("positive", "negative") else two_outputs(net, self.head)
-
-    def to_logit(self, state: State, ai_output: int | None) -> State:
-        """A renamed published state with the head of the network here: one logit, positive = AI."""
-        if ai_output is not None:
-            return one_logit(state, self.head, ai_output)
-        return negated(state, self.head) if self.ai == "negative" else state
-
-    def is_head(self, state: State) -> bool:
-        """A renamed published state holds the head alone, and its backbone is published elsewhere."""
-        return self.backbone is not None and state.keys() == {f"{self.head}.weight", f"{self.head}.bias"}
-
-    def ai_side(self) -> str:
-        """What of the published output means AI, in words."""
-        if self.ai == "unknown":
-            return "one of two outputs"
-        return f"a {self.ai} logit" if isinstance(self.ai, str) else f"output {self.ai} of two"
-
-    def meaning(self, ai_output: int | None) -> str:
-        """How the published output became the logit, in words."""
-        if ai_output is not None:
-            return f"logit = output {ai_output} - output {1 - ai_output} (published: two outputs)"
-        return f"logit = {'-' if self.ai == 'negative' else ''}output (published: one)"
-
-
-PUBLISHED: dict[str, Published] = {
+EARLIER: dict[str, Published] = {
     "cnnspot": Published(
         architecture="cnnspot",
         source=f"{GITHUB}PeterWang512/CNNDetection (blur_jpg_prob0.1.pth, blur_jpg_prob0.5.pth)",
@@ -220,9 +147,10 @@ PUBLISHED: dict[str, Published] = {
         licence="MIT, as CLIP's weights",
         input=CROP_224,
         rename=universal_fake_detect,
-        backbone="CLIP ViT-L/14: model.safetensors of https://huggingface.co/timm/vit_large_patch14_clip_224.openai",
+        backbone=CLIP_L14,
     ),
 }
+PUBLISHED = dict(sorted((EARLIER | TODAY).items()))
 
 
 def published(name: str) -> Published:

@@ -128,6 +128,10 @@ def test_no_architecture_is_forgotten() -> None:
         "cnnspot": "timm:test_resnet", "resnet50": "timm:test_resnet", "ssp": "timm:test_resnet",
         "drct_convnext": "swin_t", "drct_clip": "timm:test_vit", "deit_s": "timm:test_vit", "univfd": "timm:test_vit",
         "linear_probe": "timm:test_vit", "timm": "timm:test_vit", "ladeda": "tiny_ladeda", "srm_small": "cnn_small",
+        "safe": "npr", "rine": "timm:test_vit", "effort": "timm:test_vit", "c2p_clip": "timm:test_vit",
+        "commfor": "timm:test_vit", "dda": "timm:test_vit", "bfree": "timm:test_vit",
+        "cospy": "npr", "cospy_progan": "npr",
+        "aide": "timm:test_resnet",
     }  # fmt: skip
     assert set(DETECTORS) == {name for name in {**SMALL, **LARGER} if ":" not in name} | set(same)
     assert set(same.values()) <= {*SMALL, *LARGER}

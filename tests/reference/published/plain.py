@@ -14,6 +14,7 @@ from torchvision import transforms
 
 IMAGENET = transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 Program = Callable[[str], float]  # file -> probability of AI, as published
+Logit = Callable[[str], float]  # file -> log-odds of AI
 
 
 def randomize(network: nn.Module, seed: int, *, head: float = 1.0) -> None:

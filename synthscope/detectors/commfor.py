@@ -1,0 +1,50 @@
+"""Community Forensics: a small vision transformer that saw the images of thousands of generators (Park, CVPR 2025)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from synthscope.config import Config
+from synthscope.detectors.base import Detector, DetectorConfig
+from synthscope.detectors.input import InputConfig
+from synthscope.detectors.timm_models import timm_model
+
+
+class CommunityForensics(Detector):
+    """ViT-S/16 at 384 pixels, trained whole; ImageNet's statistics, not those of the backbone's own weights.
+
+    The second published file is for 224 pixels: ``input.resize=256 input.crop=224``.
+    """
+
+    class Options(Config):
+        """Of the transformer."""
+
+        size: Literal["small", "tiny"] = "small"  # tiny: in the published code, without published weights
+
+    options: Options
+    default_input = InputConfig(resize=440, crop=384, interpolation="pillow_bilinear")
+    paper = (
+        "Park and Owens, Community Forensics: Using Thousands of Generators to Train Fake Image Detectors, CVPR 2025, "
+        "arXiv 2411.04125"
+    )
+    licence = "MIT"
+    weights = (
+        "trained by you: synthscope train; published: hf-hub:OwensLab/commfor-model-384 and "
+        "hf-hub:OwensLab/commfor-model-224"
+    )
+
+    def __init__(self, config: DetectorConfig) -> None:
+        super().__init__(config)
+        model = f"vit_{self.options.size}_patch16_384"
+        vit: Any = timm_model(model, config.input, num_classes=1)
+        self.net = nn.ModuleDict({"vit": vit})
+
+    def no_decay(self) -> set[str]:
+        """timm's list: the class token and the position embeddings."""
+        return {f"net.vit.{name}" for name in self.net["vit"].no_weight_decay()}  # type: ignore[operator]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(B,)``, positive = AI."""
+        return self.net["vit"](self.normalize(images))[:, 0]
