@@ -252,4 +252,4 @@ def test_one_command_makes_a_benchmark_of_two_generators(
     assert set(train["prompt"]) == {"a tench", "the tench", "a goldfish", "the goldfish"}
     assert set(words["negative_prompt"]) == {"blur"} and prompts.filter(generator="classes")["prompt"].null_count() == 6
     assert run(monkeypatch, *asked, "--captions", "x.csv") == 2
-    assert "--captions alone" in capsys.readouterr().err
+    assert "--captions, or --reconstruct" in capsys.readouterr().err
