@@ -133,8 +133,8 @@ class Progress:
         line = f"{self.description}: {self.done}{f'/{self.total}' if self.total else ''} {self.unit}, {rate:.1f}/s"
         if self.total and rate and self.done < self.total:
             line += f", {(self.total - self.done) / rate:.0f} s left"
-        if self._notebook:  # over the line before, which may have been longer
-            print(f"\r{line:<79}", end="\n" if last else "", file=sys.stderr, flush=True)
+        if self._notebook:  # what is printed next takes its place; padded, as that may be shorter
+            print(f"{line:<79}", end="\n" if last else "\r", file=sys.stderr, flush=True)
         else:
             print(line, file=sys.stderr, flush=True)
 
