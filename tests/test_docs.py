@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import tomllib
 from os.path import normpath
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import synthscope
 from synthscope.explainers import EXPLAINERS
 from synthscope.metrics.detection import METRICS
 from synthscope.metrics.localization.maps import LOCALIZATION
@@ -60,16 +58,6 @@ def test_files_and_folders_that_a_page_names_exist(page: str) -> None:
 def test_tests_that_a_page_names_exist(page: str) -> None:
     for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / page).read_text(encoding="utf-8")):
         assert f"\ndef {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"
-
-
-def test_python_names_of_the_list_of_verbs_exist() -> None:
-    table = re.findall(r"^\|.*\| `([\w.]+)(?:\(.*\))?` \|$", (ROOT / "docs/start/verbs.md").read_text(), re.MULTILINE)
-    names = [name.removeprefix("synthscope.") for name in table if "." in name]
-    assert len(names) > 20
-    for name in names:
-        module, _, attribute = name.rpartition(".")
-        whole = synthscope if not module else importlib.import_module(f"synthscope.{module}")
-        assert hasattr(whole, attribute) or importlib.util.find_spec(f"synthscope.{name}"), name
 
 
 def test_the_tutorial_names_every_explainer() -> None:

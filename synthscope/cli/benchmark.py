@@ -27,7 +27,7 @@ def _inspect_photograph(out: Path) -> None:
 
     from synthscope.inspection.calibrated import load_calibrated
     from synthscope.inspection.inspect import Settings
-    from synthscope.inspection.page.write import write_pages
+    from synthscope.inspection.pages import write_pages
     from synthscope.inspection.run import inspect_files
 
     photograph = Path(str(files("sklearn.datasets.images") / "flower.jpg"))

@@ -75,7 +75,7 @@ def inspect_command(
     elif not json and len(paths) > 1:
         print(summary(inspected))
     if html is not None:
-        from synthscope.inspection.page.write import write_pages
+        from synthscope.inspection.pages import write_pages
 
         print(write_pages(inspected, out, html), file=sys.stderr if json or csv else sys.stdout)
     exit_with_unreadable(unread(inspected))

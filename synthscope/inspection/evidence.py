@@ -6,6 +6,8 @@ There are three answers and a refusal; none of them says that an image is real, 
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cached_property
+from html import escape
 
 from pydantic import Field
 
@@ -150,3 +152,15 @@ class Evidence(Config):
     scope: tuple[ScopeCheck, ...] = ()
     settings: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
+
+    @cached_property
+    def page(self) -> str:
+        """HTML with pictures of what was inspected in a notebook; no field, so neither stored nor compared."""
+        return ""
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the page in a frame of its own, else the answer and its sentence."""
+        if not self.page:
+            return f"<p><b>{escape(self.file.name)}: {escape(self.answer)}</b><br>{escape(self.sentence)}</p>"
+        style = "width: 100%; height: 42rem; border: 0"
+        return f'<iframe sandbox="allow-scripts allow-downloads" style="{style}" srcdoc="{escape(self.page)}"></iframe>'

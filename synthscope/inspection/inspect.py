@@ -9,7 +9,6 @@ from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -26,6 +25,7 @@ from synthscope.inspection.calibrated import Calibrated, load_calibrated
 from synthscope.inspection.evidence import Evidence, FileFacts, ScopeCheck
 from synthscope.inspection.examine import Examined, examine
 from synthscope.inspection.looks import Look, looks
+from synthscope.inspection.pictured import Inspection
 from synthscope.inspection.redelivery import Redelivery, delivered, redeliveries
 from synthscope.inspection.verdict import Levels, combine
 from synthscope.runtime.files import reason
@@ -51,18 +51,12 @@ class Settings(Config):
         return Levels(evidence=self.level, common=max(Levels().common, 2 * self.level))
 
 
-class Inspection(NamedTuple):
-    """Evidence, and the pixels that its pictures are made of."""
-
-    evidence: Evidence
-    rgb: np.ndarray | None  # uint8 (H, W, 3), upright
-    looks: tuple[Look, ...] = ()
-
-
 def inspect(
-    file: str | Path | bytes, detectors: Sequence[str | Path | Detector | Calibrated], settings: Settings | None = None
+    file: str | Path | bytes,
+    detectors: Sequence[str | Path | Detector | Calibrated] = ("bundled",),
+    settings: Settings | None = None,
 ) -> Evidence:
-    """What can be said of one file: :func:`inspect_image` without its pictures.
+    """What can be said of one file: :func:`inspect_image` without its pictures, which only notebooks show.
 
     Args:
         file: A path, or the bytes of a file.
@@ -79,7 +73,7 @@ def inspect(
     name, data = ("image", file) if isinstance(file, bytes) else (Path(file).name, read_file(file)[0])
     return inspect_image(
         examine(data, name, private=settings.private, provenance=settings.provenance), asked, settings
-    ).evidence
+    ).shown()
 
 
 def unreadable(name: str, error: Exception) -> Inspection:

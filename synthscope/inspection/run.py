@@ -20,7 +20,8 @@ from synthscope.errors import UnreadableImageError
 from synthscope.inspection.calibrated import Calibrated
 from synthscope.inspection.evidence import SCHEMA_VERSION, Evidence
 from synthscope.inspection.examine import examine
-from synthscope.inspection.inspect import Inspection, Settings, inspect_image, unreadable, versions
+from synthscope.inspection.inspect import Settings, inspect_image, unreadable, versions
+from synthscope.inspection.pictured import Inspection
 from synthscope.runtime import Progress, tune_allocator
 from synthscope.runtime.files import whole_file, write_text
 from synthscope.runtime.threads import in_threads

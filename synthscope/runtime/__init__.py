@@ -84,8 +84,16 @@ def seed_for(*parts: object) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
+def in_notebook() -> bool:
+    """Whether a Jupyter kernel runs this program, which has imported IPython in that case."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None
+
+
 class Progress:
-    """Steps done and time left, on stderr: a bar on a terminal, otherwise one line a minute and one at the end.
+    """Steps done and time left, on stderr: a bar on a terminal, one line that changes in a notebook, otherwise one line
+    a minute and one at the end.
 
     >>> with Progress("scoring", total=2) as progress:
     ...     progress.advance(2)
@@ -94,6 +102,7 @@ class Progress:
     def __init__(self, description: str, total: int | None = None, unit: str = "images") -> None:
         self.description, self.total, self.unit, self.done = description, total, unit, 0
         self._bar: Any = None
+        self._notebook = in_notebook()
         self._start = self._last = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -114,23 +123,26 @@ class Progress:
         self.done += steps
         if self._bar is not None:
             self._bar.advance(self._task, steps)
-        elif time.monotonic() - self._last >= 60:
+        elif time.monotonic() - self._last >= (0.5 if self._notebook else 60):
             self._last = time.monotonic()
             self._line()
 
-    def _line(self) -> None:
+    def _line(self, *, last: bool = False) -> None:
         seconds = time.monotonic() - self._start
         rate = self.done / seconds if seconds else 0.0
         line = f"{self.description}: {self.done}{f'/{self.total}' if self.total else ''} {self.unit}, {rate:.1f}/s"
         if self.total and rate and self.done < self.total:
             line += f", {(self.total - self.done) / rate:.0f} s left"
-        print(line, file=sys.stderr, flush=True)
+        if self._notebook:  # what is printed next takes its place; padded, as that may be shorter
+            print(f"{line:<79}", end="\n" if last else "\r", file=sys.stderr, flush=True)
+        else:
+            print(line, file=sys.stderr, flush=True)
 
     def __exit__(self, *exception: object) -> None:
         if self._bar is not None:
             self._bar.stop()
-        elif time.monotonic() - self._start >= 5:
-            self._line()
+        elif time.monotonic() - self._start >= (0.5 if self._notebook else 5):
+            self._line(last=True)
 
 
 def track(items: Iterable[T], description: str, total: int | None = None, unit: str = "images") -> Iterator[T]:

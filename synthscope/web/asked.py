@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from synthscope.inspection.evidence import Evidence
 from synthscope.inspection.examine import Examined
-from synthscope.inspection.page.pictures import jpeg
-from synthscope.report.uri import data_uri
 
 if TYPE_CHECKING:
     from synthscope.inspection.calibrated import Calibrated
-    from synthscope.inspection.inspect import Inspection, Settings
+    from synthscope.inspection.inspect import Settings
+    from synthscope.inspection.pictured import Inspection
 
 
 class Asked(NamedTuple):
@@ -29,15 +27,11 @@ class Asked(NamedTuple):
 
     def as_json(self, examined: Examined, **changes: bool) -> str:
         """Evidence as JSON; heatmaps are data: URIs."""
-        return _evidence(self.inspect(examined, **changes), raw=True).model_dump_json()
+        return self.inspect(examined, **changes).with_data_uris(raw=True).model_dump_json()
 
     def as_page(self, examined: Examined, **changes: bool) -> str:
         """A whole HTML document that can be saved; its one ``<article>`` can be shown in another page."""
-        from synthscope.inspection.page.html import evidence_page
-
-        inspection = self.inspect(examined, **changes)
-        picture = "" if inspection.rgb is None else data_uri(jpeg(inspection.rgb), "image/jpeg")
-        return evidence_page(_evidence(inspection, raw=False), picture)
+        return self.inspect(examined, **changes).page()
 
 
 def load_asked(specs: Sequence[str], options: dict[str, Any]) -> Asked:
@@ -59,16 +53,3 @@ def load_asked(specs: Sequence[str], options: dict[str, Any]) -> Asked:
     for explainer in settings.explainers:
         create_explainer(explainer)  # an unknown one is told now
     return Asked(tuple(load_calibrated(spec) for spec in specs), settings)
-
-
-def _evidence(inspection: Inspection, *, raw: bool) -> Evidence:
-    heatmaps = tuple(
-        look.heatmap.model_copy(
-            update={
-                "raw": data_uri(look.raw(), "application/octet-stream") if raw else None,
-                "overlay": data_uri(look.overlay(), "image/png"),
-            }
-        )
-        for look in inspection.looks
-    )
-    return inspection.evidence.model_copy(update={"heatmaps": heatmaps})

@@ -18,7 +18,8 @@ from synthscope.detectors.base import Detector
 from synthscope.errors import SynthscopeError, UnreadableImageError, UsageError
 from synthscope.inspection.evidence import Answer
 from synthscope.inspection.examine import examine
-from synthscope.inspection.inspect import Inspection, Settings, inspect_image
+from synthscope.inspection.inspect import Settings, inspect_image
+from synthscope.inspection.pictured import Inspection
 from synthscope.inspection.redelivery import redeliveries
 from tests.inspection.conftest import Calibrate, scene
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -54,6 +55,31 @@ def test_public_names_resolve():
         assert getattr(synthscope, name) is not None
     with pytest.raises(AttributeError, match="nope"):
         synthscope.nope  # noqa: B018
+
+
+@pytest.mark.parametrize("shell", [None, SimpleNamespace(), SimpleNamespace(kernel=None)])
+def test_only_a_shell_with_a_kernel_is_a_notebook(shell, monkeypatch):
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    assert not runtime.in_notebook()
+    monkeypatch.delitem(sys.modules, "IPython")
+    assert not runtime.in_notebook()
+
+
+def test_in_a_notebook_one_line_of_progress_changes(capsys, monkeypatch):
+    shell = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    now = [0.0]
+    monkeypatch.setattr(runtime.time, "monotonic", lambda: now[0])
+    with runtime.Progress("scoring", total=10) as progress:
+        for now[0] in (0.4, 0.6, 1.0, 2.0):  # the first and the third come too early
+            progress.advance()
+    err = capsys.readouterr().err
+    assert err.endswith("\n") and err.count("\n") == 1
+    lines = err.rstrip("\n").split("\r")
+    assert [line.split(" images")[0] for line in lines] == [
+        "scoring: 2/10", "scoring: 4/10", "scoring: 4/10",
+    ]  # fmt: skip
+    assert len({len(line) for line in lines}) == 1, "a shorter line would leave the end of the one before it"
 
 
 def test_progress_reports_on_stderr_only(capsys, monkeypatch):
