@@ -19,6 +19,7 @@ from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.card import model_card
 from synthscope.detectors.downloads import download
 from synthscope.detectors.input import InputConfig
+from synthscope.detectors.shapes import shapes_only
 from synthscope.detectors.sight import sees
 from synthscope.detectors.weights import WEIGHTS, pack_weights, read_weights
 from synthscope.errors import SynthscopeError, UsageError
@@ -190,7 +191,7 @@ def _facts(name: str) -> dict[str, Any]:
         input = kind.input_for(name)
         config = DetectorConfig(name=name, architecture=name, options=_options(kind, {}, name), input=input)
         import_timm()  # torch 2.6 cannot load what this loads below another device
-        with torch.device("meta"):
+        with shapes_only():
             facts["parameters"] = sum(parameter.numel() for parameter in kind(config).parameters())
         facts["input"] = str(input)
     return facts | {"paper": kind.paper, "licence": kind.licence, "weights": kind.weights}

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from synthscope.detectors.card import model_card
@@ -20,6 +19,7 @@ from synthscope.detectors.hub import create_detector, save_detector
 from synthscope.detectors.published.convert import other_constant
 from synthscope.detectors.published.entry import Published
 from synthscope.detectors.published.table import PUBLISHED, published, published_table
+from synthscope.detectors.shapes import shapes_only
 from synthscope.detectors.weights import impossible, misfit, with_counters
 from synthscope.errors import SynthscopeError, UsageError
 
@@ -129,7 +129,7 @@ def names_that_fit(state: State) -> list[str]:
     for name, entry in PUBLISHED.items():
         if f"{entry.head}.weight" not in entry.rename(state):
             continue  # before a network of perhaps a billion weights is described
-        with torch.device("meta"):
+        with shapes_only():
             detector = create_detector(entry.architecture, options=entry.options, input=entry.input)
             net = detector.get_submodule("net")
             renamed = with_counters(entry.rename(state), net.state_dict())
