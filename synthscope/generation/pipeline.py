@@ -17,13 +17,12 @@ from synthscope.generation.checkpoints import Checkpoint, check_pipeline
 from synthscope.generation.contract import Made, Order
 from synthscope.generation.kinds import marks, needs, takes, value_of
 from synthscope.generation.libraries import import_diffusers, offline
-from synthscope.runtime import best_device
+from synthscope.generation.running import MODEL_ERRORS, device_of, failure
 from synthscope.runtime.files import reason
 
 DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 SMALLEST_MARKED = 256  # pixels of a row: diffusers marks no smaller image
 MARK = "dwtDct"  # method of imwatermark, which diffusers uses
-_MEMORY = ("out of memory", "allocate memory", "not enough memory")
 
 
 @dataclass(frozen=True)
@@ -53,17 +52,7 @@ class Pipeline:
     @cached_property
     def device(self) -> Any:
         """Where it runs. Raises ``UsageError`` for one that is not there."""
-        import torch
-
-        given = self.settings.device
-        try:
-            device = torch.device(given) if given else best_device()
-            torch.empty(1, device=device)
-        except (RuntimeError, AssertionError) as error:
-            raise UsageError(
-                f"Expected a device of this machine, got device={given}: {reason(error)}. Correct it."
-            ) from error
-        return device
+        return device_of(self.settings.device)
 
     @property
     def dtype(self) -> str:
@@ -99,13 +88,11 @@ class Pipeline:
             with torch.inference_mode(), offline(), torch.random.fork_rng(devices=[]):
                 torch.manual_seed(good[0].seed)  # for the few schedulers that draw numbers of their own
                 answer = pipeline(**arguments)
-        except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
-            if any(word in str(error).lower() for word in _MEMORY):
+        except MODEL_ERRORS as error:
+            problem = failure(error, self.name)
+            if isinstance(problem, MemoryError):
                 _free()
-                raise MemoryError(reason(error)) from error
-            raise SynthscopeError(
-                f"Expected images of {self.name}, got: {reason(error)}. Change its options, or use another pipeline."
-            ) from error
+            raise problem from error
         flags = getattr(answer, "nsfw_content_detected", None) or [None] * len(good)
         made = {
             order.uid: self._made(image, flag) for order, image, flag in zip(good, answer.images, flags, strict=True)

@@ -13,8 +13,8 @@ from synthscope.errors import SynthscopeError
 from synthscope.generation.checkpoints import Checkpoint, digest
 from synthscope.generation.contract import Permission
 from synthscope.generation.libraries import import_diffusers, offline
-from synthscope.generation.reconstruct.loading import MODEL_ERRORS
 from synthscope.generation.reconstruct.padded import padded, to_pixels, to_tensor
+from synthscope.generation.running import MODEL_ERRORS
 from synthscope.runtime.files import read_json, reason
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from synthscope.data.images import read_file, read_rgb
 from synthscope.errors import SynthscopeError
 from synthscope.generation.contract import Made, Order
 from synthscope.generation.libraries import offline
-from synthscope.generation.reconstruct.loading import MODEL_ERRORS, failure
+from synthscope.generation.running import MODEL_ERRORS, failure
 from synthscope.generation.spec import folder_name, number
 
 

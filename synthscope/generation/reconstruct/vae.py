@@ -15,7 +15,7 @@ from synthscope.errors import UsageError
 from synthscope.generation.contract import Made, Order, Permission
 from synthscope.generation.reconstruct.autoencoder import factor_of, find_autoencoder, load_autoencoder, round_trip
 from synthscope.generation.reconstruct.from_source import FromSource
-from synthscope.generation.reconstruct.loading import device_of
+from synthscope.generation.running import device_of
 
 LATENTS = ("mode", "sample")
 
