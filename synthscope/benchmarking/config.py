@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from synthscope.config import Config, Seed
 from synthscope.data.align.views import view_id
@@ -69,6 +69,7 @@ class BenchmarkConfig(Config):
     null_world: bool = False  # only how the images are stored tells the classes apart, see data.null_world
     views: list[str] = Field(default_factory=lambda: ["raw", "aligned"], validate_default=True)  # protocols, recipes
     train: list[TrainingRow] = Field(default_factory=list)
+    train_views: list[str] | None = None  # of `views`, those to train in; null = each has detectors of its own
     scale: str = "cpu"  # first word of training recipes that are written "{scale}_…"; X-AIGD's own: xaigd
     # To train on, each alone; "*" = every one; "all" = all together; "leave_one_out" = for every one all the others
     # together; "leave_family_out" = for every family the subsets of all the others together.
@@ -82,7 +83,7 @@ class BenchmarkConfig(Config):
     test_where: str = "split=val"
     max_per_class: int | None = None  # test images per subset and class
     conditions: list[str] = Field(default_factory=lambda: ["none", "genimage"])
-    degrade: Literal["own", "all"] = "own"  # degrade the subsets a detector was trained on, or every subset
+    degrade: Literal["own", "unseen", "all"] = "own"  # subsets a detector was trained on, the others, or every one
     by: Literal["subset", "generator", "split"] = "subset"  # column that names the test sets
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     backend: Literal["eager", "openvino", "onnx", "compile", "auto"] = "eager"  # what runs detectors, see predict
@@ -92,6 +93,7 @@ class BenchmarkConfig(Config):
     explain: Explain | None = None
     masks: bool = False  # score the masks of detectors that predict artifacts
     erase: Erase | None = None
+    costs: bool = False  # parameters and milliseconds an image of every row, beside ResNet-50 in the same run
     fidelity: bool = False  # does the verdict follow artifact ratio or image quality?
     compare: list[tuple[str, str]] = Field(default_factory=list)  # names of detectors, first minus second
     seed: Seed = 0
@@ -105,3 +107,12 @@ class BenchmarkConfig(Config):
     @classmethod
     def _canonical(cls, views: list[str]) -> list[str]:
         return list(dict.fromkeys(map(view_id, views)))
+
+    @field_validator("train_views")
+    @classmethod
+    def _among_the_views(cls, given: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        views = info.data.get("views", [])
+        chosen = None if given is None else list(dict.fromkeys(map(view_id, given)))
+        if chosen is not None and (not chosen or set(chosen) - set(views) or chosen[0] != views[0]):
+            raise ValueError(f"name views of {views}, the first one among them, since its detectors meet all others")
+        return chosen

@@ -126,11 +126,12 @@ def trainings(config: BenchmarkConfig, training: pl.DataFrame, failures: list[Fa
             raise UsageError(f"Expected a row above in start of {name}, got {row.start!r}. {advice}")
         wanted = config.subsets if row.subsets is None else row.subsets
         rows.append((name, recipe, _sets(config, name, wanted, known, failures), row.start))
-    found = [run for view in config.views for row in rows for run in _runs(config, view, *row)]
+    views = config.train_views or config.views
+    found = [run for view in views for row in rows for run in _runs(config, view, *row)]
     if "spectrum_lr" in config.floors:
         floor = load_recipe(TrainConfig, "spectrum_lr", package="synthscope.training")
         sets = list(dict.fromkeys(learns for *_, sets, _ in rows for learns in sets))
-        for view in config.views:
+        for view in views:
             for run in _runs(config.model_copy(update={"seeds": []}), view, floor.name, floor, sets, None):
                 found.append(replace(run, floor=True))
     return found
@@ -195,8 +196,8 @@ def passes(
         yield testing, list(own), degradations
         return
     for learnt in dict.fromkeys(own.values()):
-        rows = testing if learnt is None else learnt.of(testing)
-        if rows.is_empty():  # trained on a generator that has no test images
+        rows = testing if learnt is None else learnt.of(testing) if config.degrade == "own" else learnt.others(testing)
+        if rows.is_empty():  # such as those of a generator that has no test images
             continue
         yield rows, [spec for spec, trained_on in own.items() if trained_on == learnt], degradations
 

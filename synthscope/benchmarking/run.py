@@ -86,6 +86,8 @@ def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = 
     write_table(predictions, out / "predictions.parquet")
     scored = _score(config, predictions, out, earlier, failures)
     first = [spec for spec in tested[config.views[0]] if floor_of(Path(spec).name) is None]
+    if config.costs:
+        _costs(planned, tested, out)
     rows = list(dict.fromkeys(run.kind for run in planned if not run.floor))
     region_steps(config, seen[config.views[0]], first, out, rows=rows, failures=failures)
     _write_failures(failures, out)
@@ -150,6 +152,19 @@ def _predict(
         for view in config.views
         for rows, specs, conditions in passes(config, seen[view], tested, view)
     ]
+
+
+def _costs(planned: list[Training], tested: dict[str, Tested], out: Path) -> None:
+    """Measure one detector of every row, unless the file knows all rows."""
+    from synthscope.benchmarking.cost.networks import network_costs
+    from synthscope.scoring.left_out import row_of
+    from synthscope.tables.left_out import COSTS, COSTS_FILE
+
+    there = {Path(spec).name for specs in tested.values() for spec in specs}
+    rows = {row_of(run.name) or run.name: out / "detectors" / run.name for run in planned if run.name in there}
+    file = out / COSTS_FILE
+    if not file.is_file() or set(read_table(file, schema=COSTS)["detector"]) != set(rows):
+        write_table(network_costs(rows), file)
 
 
 def _with_hashes(predictions: pl.DataFrame) -> pl.DataFrame:

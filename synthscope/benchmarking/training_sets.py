@@ -15,6 +15,7 @@ import polars as pl
 from synthscope.data.manifest import in_every_subset
 from synthscope.errors import UsageError, suggest
 from synthscope.sandbox.generators import FAMILIES
+from synthscope.scoring.left_out import ALL_BUT
 
 EACH, TOGETHER = "*", "all"  # words in place of subsets: every one alone; all of them as one
 LEAVE_ONE_OUT, LEAVE_FAMILY_OUT = "leave_one_out", "leave_family_out"
@@ -35,6 +36,12 @@ class TrainingSet:
         if self.subsets is None:
             return images
         return images.filter(pl.col("subset").is_in(self.subsets) | in_every_subset())
+
+    def others(self, images: pl.DataFrame) -> pl.DataFrame:
+        """Images of subsets that are not its, and the real images that belong to every subset."""
+        if self.subsets is None:
+            return images.clear()
+        return images.filter(~pl.col("subset").is_in(self.subsets) | in_every_subset())
 
     def train_set(self, images: pl.DataFrame) -> str:
         """The name in ``schema.PREDICTIONS``: subsets of the images that it has, joined by "+"."""
@@ -112,5 +119,5 @@ def _all_but(groups: Mapping[str, Sequence[str]], known: Sequence[str], word: st
         got = ", ".join(groups) or "none"
         raise UsageError(f"Expected two subsets or families for {word}, of which one is left out, got {got}. Add some.")
     return [
-        TrainingSet(f"all_but_{name}", tuple(sorted(set(known) - set(left_out)))) for name, left_out in groups.items()
+        TrainingSet(f"{ALL_BUT}{name}", tuple(sorted(set(known) - set(left_out)))) for name, left_out in groups.items()
     ]

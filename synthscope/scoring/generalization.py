@@ -63,7 +63,7 @@ class SeenAndUnseen:
 
     def __init__(self, metrics: Sequence[str]) -> None:
         self.places = [list(metrics).index(name) for name in METRICS]
-        self.parts: dict[str, dict[Key, _Part]] = {"seen": {}, "unseen": {}}
+        self.parts: dict[str, dict[Key, SetMean]] = {"seen": {}, "unseen": {}}
 
     def add(self, test_set: str, cells: Cells) -> None:
         """Count the cells of a test set, with values and replicates of the metrics."""
@@ -74,7 +74,7 @@ class SeenAndUnseen:
             if key in found:
                 found[key].add(test_set, cell.only(self.places))
             else:
-                found[key] = _Part(test_set, cell.only(self.places))
+                found[key] = SetMean(test_set, cell.only(self.places))
 
     def table(self) -> pl.DataFrame:
         """Columns of ``GENERALIZATION``."""
@@ -82,7 +82,7 @@ class SeenAndUnseen:
         for key in (key for key in self.parts["seen"] if key in self.parts["unseen"]):
             seen, unseen = (self.parts[part][key] for part in ("seen", "unseen"))
             cells = {"seen": seen.mean(), "unseen": unseen.mean()}
-            cells["gap"] = _gap(cells["seen"], cells["unseen"])
+            cells["gap"] = gap_of(cells["seen"], cells["unseen"])
             tests = {"seen": "+".join(seen.names), "unseen": "+".join(unseen.names), "gap": None}
             for part, cell in cells.items():
                 scored = rows_of(part, {key: cell}, METRICS)
@@ -90,21 +90,27 @@ class SeenAndUnseen:
         return conform(pl.DataFrame(rows, schema=GENERALIZATION), GENERALIZATION, "the seen and unseen test sets")
 
 
-class _Part:
-    """The mean of one key over test sets; a single one keeps its own intervals."""
+class SetMean:
+    """The mean of one key over test sets; a single one keeps its own intervals. Images of a set count once."""
 
     def __init__(self, name: str, cell: Cell) -> None:
         self.names, self.first, self.total = [name], cell, RunningMean(cell)
 
     def add(self, name: str, cell: Cell) -> None:
-        self.names.append(name)
+        """Count one more cell of a test set."""
+        if name in self.names:
+            cell = replace(cell, n_real=0, n_ai=0, n_error=0)
+        else:
+            self.names.append(name)
         self.total.add(cell)
 
     def mean(self) -> Cell:
-        return self.first if len(self.names) == 1 else self.total.mean()
+        """The mean of the cells so far."""
+        return self.first if self.total.count == 1 else self.total.mean()
 
 
-def _gap(seen: Cell, unseen: Cell) -> Cell:
+def gap_of(seen: Cell, unseen: Cell) -> Cell:
+    """The difference of two cells, pairing their replicates."""
     return replace(
         seen,
         values=seen.values - unseen.values,

@@ -15,6 +15,8 @@ from synthscope.scoring.cells import Cells, cells_of, rows_of
 from synthscope.scoring.columns import MEAN, Columns
 from synthscope.scoring.generalization import FILE as GAPS
 from synthscope.scoring.generalization import SeenAndUnseen
+from synthscope.scoring.left_out import FILE as LEFT_OUT_FILE
+from synthscope.scoring.left_out import LeftOut
 from synthscope.scoring.predictions import Predictions, open_predictions
 from synthscope.scoring.sets import cells_by_set
 from synthscope.scoring.slices import CLASSES_FILE, WORST_FILE, LowestGroups, class_accuracy
@@ -80,16 +82,17 @@ def write_scores(
     """:func:`score` a run folder into its ``scores.parquet``, and paired differences of views, of conditions and of
     pairs of detectors into ``differences.parquet``.
 
-    Seen against unseen test sets go into ``generalization.parquet``, where a detector has both; the lowest groups into
+    Seen against unseen test sets go into ``generalization.parquet``, where a detector has both; the same of the rows of
+    a benchmark that leaves test sets out in turn into ``left_out.parquet``; the lowest groups into
     ``worst_groups.parquet``; where the run's ``manifest.parquet`` knows classes, accuracy by class into
     ``class_accuracy.parquet``.
 
     Tables of an earlier call are removed where there is nothing to write: they may belong to other predictions.
     """
     folder, metrics = Path(run), list(METRICS)
-    seen, lowest = SeenAndUnseen(metrics), LowestGroups(metrics)
+    seen, left_out, lowest = SeenAndUnseen(metrics), LeftOut(metrics), LowestGroups(metrics)
     predictions, known = open_predictions(run, threshold=threshold), differences.Scored(metrics, metric)
-    watch = [seen.add, lowest.add, known.add]
+    watch = [seen.add, left_out.add, lowest.add, known.add]
     table = _scores(predictions, metrics, by=by, n_resamples=n_resamples, seed=seed, watch=watch)
     told: dict[str, Any] = {"by": by, "metric": metric, "n_resamples": n_resamples, "seed": seed, "known": known.cells}
     found = [differences.between(predictions, a, b, **told) for a, b in compare or ()]
@@ -97,6 +100,7 @@ def write_scores(
     write_table(table, folder / "scores.parquet")
     write_or_remove(differences.in_families(pl.concat(found)), folder / "differences.parquet")
     write_or_remove(seen.table(), folder / GAPS)
+    write_or_remove(left_out.table(), folder / LEFT_OUT_FILE)
     write_or_remove(lowest.table(), folder / WORST_FILE)
     write_or_remove(_classes(folder, predictions), folder / CLASSES_FILE)
     return table

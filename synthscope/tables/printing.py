@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
+
 from synthscope.data.audit import AUDIT, warning
 from synthscope.runtime.told import printable
 from synthscope.schema import SCORES, read_table
@@ -12,6 +14,7 @@ from synthscope.scoring.seeds import SEEDS
 from synthscope.tables.benchmark import audit_table, tables_of
 from synthscope.tables.differences import difference_tables
 from synthscope.tables.generalization import generalization_tables
+from synthscope.tables.left_out import COSTS, COSTS_FILE, left_out_tables
 from synthscope.tables.seeds import seed_tables
 from synthscope.tables.slices import worst_group_tables
 from synthscope.tables.treatments import treatment_text
@@ -23,6 +26,9 @@ def print_tables(run: str | Path, *, metric: str = "accuracy") -> None:
     seeds = read_table(run / "seeds.parquet", columns=list(SEEDS)) if (run / "seeds.parquet").is_file() else None
     tables = [] if seeds is None else seed_tables(seeds)
     tables = tables or tables_of(read_table(run / "scores.parquet", schema=SCORES), metric=metric)
+    if (run / "left_out.parquet").is_file():
+        costs = read_table(run / COSTS_FILE) if (run / COSTS_FILE).is_file() else pl.DataFrame(schema=COSTS)
+        tables += left_out_tables(read_table(run / "left_out.parquet"), costs, metric=metric)
     if (run / "generalization.parquet").is_file():
         tables += generalization_tables(read_table(run / "generalization.parquet"), metric=metric)
     if (run / "worst_groups.parquet").is_file():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from synthscope.benchmarking.config import BenchmarkConfig
 from synthscope.benchmarking.rows import trainings
@@ -17,7 +18,7 @@ from synthscope.errors import UsageError
 from synthscope.sandbox.generators import FAMILIES, GENERATORS, fit_generators
 from synthscope.tables.benchmark import cross_generator_matrix
 from synthscope.tables.wording import by_training, row_names, trained_on
-from tests.benchmarking.tiny_worlds import ROW, build_world, config
+from tests.benchmarking.tiny_worlds import ROW, VIEW, build_world, config
 
 SUBSETS = "a", "b", "c", "d"
 PAIRS = {"first": ["a", "b"], "second": ["c"], "third": ["d"], "absent": ["x"]}
@@ -65,6 +66,31 @@ def test_real_images_of_what_is_left_out_are_left_out_too() -> None:
     assert chosen.of(images)["path"].to_list() == ["b0", "b1", "None0"]  # real ones of every subset stay
     assert chosen.train_set(images) == "b" and TrainingSet("all").train_set(images) == "a+b"
     assert TrainingSet("all").of(images).equals(images)
+    assert chosen.others(images)["path"].to_list() == ["a0", "a1", "None0"]
+    assert TrainingSet("all").others(images).is_empty()
+
+
+def test_trained_in_one_view_degraded_where_nothing_was_learnt(tmp_path: Path) -> None:
+    source = build_world(tmp_path / "images")
+    recipe = config(
+        train=[ROW | {"subsets": ["leave_one_out"]}], views=[VIEW, "none"], train_views=[VIEW], degrade="unseen",
+        costs=True,
+    )  # fmt: skip
+    table = benchmark(recipe, tmp_path / "run", source=source)
+    names = table["detector"].str.split("@").list.first().unique().sort().to_list()
+    assert names == ["cpu_small.all_but_one.view1", "cpu_small.all_but_two.view1"]
+    degraded = table.filter(pl.col("condition") != "none").select("train_set", "subset", "view").unique()
+    assert sorted(degraded.iter_rows()) == [("one", "two", VIEW), ("two", "one", VIEW)]
+    assert set(table.filter(condition="none").select("subset", "view").unique().iter_rows()) == {
+        (subset, view) for subset in ("one", "two") for view in (VIEW, "none")
+    }
+    rows = pl.read_parquet(tmp_path / "run" / "left_out.parquet")
+    assert set(rows["detector"]) == {"cpu_small.view1"} and set(rows["part"]) == {"seen", "unseen", "gap"}
+    costs = pl.read_parquet(tmp_path / "run" / "costs.parquet").row(0, named=True)
+    assert costs["detector"] == "cpu_small.view1" and costs["parameters"] > 1000
+    assert min(costs["preprocess_ms"], costs["forward_ms"], costs["resnet50_ms"]) > 0
+    with pytest.raises(ValidationError, match="name views of"):
+        config(views=["none", VIEW], train_views=[VIEW])
 
 
 def test_families_of_the_sandbox_are_its_kinds_of_decoders() -> None:

@@ -64,11 +64,21 @@ def augment_rate(config: TrainConfig, detector: Detector, images: Sequence[np.nd
 
 
 def forward_rate(
-    detector: Detector, batch_size: int, *, device: torch.device, precision: str = "fp32", seconds: float
+    detector: Detector,
+    batch_size: int,
+    *,
+    device: torch.device,
+    precision: str = "fp32",
+    seconds: float,
+    like: torch.Tensor | None = None,
 ) -> float:
-    """Seconds an image of a forward pass as prediction runs it: batches of ``batch_size``, one thread on a CPU."""
+    """Seconds an image of a forward pass as prediction runs it: batches of ``batch_size``, one thread on a CPU.
+
+    Of noise at the detector's input, or of the batch ``like``.
+    """
     detector.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    model, images = eager(detector, precision), _noise(detector, batch_size, device)
+    model = eager(detector, precision)
+    images = _noise(detector, batch_size, device) if like is None else like.to(device)
     with _threads(1 if device.type == "cpu" else torch.get_num_threads()):
         return _seconds(partial(model, images), device, seconds) / batch_size
 

@@ -35,6 +35,7 @@ from synthscope.schema import conform, read_table
 from synthscope.scoring.heatmaps.summary import HEATMAP_SCORES
 from synthscope.tables.differences import difference_tables
 from synthscope.tables.generalization import generalization_tables
+from synthscope.tables.left_out import left_out_tables
 from synthscope.tables.published.beside import beside
 from synthscope.tables.slices import class_tables, worst_group_tables
 from synthscope.tables.treatments import treatment_notes, treatment_rows
@@ -70,7 +71,11 @@ def scored_contents(run: Run, folder: Path, seeds: pl.DataFrame, choice: Choice)
         "every_metric": [grids.all_metrics(scores, view) for view in views],
         "degraded": [grid for view in views if (grid := grids.degraded(scores, shown[0], view)).rows],
         "generalization": [
-            grids.of_table(table) for table in generalization_tables(run.generalization, metric=shown[0])
+            grids.of_table(table)
+            for table in (
+                *left_out_tables(run.left_out, run.costs, metric=shown[0]),
+                *generalization_tables(run.generalization, metric=shown[0]),
+            )
         ],
         "slices": [grids.of_table(table) for table in worst_group_tables(run.worst_groups)],
         "classes": [

@@ -19,6 +19,7 @@ from synthscope.scoring.seeds import SEEDS
 from synthscope.tables.benchmark import audit_table, tables_of
 from synthscope.tables.differences import difference_tables
 from synthscope.tables.generalization import generalization_tables
+from synthscope.tables.left_out import left_out_tables
 from synthscope.tables.seeds import seed_tables
 from synthscope.tables.slices import class_tables, worst_group_tables
 
@@ -36,8 +37,9 @@ def write_report(
 
     Args:
         run: Folder with ``scores.parquet`` or ``explanations.parquet``. Read where present: ``predictions.parquet``,
-            ``manifest.parquet``, ``audit.parquet``, ``differences.parquet``, ``generalization.parquet``, ``run.json``,
-            ``heatmaps/``, ``annotations.parquet`` and the tables of ``EXPERIMENTS``.
+            ``manifest.parquet``, ``audit.parquet``, ``differences.parquet``, ``generalization.parquet``,
+            ``left_out.parquet``, ``costs.parquet``, ``run.json``, ``heatmaps/``, ``annotations.parquet`` and the tables
+            of ``EXPERIMENTS``.
         out: The page to write.
         audit: Table of ``data.audit`` to show instead of ``audit.parquet``; a ``view`` column is optional.
         title: Headline; default: the name of the folder.
@@ -76,9 +78,9 @@ def write_tables(run: Path) -> list[Path]:
     """Write the tables of ``run/scores.parquet`` as Markdown, LaTeX and CSV into ``run/tables/``; returns the files."""
     source = read_run(run)
     tables = [table for metric in tabs(source.scores) for table in tables_of(source.scores, metric=metric)]
-    tables += [
-        table for metric in tabs(source.scores) for table in generalization_tables(source.generalization, metric=metric)
-    ]
+    for metric in tabs(source.scores):
+        tables += left_out_tables(source.left_out, source.costs, metric=metric)
+        tables += generalization_tables(source.generalization, metric=metric)
     tables += worst_group_tables(source.worst_groups) + class_tables(source.classes)
     tables += seed_tables(read_experiments(run)["seeds"])
     if source.audit.height:

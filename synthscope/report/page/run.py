@@ -23,7 +23,10 @@ from synthscope.scoring.columns import MEAN, TEST_SETS, with_answers
 from synthscope.scoring.differences import as_differences
 from synthscope.scoring.generalization import FILE as GAPS
 from synthscope.scoring.generalization import GENERALIZATION
+from synthscope.scoring.left_out import FILE as LEFT_OUT_FILE
+from synthscope.scoring.left_out import LEFT_OUT
 from synthscope.scoring.slices import CLASSES, CLASSES_FILE, WORST, WORST_FILE
+from synthscope.tables.left_out import COSTS, COSTS_FILE
 from synthscope.tables.wording import floor_of, place, pretty, short_names, view_names
 
 LONGEST = 300  # characters of a setting
@@ -41,6 +44,8 @@ class Run:
     differences: pl.DataFrame
     treatments: pl.DataFrame  # what protocols did to the test images
     generalization: pl.DataFrame  # seen and unseen test sets
+    costs: pl.DataFrame  # of the rows
+    left_out: pl.DataFrame  # the same, a row a recipe, where test sets are left out in turn
     worst_groups: pl.DataFrame
     classes: pl.DataFrame  # accuracy by class
     settings: list[tuple[str, str]]  # of run.json, as dotted keys
@@ -76,6 +81,8 @@ def read_run(folder: Path, audit: pl.DataFrame | None = None) -> Run:
         treatments=_read(folder / "treatments.parquet", TREATMENTS),
         differences=as_differences(_read(folder / "differences.parquet"), str(folder / "differences.parquet")),
         generalization=_read(folder / GAPS, GENERALIZATION),
+        costs=_read(folder / COSTS_FILE, COSTS),
+        left_out=_read(folder / LEFT_OUT_FILE, LEFT_OUT),
         worst_groups=_read(folder / WORST_FILE, WORST),
         classes=_read(folder / CLASSES_FILE, CLASSES),
         settings=list(_flat(settings)),
