@@ -27,7 +27,7 @@ from synthscope.training.augment import (
     augment,
     gaussian_blur,
 )
-from synthscope.training.augment.quality import _jpeg_cv2, _jpeg_pil
+from synthscope.training.augment.compression import _jpeg_cv2, _jpeg_pil
 
 STEPS = [
     {"step": "resize", "size": 30},

@@ -10,27 +10,31 @@ import torch
 from pydantic import Field
 
 from synthscope.config import Config
-from synthscope.detectors.input import Interpolation, short_side
+from synthscope.detectors.input import short_side
 from synthscope.detectors.ssp import simplest_patch
-from synthscope.training.augment.resizes import resized
-from synthscope.training.augment.step import Range
+from synthscope.training.augment.resizes import drawn, resized
+from synthscope.training.augment.step import Kernel, Range, Share, side_of
 
 
 class RandomCrop(Config):
-    """A square at a random place, native pixels; an image below the size is enlarged first, or repeated.
+    """A square at a random place, native pixels; an image below the size is enlarged first, or repeated, or laid
+    anywhere on black, as by torchvision's ``pad_if_needed``.
 
     Enlarging leaves the traces of interpolation that some detectors look for.
     """
 
     step: Literal["random_crop"]
     size: int | None = Field(default=None, ge=1)
-    small: Literal["upscale", "tile"] = "upscale"
+    small: Literal["upscale", "tile", "pad"] = "upscale"
 
-    def __call__(self, rgb: np.ndarray, rng: np.random.Generator, crop: int) -> np.ndarray:
+    def __call__(self, rgb: np.ndarray, rng: np.random.Generator, crop: int | None) -> np.ndarray:
         """Crop."""
-        size = self.size or crop
+        size = side_of(self.size, crop, self.step)
         if min(rgb.shape[:2]) < size and self.small == "tile":
             rgb = np.tile(rgb, (-(-size // rgb.shape[0]), -(-size // rgb.shape[1]), 1))
+        elif self.small == "pad":
+            around = [(max(size - side, 0),) * 2 for side in rgb.shape[:2]]
+            rgb = np.pad(rgb, (*around, (0, 0)))
         elif min(rgb.shape[:2]) < size:
             rgb = resized(rgb, *short_side(rgb.shape[0], rgb.shape[1], size), "bilinear")
         top, left = (int(rng.integers(side - size + 1)) for side in rgb.shape[:2])
@@ -42,10 +46,10 @@ class SimplestPatch(Config):
 
     step: Literal["simplest_patch"]
 
-    def __call__(self, rgb: np.ndarray, rng: np.random.Generator, crop: int) -> np.ndarray:
+    def __call__(self, rgb: np.ndarray, rng: np.random.Generator, crop: int | None) -> np.ndarray:
         """Choose."""
         pixels = torch.from_numpy(np.require(rgb, requirements=["C", "W"])).permute(2, 0, 1)
-        return simplest_patch(pixels, crop, rng=rng).permute(1, 2, 0).numpy()
+        return simplest_patch(pixels, side_of(None, crop, self.step), rng=rng).permute(1, 2, 0).numpy()
 
 
 class RandomResizedCrop(Config):
@@ -53,16 +57,15 @@ class RandomResizedCrop(Config):
 
     step: Literal["random_resized_crop"]
     size: int | None = Field(default=None, ge=1)
-    scale: Range = (0.08, 1.0)  # of the area
+    scale: Share = (0.08, 1.0)  # of the area
     ratio: Range = (3 / 4, 4 / 3)  # width / height
-    interpolation: tuple[Interpolation, ...] = ("bilinear", "bicubic")
+    interpolation: tuple[Kernel, ...] = Field(default=("bilinear", "bicubic"), min_length=1)
 
-    def __call__(self, rgb: np.ndarray, rng: np.random.Generator, crop: int) -> np.ndarray:
+    def __call__(self, rgb: np.ndarray, rng: np.random.Generator, crop: int | None) -> np.ndarray:
         """Crop and resize."""
-        size = self.size or crop
+        size = side_of(self.size, crop, self.step)
         top, left, height, width = self._box(rgb.shape[0], rgb.shape[1], rng)
-        interpolation = self.interpolation[int(rng.integers(len(self.interpolation)))]
-        return resized(rgb[top : top + height, left : left + width], size, size, interpolation)
+        return resized(rgb[top : top + height, left : left + width], size, size, drawn(self.interpolation, rng))
 
     def _box(self, height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
         for _ in range(10):

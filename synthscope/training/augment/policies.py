@@ -15,6 +15,7 @@ from PIL import Image
 from synthscope import runtime
 from synthscope.config import Config
 from synthscope.detectors.input import IMAGENET_MEAN
+from synthscope.training.augment.step import side_of
 
 _GLOBAL = threading.Lock()  # held by the one thread that draws from the global generators
 
@@ -25,9 +26,9 @@ class RandAugment(Config):
     step: Literal["randaugment"]
     policy: str = "rand-m9-mstd0.5-inc1"
 
-    def __call__(self, rgb: np.ndarray, rng: np.random.Generator, crop: int) -> np.ndarray:
+    def __call__(self, rgb: np.ndarray, rng: np.random.Generator, crop: int | None) -> np.ndarray:
         """Augment."""
-        transform = _randaugment(self.policy, crop)
+        transform = _randaugment(self.policy, side_of(None, crop, self.step))
         with _global_seed(int(rng.integers(2**32))):  # timm draws from the global generators
             return np.asarray(transform(Image.fromarray(np.ascontiguousarray(rgb))))
 
