@@ -25,7 +25,8 @@ KernelSide = Annotated[int, Field(ge=3, le=99), AfterValidator(_odd)]
 class Blur(PixelStep):
     """Gaussian, median or motion blur; motion is a line between two random pixels of the kernel.
 
-    Borders are mirrored without the edge, as kornia's. A Gaussian without a ``kernel`` is :func:`gaussian_blur`.
+    Beyond its borders a Gaussian mirrors the image without the edge, as kornia's; without a ``kernel`` it is
+    :func:`gaussian_blur`.
     """
 
     step: Literal["blur"]
