@@ -1,4 +1,6 @@
-"""Learning rates: a function of the epoch (constant, cosine, drops at given epochs), or CNNSpot's drops when held-out accuracy stalls."""
+"""Learning rates: a function of the epoch (constant, with drops or without, cosine), or CNNSpot's drops when held-out
+accuracy stalls.
+"""
 
 from __future__ import annotations
 
