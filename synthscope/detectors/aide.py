@@ -17,11 +17,13 @@ from synthscope import runtime
 from synthscope.config import Config
 from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.clip import CLIP_MEAN, CLIP_STD
+from synthscope.detectors.downloads import download
 from synthscope.detectors.input import InputConfig
 from synthscope.detectors.srm_bank import HighPass
 from synthscope.errors import UnreadableImageError
 
 PATCH, STRIDE, BANDS, VIEW = 32, 16, 6, 256  # pixels, pixels, anti-diagonal bands, pixels of every view
+RESNET_WEIGHTS, TRUNK_WEIGHTS = "resnet50.tv_in1k", "convnext_xxlarge.clip_laion2b_soup"
 TINY = {"dims": (16, 32, 64, 128), "depths": (1, 1, 1, 1)}
 TINY_RESNET = {"layers": (1, 1, 1, 1)}
 
@@ -33,6 +35,7 @@ class Aide(Detector):
         """Of the networks."""
 
         size: Literal["xxl", "tiny"] = "xxl"  # tiny: without published weights, to train or try out on a CPU
+        pretrained: bool = False  # start from the weights that the published training starts from
 
     options: Options
     clip_mean: Tensor
@@ -40,13 +43,35 @@ class Aide(Detector):
     default_input = InputConfig(resize=None, crop=None)
     paper = "Yan et al., A Sanity Check for AI-generated Image Detection, ICLR 2025, arXiv 2406.19435"
     licence = "MIT"
-    weights = "published: progan_train.pth, sd14_train.pth of shilinyan99/AIDE; trained by you: synthscope train"
+    weights = (
+        "published: progan_train.pth, sd14_train.pth of shilinyan99/AIDE; trained by you: synthscope train, from "
+        "ImageNet's ResNet-50 and LAION's ConvNeXt with options.pretrained=true"
+    )
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__(config)
         self.net = AideNet(tiny=self.options.size == "tiny")
         self.register_buffer("clip_mean", torch.tensor(CLIP_MEAN).view(3, 1, 1) * 255, persistent=False)
         self.register_buffer("clip_std", torch.tensor(CLIP_STD).view(3, 1, 1) * 255, persistent=False)
+
+    def load_pretrained(self) -> None:
+        """Both ResNets but for their first layer from torchvision's of ImageNet, the frozen trunk from LAION's CLIP.
+
+        Raises:
+            UsageError: The tiny networks, which nobody trained.
+        """
+        if self.options.size == "tiny":
+            super().load_pretrained()
+        timm = runtime.import_timm()
+        with download(
+            f"the weights {RESNET_WEIGHTS} and {TRUNK_WEIGHTS} from the Hugging Face Hub",
+            "Connect to the network, or set options.pretrained=false.",
+        ):
+            resnet = timm.create_model(RESNET_WEIGHTS, pretrained=True).state_dict()
+            trunk = timm.create_model(TRUNK_WEIGHTS, pretrained=True, num_classes=0).state_dict()
+        for ours in (self.net.model_min, self.net.model_max):
+            ours.load_state_dict({**resnet, "conv1.weight": ours.conv1.weight})  # 30 filtered images, not three colours
+        self.net.openclip_convnext_xxl.load_state_dict(trunk)
 
     def preprocess(self, rgb: np.ndarray) -> Tensor:
         """As configured. Raises ``UnreadableImageError`` for an image smaller than one patch."""

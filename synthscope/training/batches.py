@@ -53,11 +53,10 @@ class Images(Dataset[Sample]):
     def __getitem__(self, token: Token) -> Sample:
         row = token[1]
         try:
-            rgb = self._pixels(row)
+            return row, self.rows.labels[row], self.transform(self._pixels(row), token)
         except OSError as error:  # UnreadableImageError is one
             print(printable(f"warning: left out of training: {self.rows.paths[row]}: {error}"), file=sys.stderr)
             return row, self.rows.labels[row], None
-        return row, self.rows.labels[row], self.transform(rgb, token)
 
     def _pixels(self, row: int) -> np.ndarray:
         if (kept := self.cache.get(row)) is not None:
@@ -70,10 +69,19 @@ class Images(Dataset[Sample]):
 
 
 class Augmenter:
-    """The transform of training: views ``(V, crop, crop, 3)`` of one image, seeded by its token and key."""
+    """The transform of training: views ``(V, crop, crop, 3)`` of one image, seeded by its token and key.
+
+    Without a crop, where the detector takes any size, its own preprocessing follows the steps.
+    """
 
     def __init__(
-        self, config: Augmentation, keys: list[str], *, preprocess: Callable[[np.ndarray], Tensor], crop: int, seed: int
+        self,
+        config: Augmentation,
+        keys: list[str],
+        *,
+        preprocess: Callable[[np.ndarray], Tensor],
+        crop: int | None,
+        seed: int,
     ) -> None:
         self.config, self.keys, self.preprocess, self.crop, self.seed = config, keys, preprocess, crop, seed
 
@@ -81,9 +89,9 @@ class Augmenter:
         epoch, row, repeat = token
         rng = np.random.default_rng(seed_for(self.seed, epoch, repeat, self.keys[row]))
         base = augment(rgb, self.config.steps, rng=rng, crop=self.crop)
-        if not self.config.steps:
-            base = self.preprocess(rgb).permute(1, 2, 0).numpy()
-        if base.shape[:2] != (self.crop, self.crop):
+        if not self.config.steps or self.crop is None:
+            base = self.preprocess(base).permute(1, 2, 0).numpy()
+        if self.crop is not None and base.shape[:2] != (self.crop, self.crop):
             raise SynthscopeError(
                 f"Expected augmented images of {self.crop} x {self.crop} pixels, the detector's crop, got "
                 f"{base.shape[1]} x {base.shape[0]}. End augment.steps with random_crop or random_resized_crop."
@@ -107,8 +115,8 @@ class Preprocessor:
 class TrainBatches(Sampler[list[Token]]):
     """One epoch in random order, cut into batches that differ by at most one image, each shared out to processes.
 
-    A batch of the optimiser is ``accumulate`` micro-batches in each of ``size`` processes. No image is dropped and
-    none appears twice. Set ``epoch`` and ``start`` before iterating.
+    A batch of the optimiser is ``accumulate`` micro-batches in each of ``size`` processes, or as many as it has images.
+    No image is dropped and none appears twice. Set ``epoch`` and ``start`` before iterating.
     """
 
     def __init__(
@@ -126,15 +134,20 @@ class TrainBatches(Sampler[list[Token]]):
         self.accumulate, self.rank, self.size = accumulate, rank, size
         self.steps = -(-images // batch_size)
         self.epoch = self.start = 0
-        if images // self.steps < accumulate * size:
+        least, got = (accumulate * size, batch_size) if batch_size < accumulate * size else (size, images // self.steps)
+        if got < least:
             raise SynthscopeError(
-                f"Expected at least {accumulate * size} images a batch for {size} processes x {accumulate} "
-                f"micro-batches, got {images // self.steps}. Raise batch_size or lower accumulate."
+                f"Expected at least {least} images a batch for {size} processes x {accumulate} micro-batches, got "
+                f"{got}. Raise batch_size or lower accumulate."
             )
 
     def batch_images(self, step: int) -> int:
         """Images of batch ``step`` over all processes."""
         return self.images // self.steps + (step < self.images % self.steps)
+
+    def micro_batches(self, step: int) -> int:
+        """Micro-batches of batch ``step`` in this process."""
+        return min(self.accumulate, len(range(self.rank, self.batch_images(step), self.size)))
 
     def __iter__(self) -> Iterator[list[Token]]:
         order = np.random.default_rng(seed_for(self.seed, "order", self.epoch)).permutation(self.images)
@@ -143,8 +156,8 @@ class TrainBatches(Sampler[list[Token]]):
         for step in range(self.steps):
             last = first + self.batch_images(step)
             if step >= self.start:
-                share = tokens[first + self.rank : last : self.size]
-                yield from (share[part :: self.accumulate] for part in range(self.accumulate))
+                share, parts = tokens[first + self.rank : last : self.size], self.micro_batches(step)
+                yield from (share[part::parts] for part in range(parts))
             first = last
 
 

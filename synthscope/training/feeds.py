@@ -45,11 +45,14 @@ def feeds(config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], detecto
     """Loaders of this process's share of the images to train on and of those held out.
 
     Raises:
-        UsageError: The detector takes images of any size, which don't stack.
+        UsageError: The detector takes images of any size, which don't stack, and micro-batches hold several.
     """
-    if (crop := detector.config.input.side) is None:
+    crop = detector.config.input.side
+    if crop is None and config.batch_size != config.accumulate * world.size:
         raise UsageError(
-            "Expected an input of fixed size to make batches, got none. Set detector.input.crop, or a square resize."
+            f"Expected one image a micro-batch for an input of any size, got batch_size {config.batch_size} in "
+            f"{config.accumulate} micro-batches of {world.size} processes. Set accumulate to batch_size / "
+            f"{world.size}, or a fixed size: detector.input.crop, or a square resize."
         )
     rows = rows_of(parts[0])
     targets, preprocess = None, detector.preprocess

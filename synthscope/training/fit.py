@@ -142,7 +142,7 @@ class Run:
         saved = self._started
         batches = iter(self.feeds.train)
         while state.step < steps:
-            self._step(list(islice(batches, config.accumulate)))
+            self._step(list(islice(batches, self.feeds.batches.micro_batches(state.step))))
             progress.advance(self.feeds.batches.batch_images(state.step))
             state.step += 1
             if time.monotonic() - saved > 60 * config.checkpoint_minutes:

@@ -9,10 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-from synthscope.detectors.aide import TINY, TINY_RESNET, Aide, frequency_scores, ranked_patches
+from synthscope import runtime
+from synthscope.detectors.aide import (
+    RESNET_WEIGHTS,
+    TINY,
+    TINY_RESNET,
+    TRUNK_WEIGHTS,
+    Aide,
+    frequency_scores,
+    ranked_patches,
+)
 from synthscope.detectors.hub import create_detector
+from synthscope.detectors.shapes import shapes_only
 from synthscope.detectors.srm_bank import filters
-from synthscope.errors import SynthscopeError, UnreadableImageError
+from synthscope.errors import SynthscopeError, UnreadableImageError, UsageError
 from synthscope.explainers.base import create_explainer
 from tests.detectors import today
 from tests.reference.published import aide
@@ -87,3 +97,20 @@ def test_an_image_below_a_patch_is_refused() -> None:
         detector.preprocess(np.zeros((31, 90, 3), np.uint8))
     trained = {name.split(".")[1] for name, each in detector.named_parameters() if each.requires_grad}
     assert trained == {"model_min", "model_max", "fc"}
+
+
+def test_the_published_start_fits_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    timm = runtime.import_timm()
+    create, asked = timm.create_model, []
+
+    def offline(name: str, *, pretrained: bool = False, **options: object) -> torch.nn.Module:
+        asked.append((name, pretrained))
+        return create(name, pretrained=False, **options)
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with shapes_only():  # 900 million parameters, of which names and shapes are compared
+        detector = create_detector("aide", options={"pretrained": True})
+    assert [name for name, pretrained in asked if pretrained] == [RESNET_WEIGHTS, TRUNK_WEIGHTS]
+    assert detector.net.model_min.conv1.weight.shape == (64, 30, 7, 7)
+    with pytest.raises(UsageError, match="Remove options.pretrained"):
+        create_detector("aide", options={"size": "tiny", "pretrained": True})

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from synthscope.detectors.hub import load_detector
+from synthscope import runtime
+from synthscope.detectors.hub import create_detector, load_detector
 from synthscope.detectors.published import import_checkpoint
 from synthscope.errors import SynthscopeError
 from synthscope.explainers.base import create_explainer
@@ -78,3 +79,20 @@ def test_from_the_hub_after_its_licence_was_said(
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     today.refused({f"vit.{key}": value for key, value in state(224).items()}, "commfor_384", tmp_path, options=TINY)
+
+
+@pytest.mark.parametrize("side", [384, 224])
+def test_it_starts_from_imagenet_but_for_the_head(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    timm = runtime.import_timm()
+    create = timm.create_model
+
+    def painted(name: str, *, pretrained: bool = False, **options: object) -> torch.nn.Module:
+        model = create(name, pretrained=False, **options)
+        if pretrained:
+            assert name == f"vit_tiny_patch16_{side}.augreg_in21k_ft_in1k"
+            torch.nn.init.constant_(model.pos_embed, 3)
+        return model
+
+    monkeypatch.setattr(timm, "create_model", painted)
+    detector = create_detector("commfor", options={**TINY, "pretrained": True}, input={"crop": side})
+    assert (detector.net["vit"].pos_embed == 3).all()

@@ -24,11 +24,10 @@ from synthscope.training.augment import (
     RandomSqueeze,
     SimplestPatch,
     Step,
-    _jpeg_cv2,
-    _jpeg_pil,
     augment,
     gaussian_blur,
 )
+from synthscope.training.augment.compression import _jpeg_cv2, _jpeg_pil
 
 STEPS = [
     {"step": "resize", "size": 30},

@@ -26,26 +26,26 @@ from synthscope.training.feeds import feeds
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.integers(1, 90), st.integers(4, 40), st.integers(1, 2), st.integers(1, 2))
+@given(st.integers(1, 90), st.integers(4, 40), st.integers(1, 5), st.integers(1, 2))
 def test_an_epoch_holds_every_image_once_in_batches_of_nearly_one_size(
     images: int, batch: int, accumulate: int, size: int
 ) -> None:
-    def epoch(accumulate: int, size: int) -> list[list[list[tuple[int, int, int]]]]:
+    def epoch(accumulate: int, size: int) -> list[TrainBatches]:
         return [
-            list(TrainBatches(images, batch, seed=3, accumulate=accumulate, rank=rank, size=size))
-            for rank in range(size)
+            TrainBatches(images, batch, seed=3, accumulate=accumulate, rank=rank, size=size) for rank in range(size)
         ]
 
-    if images // -(-images // batch) < accumulate * size:
+    if images // -(-images // batch) < size or batch < accumulate * size:
         with pytest.raises(SynthscopeError, match="Raise batch_size"):
             epoch(accumulate, size)
         return
-    whole, shared = epoch(1, 1)[0], epoch(accumulate, size)
+    whole, shared = list(epoch(1, 1)[0]), [(iter(rank), rank) for rank in epoch(accumulate, size)]
     assert sorted(row for part in whole for _, row, _ in part) == list(range(images))
     assert max(map(len, whole)) - min(map(len, whole)) <= 1 and max(map(len, whole)) <= batch
     for step, expected in enumerate(whole):  # the same images a step, however they are shared out
-        parts = [rank[step * accumulate + part] for rank in shared for part in range(accumulate)]
+        parts = [next(rank) for rank, told in shared for _ in range(told.micro_batches(step))]
         assert all(parts) and sorted(sum(parts, [])) == sorted(expected)
+    assert not any(part for rank, _ in shared for part in rank)
 
 
 def test_epochs_differ_seeds_differ_and_a_start_skips() -> None:

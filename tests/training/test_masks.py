@@ -217,7 +217,12 @@ GEOMETRY: list[dict[str, Any]] = [
     {"step": "random_crop", "size": 120},
     {"step": "random_crop", "size": 120, "small": "tile"},
     {"step": "random_resized_crop", "size": 64, "scale": [0.3, 1.0]},
+    {"step": "random_crop", "size": 120, "small": "pad"},
+    {"step": "random_resize", "factor": [0.5, 2], "interpolation": ["pillow_nearest", "pillow_lanczos"]},
     {"step": "hflip", "p": 1},
+    {"step": "vflip", "p": 1},
+    {"step": "affine", "degrees": 180, "translate": 0.1, "shear": 15},
+    {"step": "random_list", "steps": [{"step": "affine", "degrees": 15}, {"step": "hflip", "p": 1}]},
     {"step": "blur_jpeg", "blur_prob": 0, "jpg_prob": 1, "quality": [95, 95]},
 ]
 
@@ -252,6 +257,17 @@ def test_erased_pixels_are_no_artifacts() -> None:
     got = augment(painted(), steps, rng=np.random.default_rng(0), crop=48)
     erased = (got[..., :3] != painted()[..., :3]).any(2)
     assert erased.mean() > 0.25 and not got[erased][:, 3].any() and (got[~erased][:, 3] > 0).any()
+
+
+def test_masked_patches_hide_artifacts_and_a_border_has_none() -> None:
+    rng = np.random.default_rng(0)
+    patches: Step = TypeAdapter(Step).validate_python({"step": "mask_patches", "p": 1, "share": [0.5, 0.5]})
+    got = patches(painted(), rng, 48)
+    assert np.array_equal(got[..., 3] > 0, got[..., 0] > 0) and 0.2 < got[..., 3].any(1).mean() < 0.5
+    border: Step = TypeAdapter(Step).validate_python({"step": "pad_resize", "border": 0.25})
+    smaller = border(painted(), rng, 48)
+    assert (smaller[..., 3] > 0).sum() == pytest.approx((painted()[..., 3] > 0).sum() / 1.5**2, rel=0.1)
+    assert (smaller[smaller[..., 3] > 0][:, 0] > 100).all()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from synthscope import runtime
 from synthscope.training.schedule import PlateauDrop, Schedule, learning_rate
@@ -37,6 +38,20 @@ def test_cosine_is_timms_at_whole_epochs(prefix: bool) -> None:
 def test_constant_with_and_without_warm_up() -> None:
     schedule = Schedule(name="constant", warmup_epochs=2)
     assert [learning_rate(e, lr=4.0, epochs=9, schedule=schedule) for e in (0, 1, 2, 9)] == [0, 2, 4, 4]
+
+
+def test_milestones_are_torchs() -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1e-3)
+    theirs = torch.optim.lr_scheduler.MultiStepLR(optimizer, [6, 11], gamma=0.1)
+    schedule = Schedule(name="constant", milestones=(6, 11))
+    for epoch in range(15):
+        expected = optimizer.param_groups[0]["lr"]
+        for step in (0.0, 0.99):
+            assert learning_rate(epoch + step, lr=1e-3, epochs=15, schedule=schedule) == pytest.approx(expected)
+        optimizer.step()
+        theirs.step()
+    with pytest.raises(ValidationError, match="for the schedule constant"):
+        Schedule(milestones=(6,))
 
 
 def test_the_rate_drops_after_five_idle_epochs_and_stops_below_the_least() -> None:
