@@ -10,6 +10,7 @@ from synthscope.detectors.base import Detector
 from synthscope.errors import UsageError
 from synthscope.explainers.base import FromForward
 from synthscope.explainers.forward import Forward, Taps
+from synthscope.explainers.targets import ANY
 
 
 class ArtifactMap(FromForward):
@@ -37,10 +38,7 @@ class ArtifactMap(FromForward):
 
     def _head(self, detector: Detector) -> ArtifactVit:
         if (head := artifact_head(detector)) is None:
-            raise UsageError(
-                f"Expected a detector of artifacts for {self.name}, got {detector.config.name}. Use another explainer, "
-                f"or train artifact_vit with task both or artifacts."
-            )
+            raise UsageError(f"Expected a detector of artifacts for {self.name}, got {detector.config.name}. {ANY}")
         return head
 
 

@@ -17,7 +17,8 @@ from synthscope.detectors.base import Detector
 from synthscope.errors import UsageError
 from synthscope.explainers.base import FromForward
 from synthscope.explainers.forward import Forward, Taps, unfused
-from synthscope.explainers.targets import find_transformer, patch_grid
+from synthscope.explainers.pooling import attention_pool, gradients_of_pool, pool_attention
+from synthscope.explainers.targets import ANY, find_transformer, patch_grid
 
 DISCARD = 0.9  # of the fused attention, in the published code
 
@@ -70,7 +71,8 @@ def gradient_rollout(attentions: Sequence[Tensor], gradients: Sequence[Tensor], 
     is this divided by its maximum).
 
     Args:
-        attentions: ``(B, heads, T, T)`` a layer, the first layer's first.
+        attentions: ``(B, heads, T, T)`` a layer, the first layer's first. The last may be ``(B, heads, L, T)``, of a
+            pooling by attention, which has no skip connection.
         gradients: Of the logit by each of them.
         class_token: Read the row of token 0, the class token, and drop its column. Otherwise the mean of all rows, for
             networks that average their patches.
@@ -110,7 +112,8 @@ def chefer_relevance(attentions: Sequence[Tensor], gradients: Sequence[Tensor], 
     """
     relevance = torch.eye(attentions[0].shape[-1], device=attentions[0].device, dtype=attentions[0].dtype)
     for attention, gradient in zip(attentions, gradients, strict=True):
-        relevance = relevance + (attention * gradient).relu().mean(1) @ relevance
+        layer = (attention * gradient).relu().mean(1) @ relevance
+        relevance = relevance + layer if _skipped(attention) else layer
     return _read(relevance, class_token)
 
 
@@ -118,39 +121,60 @@ def _product(layers: Sequence[Tensor]) -> Tensor:
     """Product of ``(layer + I)`` with rows that sum to 1, the last layer leftmost."""
     result = identity = torch.eye(layers[0].shape[-1], device=layers[0].device, dtype=layers[0].dtype)
     for layer in layers:
-        mixed = layer + identity
-        result = mixed / mixed.sum(-1, keepdim=True) @ result
+        mixed = layer + identity if _skipped(layer) else layer
+        sums = mixed.sum(-1, keepdim=True)
+        result = mixed / torch.where(sums > 0, sums, 1) @ result  # a pooling whose gradients all speak against AI
     return result
+
+
+def _skipped(layer: Tensor) -> bool:
+    """Whether a skip connection passes ``layer``: all but a pooling by attention, whose queries are not its tokens."""
+    return layer.shape[-1] == layer.shape[-2]
 
 
 def _read(matrix: Tensor, class_token: bool) -> Tensor:
     return matrix[:, 0, 1:] if class_token else matrix.mean(1)
 
 
+def _matrices(name: str, transformer: Any) -> tuple[str, ...]:
+    """Modules that return the attention matrices of the transformer called ``name``, the first block's first."""
+    return tuple(f"{name}.blocks.{number}.attn.attn_drop" for number in range(len(transformer.blocks)))
+
+
 class AttentionMethod(FromForward):
-    """Attention of every block over the patches, as the head reads them."""
+    """Attention of every block over the patches, as the head reads them: a class token, a pooling, or the mean."""
 
     core: ClassVar[Callable[..., Tensor]]
     needs_gradients: ClassVar[bool] = True
 
     def layer(self, detector: Detector) -> str:
-        """Such as ``net.blocks.0-11.attn``."""
+        """Such as ``net.blocks.0-11.attn``, with ``+net.attn_pool`` where that pools."""
         name, transformer = self._transformer(detector)
-        return f"{name}.blocks.0-{len(transformer.blocks) - 1}.attn"
+        pool = f"+{name}.attn_pool" if attention_pool(transformer) else ""
+        return f"{name}.blocks.0-{len(transformer.blocks) - 1}.attn{pool}"
 
     def taps(self, detector: Detector) -> Taps:
         """The attention matrices of every block."""
         name, transformer = self._transformer(detector)
-        blocks = tuple(f"{name}.blocks.{number}.attn.attn_drop" for number in range(len(transformer.blocks)))
-        return Taps(gradients=blocks) if self.needs_gradients else Taps(outputs=blocks)
+        blocks = _matrices(name, transformer)
+        pool = (f"{name}.attn_pool.kv",) if attention_pool(transformer) else ()
+        if not self.needs_gradients:
+            return Taps(outputs=blocks + pool)
+        return Taps(outputs=pool, gradients=blocks + ((f"{name}.attn_pool.proj",) if pool else ()))
 
     def maps(self, detector: Detector, images: Tensor, seen: Forward) -> list[Tensor]:
         """A non-negative one with a value for every patch."""
-        _, transformer = self._transformer(detector)
-        outputs, blocks = self.taps(detector)
-        matrices = [[seen.outputs[name] for name in outputs or blocks]]
-        if blocks:
-            matrices.append([seen.gradients[name] for name in blocks])
+        name, transformer = self._transformer(detector)
+        blocks = _matrices(name, transformer)
+        matrices = [[seen.outputs[block] for block in blocks]]
+        if self.needs_gradients:
+            matrices.append([seen.gradients[block] for block in blocks])
+        if pool := attention_pool(transformer):
+            kv, tokens = seen.outputs[f"{name}.attn_pool.kv"], matrices[0][0].shape[-1]
+            matrices[0].append(pool_attention(pool, kv, tokens))
+            if self.needs_gradients:
+                by_output = seen.gradients[f"{name}.attn_pool.proj"]
+                matrices[1].append(gradients_of_pool(pool, kv, by_output, tokens))
         prefix = transformer.num_prefix_tokens
         class_token = prefix > 0 and getattr(transformer, "global_pool", "token") == "token"
         patches = self.relevance(*matrices, class_token=class_token)[:, prefix - class_token :]
@@ -164,8 +188,7 @@ class AttentionMethod(FromForward):
     def _transformer(self, detector: Detector) -> tuple[str, Any]:
         if (found := find_transformer(detector)) is None:
             raise UsageError(
-                f"Expected a transformer with global attention for {self.name}, got {detector.config.name}. "
-                f"Use gradcam, or a method that needs no attention."
+                f"Expected a transformer with global attention for {self.name}, got {detector.config.name}. {ANY}"
             )
         return found
 

@@ -11,6 +11,7 @@ from synthscope.detectors.base import Detector
 from synthscope.errors import UsageError
 from synthscope.explainers.base import FromForward
 from synthscope.explainers.forward import Forward, Taps
+from synthscope.explainers.targets import ANY
 
 
 class PatchLogits(FromForward):
@@ -49,8 +50,7 @@ class PatchLogits(FromForward):
     def _check(self, detector: Detector) -> None:
         if not (hasattr(detector, "patch_logits") and hasattr(detector, "patch")):
             raise UsageError(
-                f"Expected a detector with logits of patches for {self.name}, got {detector.config.name}. "
-                f"Use another explainer; ladeda and tiny_ladeda have them."
+                f"Expected a detector with logits of patches for {self.name}, got {detector.config.name}. {ANY}"
             )
 
 

@@ -13,10 +13,11 @@ from synthscope.detectors.base import Detector
 from synthscope.detectors.cospy import CoSpy, CoSpyProgan
 from synthscope.detectors.f3net import F3Net
 from synthscope.detectors.gramnet import GramNet
+from synthscope.detectors.rine import Rine
 from synthscope.detectors.spec import Spec
 from synthscope.errors import UsageError, suggest
 
-NO_MAPS = "Use input_x_grad, integrated_gradients, occlusion or rise."
+ANY = "Use input_x_grad, integrated_gradients, occlusion or rise, which work for every detector."
 _CHOSEN: WeakKeyDictionary[nn.Module, tuple[str, ...]] = WeakKeyDictionary()
 
 
@@ -25,7 +26,10 @@ def target_layers(detector: Detector) -> tuple[str, ...]:
 
     - Transformers with global attention: the first norm of the last block. What follows mixes tokens once more, and of
       what comes out behind it a head on the class token reads no patch.
+    - RINE: that norm of every block, whose heatmaps are added up. Its head reads the class token behind the attention
+      of each block, so the last block alone would show one term of a sum, and none where its weight is small.
     - F3Net and CO-SPY: the end of both streams, whose heatmaps are added up.
+    - AIDE: the end of its semantic trunk. Which patches it picks, and what their noise says, is not in the heatmap.
     - GramNet: the last stage, which is its content branch; what only the texture branches see is not in the heatmap.
     - FreqNet: its last stage; layers before it mix every position with the one opposite, so heatmaps show both.
     - Any other network: the last module in order of execution whose output has more than one position.
@@ -40,16 +44,18 @@ def target_layers(detector: Detector) -> tuple[str, ...]:
 
 def _choose(detector: Detector) -> tuple[str, ...]:
     if isinstance(detector, Spec) and detector.options.feature == "spectrum":
-        raise UsageError(f"Expected maps over the image, got {detector.config.name}, which reads a spectrum. {NO_MAPS}")
+        raise UsageError(f"Expected maps over the image, got {detector.config.name}, which reads a spectrum. {ANY}")
     if isinstance(detector, F3Net):
         return "net.fad_excep.bn4", "net.lfs_excep.bn4"
     if isinstance(detector, GramNet):
         return ("net.layer4",)
     if found := find_transformer(detector):
         name, transformer = found
-        last = f"{name}.blocks.{len(transformer.blocks) - 1}.norm1"
+        norms = tuple(f"{name}.blocks.{number}.norm1" for number in range(len(transformer.blocks)))
+        if isinstance(detector, Rine):
+            return norms
         beside = "net.artifact.artifact_encoder.layer2"
-        return (last, beside) if isinstance(detector, CoSpy | CoSpyProgan) else (last,)
+        return (norms[-1], beside) if isinstance(detector, CoSpy | CoSpyProgan) else norms[-1:]
     return (_last_maps(detector),)
 
 
@@ -75,7 +81,7 @@ def _last_maps(detector: Detector) -> str:
         for handle in handles:
             handle.remove()
     if not seen:
-        raise UsageError(f"Expected maps over the image, got {detector.config.name}, which has none. {NO_MAPS}")
+        raise UsageError(f"Expected maps over the image, got {detector.config.name}, which has none. {ANY}")
     return seen[-1]
 
 

@@ -109,21 +109,27 @@ def _run(
 
 def _detectors(config: TrainConfig, seed: int, worlds: dict[str, World], out: Path) -> Iterator[tuple[str, Detector]]:
     """The detector of each world, trained or found done, and one of the same kind with other random weights."""
-    from synthscope.detectors.hub import create_detector, load_detector
+    from synthscope.detectors.hub import load_detector
     from synthscope.training.fit import train
 
     for world in CAUSES:
         recipe = config.model_copy(update={"name": f"{config.name}.{world}.seed{seed}", "seed": seed})
         detector = load_detector(train(recipe, worlds[world].images, out / recipe.name / "detector"))
         yield world, detector
+    yield UNTRAINED, untrained(detector, f"{config.name}.{UNTRAINED}.seed{seed}", seed)
+
+
+def untrained(detector: Detector, name: str, seed: int) -> Detector:
+    """A detector like ``detector`` with other random weights, those of a backbone that was trained before included."""
+    from synthscope.detectors.hub import create_detector
+    from synthscope.detectors.probe import Probe
+
     told = detector.config
     options = {key: value for key, value in told.options.items() if key not in ("pretrained", "weights")}
-    name = f"{config.name}.{UNTRAINED}.seed{seed}"
-    yield (
-        UNTRAINED,
-        create_detector(
-            told.architecture, name=name, options=options, input=told.input, seed=seed_for(UNTRAINED, seed)
-        ),
+    if isinstance(detector, Probe):
+        options["weights"] = "random"  # a probe looks through random weights only when told to
+    return create_detector(
+        told.architecture, name=name, options=options, input=told.input, seed=seed_for(UNTRAINED, seed)
     )
 
 
