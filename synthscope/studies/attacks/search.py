@@ -72,12 +72,14 @@ def choose_chains(rows: pl.DataFrame) -> pl.DataFrame:
             images that were set aside, without errors.
 
     Returns:
-        Columns of ``CHOICE``. Among equals the chain counts that lowers the mean logit most, then the first one.
+        Columns of ``CHOICE``, the best first. Among equals the chain counts that lowers the mean logit most, then the
+        first one.
     """
     table = rows.group_by("detector", "view", "by", maintain_order=True).agg(
         missed=(pl.col("logit") <= pl.col("threshold")).mean(),
         drop=(pl.col("clean").cast(pl.Float64) - pl.col("logit")).mean(),
         n=pl.len().cast(pl.Int64),
     )
-    best = pl.struct("missed", "drop").rank("ordinal", descending=True).over("detector", "view") == 1
-    return table.rename({"by": "chain"}).with_columns(chosen=best).select(list(CHOICE)).cast(dict(CHOICE))
+    table = table.rename({"by": "chain"}).sort("missed", "drop", descending=True, maintain_order=True)
+    first = pl.int_range(pl.len()).over("detector", "view") == 0
+    return table.with_columns(chosen=first).select(list(CHOICE)).cast(dict(CHOICE))
