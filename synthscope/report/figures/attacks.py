@@ -49,11 +49,12 @@ def _over_budget(axes: Axes, part: pl.DataFrame) -> None:
             rows = part.filter(attack=attack, by=by, condition=condition).sort("budget")
             solid, colour = condition == first, COLOURS[number % len(COLOURS)]
             name = label(" from ".join(filter(None, [LINES[attack], by]))) if solid else None
+            places = rows["budget"] * 1.03**number  # beside each other
             axes.plot(
-                rows["budget"], rows["success"], "o", linestyle=DASHES[0 if solid else 1], color=colour, label=name,
+                places, rows["success"], "o", linestyle=DASHES[0 if solid else 1], color=colour, label=name,
                 markerfacecolor=colour if solid else "none",
             )  # fmt: skip
-            axes.vlines(rows["budget"], rows["ci_low"], rows["ci_high"], color=colour, linewidth=0.8)
+            axes.vlines(places, rows["ci_low"], rows["ci_high"], color=colour, linewidth=0.8)
     budgets = sorted(set(part["budget"]) - {0})
     if keys:
         axes.set_xscale("log", base=2)
