@@ -124,10 +124,10 @@ def _attacks(scores: pl.DataFrame) -> Section:
     how = (
         "For research on robustness. AI images that a detector catches, at the threshold that lets it call a fixed "
         "share of photographs AI, are attacked; missed is the share whose logit falls to that threshold or below. PGD "
-        "sees the detector's gradient, transfer that of another one, both within a budget of grey levels a pixel, rounded "
-        "to whole ones; noise of the same budget is their control, no attack under the same recompression that of the "
-        "others. A chain found by search was chosen on other images. Where photographs raise more false alarms under "
-        "the same treatment, a low share of missed images says nothing good of the detector."
+        "sees the detector's gradient, transfer that of another one, both within a budget of grey levels a pixel, "
+        "rounded to whole ones; noise of the same budget is their control, no attack under the same recompression "
+        "that of the others. A chain found by search was chosen on other images. Where photographs raise more false "
+        "alarms under the same treatment, a low share of missed images says nothing good of the detector."
     )
     return Section("attacks", "What do detectors miss after attacks?", how, [*map(of_table, attack_tables(scores))])
 
