@@ -58,7 +58,7 @@ def caught(predictions: pl.DataFrame, false_alarms: float) -> pl.DataFrame:
 
     Returns:
         ``predictions`` with ``threshold``, the ``view``'s name, its ``recipe``, ``group``, ``clean``, the logit, and
-        ``generated``, the AI images that there were.
+        how many AI images there were (``generated``) and lie above the threshold (``caught``).
 
     Raises:
         SynthscopeError: Fewer photographs than the share can be told of, or no AI image that is caught.
@@ -76,8 +76,9 @@ def caught(predictions: pl.DataFrame, false_alarms: float) -> pl.DataFrame:
                 f"Expected AI images that {detector} catches at {false_alarms:g} false alarms, got none of "
                 f"{generated.height} in view {view}. Name a detector that works on these images."
             )
-        counts = {"threshold": pl.lit(threshold, pl.Float64), "generated": pl.lit(generated.height, pl.Int64)}
-        parts.append(pl.concat([photographs, above]).with_columns(**counts))
+        counts = {name: pl.lit(part.height, pl.Int64) for name, part in (("generated", generated), ("caught", above))}
+        both = pl.concat([photographs, above])
+        parts.append(both.with_columns(**counts, threshold=pl.lit(threshold, pl.Float64)))
     if not parts:
         raise SynthscopeError("Expected images that could be read, got none. Check the paths of the manifest.")
     return pl.concat(parts)

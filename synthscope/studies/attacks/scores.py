@@ -23,7 +23,7 @@ ATTACKS = pl.Schema(
     | {"control": pl.String}  # none | noise: what the attack is compared with, under the same condition
     | dict.fromkeys(["difference", "difference_low", "difference_high"], pl.Float64)  # success less the control's
     | {"n": pl.Int64, "groups": pl.Int64, "n_error": pl.Int64}  # attacked AI images, that could not be attacked
-    | {"generated": pl.Int64}  # AI images, of which those above the threshold were caught
+    | {"generated": pl.Int64, "caught": pl.Int64}  # AI images, and those of them above the threshold
     | dict.fromkeys(["psnr", "psnr_worst", "ssim", "ssim_worst"], pl.Float64)  # of the AI images; null = moved, or same
     | dict.fromkeys(
         ["false_alarms", "false_alarms_low", "false_alarms_high"], pl.Float64
@@ -54,7 +54,7 @@ def attack_scores(table: pl.DataFrame, *, false_alarms: float, seed: int = 0) ->
         treated = {way: _missed(part) for way, part in _ways(photographs).items()}
         for way, part in _ways(generated).items():
             told = {"detector": detector, "view": view} | dict(zip(WAY, way, strict=True))
-            told |= {"threshold": part["threshold"][0], "generated": part["generated"][0]}
+            told |= {name: part[name][0] for name in ("threshold", "generated", "caught")}
             told |= {"at_false_alarms": false_alarms, "n_error": part["error"].count()}
             told |= _success(verdicts[way], verdicts.get(_control(way)), seed) | {"control": _control(way)[0]}
             told |= _distances(part.filter(pl.col("error").is_null()))

@@ -41,7 +41,7 @@ IMAGE = ["path", "sha256", "label", "generator", "subset", "group", "view"]
 ATTACKED = pl.Schema(
     {name: PREDICTIONS[name] for name in IMAGE}
     | {"part": pl.String, "clean": pl.Float32, "threshold": pl.Float64}  # search | report | photographs
-    | {"generated": pl.Int64}  # AI images, also those that were not caught
+    | {"generated": pl.Int64, "caught": pl.Int64}  # AI images, and those of them above the threshold
     | {name: VALUES[name] for name in VALUES if name not in IMAGE}
     | {"error": pl.String}
 )
@@ -136,11 +136,12 @@ def attack(jobs: Sequence[Job], setting: Setting, run: Path) -> pl.DataFrame:
     return conform(table, ATTACKED, "the attacks")
 
 
-_INDEX = [*IMAGE, "part", "clean", "threshold", "generated", *(name for name in KEY if name not in IMAGE), "error"]
+_KNOWN = "clean", "threshold", "generated", "caught"
+_INDEX = [*IMAGE, "part", *_KNOWN, *(name for name in KEY if name not in IMAGE), "error"]
 
 
 def _line(job: Job, key: Row, error: str | None) -> Row:
-    told = {name: job.image[name] for name in (*IMAGE, "clean", "threshold", "generated")}
+    told = {name: job.image[name] for name in (*IMAGE, *_KNOWN)}
     return told | key | {"part": job.part, "error": error}
 
 

@@ -68,9 +68,9 @@ def _cells(rows: list[dict[str, Any] | None]) -> tuple[Cell, ...]:
 def _notes(own: pl.DataFrame) -> tuple[str, ...]:
     row = own.row(0, named=True)
     notes = [
-        f"Percent with 95 % intervals over {row['groups']} groups of {row['n']} attacked AI images that the detector "
-        f"catches at the threshold of {100 * row['at_false_alarms']:g} % false alarms; {row['generated']} AI images "
-        "were scored. The interval takes the threshold as it is.",
+        f"At the threshold of {100 * row['at_false_alarms']:g} % false alarms the detector catches {row['caught']} of "
+        f"{row['generated']} AI images, of which {row['n']} in {row['groups']} groups were attacked. 95 % intervals "
+        "draw groups and take the threshold as it is.",
         "± grey levels of 255. PSNR (dB) and SSIM of attacked pictures before recompression; none where the picture is "
         "cropped. False alarms: photographs under the same treatment at the same threshold.",
     ]

@@ -22,7 +22,7 @@ from synthscope.studies.attacks.table import attack_tables
 def rows(attack: str, logits: list[float | None], *, part: str = "report", **fields: Any) -> list[dict[str, Any]]:
     """Images 0, 1, … of a detector whose threshold is 1; no logit is an error."""
     common = {"detector": "d@1", "view": "aligned", "recipe": "none", "attack": attack, "by": "", "budget": 0}
-    common |= {"condition": "none", "part": part, "threshold": 1.0, "generated": 9}
+    common |= {"condition": "none", "part": part, "threshold": 1.0, "generated": 9, "caught": 5}
     return [
         common | {"sha256": f"{part}{i}", "group": f"g{i}", "logit": logit} | {"error": "no" if logit is None else None}
         | fields
@@ -54,7 +54,7 @@ def test_rates_controls_distances_and_false_alarms_are_those_counted_by_hand() -
     )
     assert found.schema == ATTACKS and found["attack"].to_list() == ["none", "noise", "pgd", "plain"]
     row = one(found, attack="pgd")  # 0 and 1 are at the threshold 1 or below, of three that could be attacked
-    assert (row["success"], row["n"], row["n_error"], row["groups"], row["generated"]) == (2 / 3, 3, 1, 3, 9)
+    assert (row["success"], row["n"], row["n_error"], row["groups"], row["caught"]) == (2 / 3, 3, 1, 3, 5)
     assert row["control"] == "noise" and row["difference"] == pytest.approx(1 / 3)  # noise misses image 1, too
     assert (row["psnr"], row["psnr_worst"], row["ssim"]) == (pytest.approx((34 + 40 + 40) / 3), 34.0, 0.9)
     assert row["false_alarms"] is None and row["n_real"] is None
@@ -109,7 +109,7 @@ def test_the_threshold_lets_the_asked_share_of_photographs_through_and_no_more()
     assert threshold_at(logits, 0.29, "v") == 28.0  # 11.6 of 40 are 11
     table = caught(predictions(logits, [36.0, 37.0, 38.5, 50.0]), 0.05)
     assert table.filter(label=1)["logit"].to_list() == [38.5, 50.0] and table.filter(label=0).height == 40
-    assert set(table["generated"]) == {4} and set(table["view"]) == {"none"}
+    assert set(table["generated"]) == {4} and set(table["caught"]) == {2} and set(table["view"]) == {"none"}
     with pytest.raises(SynthscopeError, match="20 photographs or more for 0.05 false alarms, got 19"):
         caught(predictions(logits[:19], [50.0]), 0.05)
     with pytest.raises(SynthscopeError, match="AI images that d@1 catches at 0.05 false alarms, got none of 2"):
