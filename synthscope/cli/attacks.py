@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
 
 from synthscope.cli.arguments import Out, Seed, Source, View, Where, at_least, exit_with_unreadable, load
 from synthscope.errors import UsageError
+from synthscope.runtime.told import printable
 
 
 def attacks_command(
@@ -55,7 +57,9 @@ def attacks_command(
     print("\n\n".join(table.to_text() for table in attack_tables(scores)))
     print(f"\nReport: {write_report(out, title='What do detectors miss after attacks?')}")
     exit_with_unreadable(read_table(out / "predictions.parquet"))
-    exit_with_unreadable(read_table(out / IMAGES_FILE))
+    if errors := read_table(out / IMAGES_FILE)["error"].drop_nulls().to_list():
+        print(f"{len(errors)} attacks on images failed, the first one: {printable(errors[0])}", file=sys.stderr)
+        raise typer.Exit(3)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ PLAIN = (
     "jpeg:q=75",
 )  # resize, screenshot, crop, recompression
 
+IN_ONE_PIECE = 4_000_000  # pixels that go through an autoencoder without tiles, as when fakes are reconstructed
 SCALES = Display, LowResolution, Resize  # the whole picture at another size, which a resize brings back
 
 
@@ -86,10 +87,10 @@ def regeneration(target: str, device: torch.device) -> Attack:
     """
     checkpoint = find_autoencoder(target, Permission())
     model = load_autoencoder(checkpoint.folder).to(device)
-    factor = factor_of(model)
+    factor, tiled = factor_of(model), hasattr(model, "use_tiling")
 
     def regenerate(rgb: Image, sha256: str, target: Detector) -> Image:
-        return round_trip(model, rgb, factor, tiles=False)
+        return round_trip(model, rgb, factor, tiles=tiled and rgb.shape[0] * rgb.shape[1] > IN_ONE_PIECE)
 
     digest = checkpoint.revision.rpartition(":")[2][:8]
     return Attack("regenerate", regenerate, f"{checkpoint.folder.resolve().name}@{digest}")

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from synthscope.data.degrade.recipe import parse_recipe
+from synthscope.data.degrade.recipe import expand, parse_recipe
 from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import detector_id, load_detector
 from synthscope.errors import UsageError
@@ -81,7 +81,7 @@ def write_attacks(
     attacks, run = attacks or Attacks(), Path(run)
     attacks.check()
     conditions = parse_recipe("none"), parse_recipe(f"jpeg:q={attacks.jpeg}")
-    plain = [recipe_attack("plain", text, seed) for text in attacks.plain]
+    plain = [recipe_attack("plain", text, seed) for text in expand(list(attacks.plain))]
     found = [one if isinstance(one, Detector) else load_detector(one) for one in detectors]
     clean = caught(predict(images, found, out=run, seed=seed), attacks.false_alarms)
     plan, _ = make_plan(found, ["none"], images=8, precision="fp32", batch_size=None, workers=1, seed=seed)
@@ -92,7 +92,7 @@ def write_attacks(
     choice = choose_chains(searched.filter(pl.col("error").is_null()))
     chosen = {(row["detector"], row["view"]): row["chain"] for row in choice.filter("chosen").iter_rows(named=True)}
     common = [UNTOUCHED, *gradient_attacks(attacks.budgets, attacks.steps, seed), *plain]
-    common += [regeneration(folder, plan.device) for folder in attacks.regenerate]
+    common += [regeneration(folder, plan.device) for folder in dict.fromkeys(attacks.regenerate)]
     surrogates = _surrogates(attacks.surrogates, plan.device)
     jobs: list[Job] = []
     for (detector, view), rows in clean.group_by("detector", "view", maintain_order=True):

@@ -18,11 +18,13 @@ from synthscope.detectors.hub import create_detector, save_detector
 from synthscope.errors import UsageError
 from synthscope.generation.checkpoints import Checkpoint
 from synthscope.inference.predict import predict
+from synthscope.report.figures.attacks import attacks_figure
 from synthscope.schema import MANIFEST, conform, read_table
 from synthscope.studies.attacks import images as attacked_images
 from synthscope.studies.attacks import kinds
 from synthscope.studies.attacks.plan import Attacks
 from synthscope.studies.attacks.study import ATTACKED, write_attacks
+from synthscope.studies.attacks.table import attack_tables
 from tests.explainers.tiny import Linear
 
 ABOVE = range(1, 17)  # grey levels above the threshold of the AI images
@@ -175,6 +177,29 @@ def test_an_autoencoder_is_gone_through_and_photographs_too(
     assert row["success"] == pytest.approx(np.mean([one <= 6 for one in above])) and row["by"] == "ae@0ab"
     assert row["n_real"] == 20 and row["false_alarms"] == 0.05  # 94 is above still
     assert row["psnr"] == pytest.approx(20 * np.log10(255 / 6))
+
+
+class Chooser(Linear):
+    """Chooses its input by itself, so that no gradient can be had."""
+
+    def preprocess(self, rgb: np.ndarray) -> torch.Tensor:
+        return super().preprocess(rgb)
+
+
+def test_attacks_that_a_detector_does_not_allow_are_counted_and_the_others_stand(
+    manifest: pl.DataFrame, tmp_path: Path
+) -> None:
+    detector = Chooser(weights=torch.full((3, 24, 24), 1 / (3 * 24 * 24)))
+    attacks = Attacks(budgets=(2,), steps=1, queries=0, plain=("jpeg:q=75",), images=3)
+    scores = write_attacks(tmp_path, manifest, [detector], attacks)
+    found = {row["attack"]: row for row in scores.filter(condition="none").to_dicts()}
+    for attack, n, errors in (("pgd", 0, 3), ("wrong_sign", 0, 3), ("noise", 3, 0), ("plain", 3, 0)):
+        assert (found[attack]["n"], found[attack]["n_error"]) == (n, errors)
+        assert (found[attack]["success"] is None) == (n == 0)
+    error = read_table(tmp_path / "attacks_images.parquet")["error"].drop_nulls().unique().to_list()
+    assert len(error) == 1 and "chooses its input by itself" in error[0]
+    assert "12 attacks on images failed" in attack_tables(scores)[0].to_text()
+    assert attacks_figure(scores).get_axes()
 
 
 def test_one_surrogate_twice_is_refused(manifest: pl.DataFrame, tmp_path: Path) -> None:
