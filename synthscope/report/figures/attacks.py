@@ -11,7 +11,7 @@ from synthscope.report.figures import style
 from synthscope.report.figures.style import COLOURS, DASHES, capped, label, styled
 from synthscope.studies.attacks.scores import UNIT
 from synthscope.studies.attacks.table import way_name
-from synthscope.tables.wording import short_names
+from synthscope.tables.wording import short_names, view_names
 
 MAX_ROWS = 4
 LINES = {"pgd": "PGD", "transfer": "transfer", "noise": "noise", "wrong_sign": "PGD the wrong way"}
@@ -25,12 +25,13 @@ def attacks_figure(scores: pl.DataFrame) -> Figure:
     if not parts:
         return style.blank_figure("no image was attacked")
     names = short_names(part["detector"][0] for part in parts)
+    views = view_names(scores)
     figure = style.new_figure(9.5, 0.8 + 2.9 * len(parts))
     panels = figure.subplots(len(parts), 2, squeeze=False)
     for (left, right), part in zip(panels, parts, strict=True):
         _over_budget(left, part)
         _others(right, part.filter(budget=0))
-        left.set_title(label(f"{names[part['detector'][0]]}, {part['view'][0]} images"), size=9)
+        left.set_title(label(f"{names[part['detector'][0]]}, {views[part['view'][0]]} images"), size=9)
     least = min(part["n"].min() for part in parts)
     sentences = [
         "Percent of AI images that were caught before, with 95 % intervals.",

@@ -116,11 +116,11 @@ def _bootstrap(values: Floats, groups: list[str], seed: int) -> tuple[float | No
 
 def _distances(part: pl.DataFrame) -> dict[str, float | None]:
     """Means and the worst: the least alike."""
-    return {
-        key: value
-        for name in ("psnr", "ssim")
-        for key, value in ((name, part[name].mean()), (f"{name}_worst", part[name].min()))
-    }  # type: ignore[return-value]
+    told: dict[str, float | None] = {}
+    for name in ("psnr", "ssim"):
+        values = part[name].drop_nulls().to_numpy()
+        told |= {name: float(values.mean()), f"{name}_worst": float(values.min())} if len(values) else {}
+    return told
 
 
 def _alarms(photographs: pl.DataFrame | None, seed: int) -> dict[str, Any]:

@@ -82,4 +82,4 @@ def choose_chains(rows: pl.DataFrame) -> pl.DataFrame:
     )
     table = table.rename({"by": "chain"}).sort("missed", "drop", descending=True, maintain_order=True)
     first = pl.int_range(pl.len()).over("detector", "view") == 0
-    return table.with_columns(chosen=first).select(list(CHOICE)).cast(dict(CHOICE))
+    return table.with_columns(chosen=first).select(list(CHOICE)).cast(CHOICE)

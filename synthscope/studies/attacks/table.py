@@ -9,7 +9,7 @@ import polars as pl
 from synthscope.data.degrade.chains import chain_words
 from synthscope.studies.attacks.scores import FEW, UNIT
 from synthscope.tables.render import Cell, Table
-from synthscope.tables.wording import short_names
+from synthscope.tables.wording import short_names, view_names
 
 NAMES = {
     "none": "no attack",
@@ -26,7 +26,7 @@ NAMES = {
 def attack_tables(scores: pl.DataFrame) -> list[Table]:
     """One table a detector and view: a row an attack, its success before and after recompression."""
     names = short_names(scores["detector"].unique(maintain_order=True))
-    tables = []
+    views, tables = view_names(scores), []
     for (detector, view), own in scores.group_by(UNIT, maintain_order=True):
         conditions = own["condition"].unique(maintain_order=True).to_list()
         rows = []
@@ -35,7 +35,9 @@ def attack_tables(scores: pl.DataFrame) -> list[Table]:
             rows.append((way_name(part.row(0, named=True)), _cells([found.get(one) for one in conditions])))
         heads = [f"missed, {_after(condition)}" for condition in conditions]
         columns = (*heads, "PSNR", "worst", "SSIM", "worst", "false alarms")
-        title = f"Attacks on {names[str(detector)]}, {view} images: share of caught AI images that are missed"
+        title = (
+            f"Attacks on {names[str(detector)]}, {views[str(view)]} images: share of caught AI images that are missed"
+        )
         tables.append(Table("attacks", title, "attack", columns, tuple(rows), _notes(own), intervals=True))
     return tables
 
