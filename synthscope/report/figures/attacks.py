@@ -32,7 +32,7 @@ def attacks_figure(scores: pl.DataFrame) -> Figure:
         _over_budget(left, part)
         _others(right, part.filter(budget=0))
         left.set_title(label(f"{names[part['detector'][0]]}, {views[part['view'][0]]} images"), size=9)
-    least = min(part["n"].min() for part in parts)
+    least = min(min(part["n"].to_list()) for part in parts)
     sentences = [
         "Percent of AI images that were caught before, with 95 % intervals.",
         "Filled and solid: as attacked; open and dashed: recompressed afterwards.",

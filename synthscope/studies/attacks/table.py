@@ -63,8 +63,8 @@ def _cells(rows: list[dict[str, Any] | None]) -> tuple[Cell, ...]:
         Cell() if row is None else Cell(row["success"], row["ci_low"], row["ci_high"], n_ai=row["n"]) for row in rows
     ]
     distances = [Cell(first[name], percent=False) for name in ("psnr", "psnr_worst", "ssim", "ssim_worst")]
-    alarms = (first[name] for name in ("false_alarms", "false_alarms_low", "false_alarms_high"))
-    return (*rates, *distances, Cell(*alarms, n_real=first["n_real"]))
+    low, high = first["false_alarms_low"], first["false_alarms_high"]
+    return (*rates, *distances, Cell(first["false_alarms"], low, high, n_real=first["n_real"]))
 
 
 def _notes(own: pl.DataFrame) -> tuple[str, ...]:
