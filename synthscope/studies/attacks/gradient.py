@@ -19,7 +19,7 @@ from synthscope.studies.attacks.geometry import check_differentiable, differenti
 
 Image = NDArray[np.uint8]
 Logit = Callable[[Tensor], Tensor]
-DECAY = 1.0  # of MI-FGSM's momentum (Dong et al. 2018, section 4.1)
+DECAY = 1.0  # of MI-FGSM's momentum (Dong et al. 2018, section 4)
 
 
 def logit_of(detector: Detector) -> Logit:
