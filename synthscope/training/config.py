@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from synthscope.config import Config, Seed
 from synthscope.training.alignment import Align
 from synthscope.training.augment import RandAugment, SimplestPatch, Step
+from synthscope.training.contrast import Contrast
 from synthscope.training.losses import Loss
 from synthscope.training.mix import Mix
 from synthscope.training.schedule import Schedule
@@ -93,6 +94,7 @@ class TrainConfig(Config):
     init_from: str | None = None  # detector folder whose backbone's weights to start from
     freeze: Literal["none", "backbone"] = "none"
     align: Align | None = Field(default=None, validate_default=True)
+    contrast: Contrast | None = None  # of the embeddings of detectors that have one
 
     @property
     def aligned(self) -> Align | None:
@@ -122,6 +124,14 @@ class TrainConfig(Config):
         if augment.views > 1 and augment.mix:
             raise ValueError("augment.mix cannot be combined with loss jsd")
         return loss
+
+    @field_validator("contrast")
+    @classmethod
+    def _classes_are_whole(cls, contrast: Contrast | None, info: ValidationInfo) -> Contrast | None:
+        augment = info.data.get("augment", Augmentation())
+        if contrast is not None and (augment.mix or augment.views > 1):
+            raise ValueError("contrast needs augment.mix null and augment.views 1")
+        return contrast
 
     @field_validator("align")
     @classmethod
