@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synthscope.detectors.base import DetectorConfig
-from synthscope.detectors.clip import CLIP_MEAN, CLIP_STD, FEATURES, TINY, ClipOptions, ClipProbe
+from synthscope.detectors.clip import CLIP_MEAN, CLIP_STD, FEATURES, AnyClipOptions, ClipProbe
 from synthscope.detectors.input import InputConfig
 
 
@@ -22,7 +22,7 @@ class C2pClip(ClipProbe):
     input.small=tile``. Scores of the two differ strongly.
     """
 
-    class Options(ClipOptions):
+    class Options(AnyClipOptions):
         """Of the tower."""
 
     options: Options
@@ -39,8 +39,8 @@ class C2pClip(ClipProbe):
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__(config)
-        features = TINY["features"] if self.options.tower == "tiny" else FEATURES
-        self.net = nn.ModuleDict({"model": self._tower(), "fc": nn.Linear(features, 1)})
+        head = nn.Linear(self._sizes().get("features", FEATURES), 1)
+        self.net = nn.ModuleDict({"model": self._tower(), "fc": head})
         self._freeze()
 
     def features(self, images: Tensor) -> Tensor:

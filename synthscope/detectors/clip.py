@@ -1,4 +1,4 @@
-"""CLIP's ViT-L/14: the image tower, OpenAI's names of its weights, and the frozen tower under a trained head."""
+"""CLIP's ViT-L/14 and ViT-B/16: image towers, OpenAI's names of their weights, a frozen one under a trained head."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ _BLOCK = {
 
 
 TINY = {"width": 64, "depth": 3, "heads": 4, "features": 32}
+B16 = {"width": 768, "depth": 12, "heads": 12, "features": 512, "patch": 16}
 
 
 class TowerOptions(Config):
@@ -53,19 +54,32 @@ class ClipOptions(ProbeOptions, TowerOptions):
     """Of a frozen CLIP tower: its size and where its weights come from."""
 
 
+class AnyClipOptions(ProbeOptions):
+    """Of a CLIP tower that may also be the smaller one of the two that OpenAI published at 224 pixels."""
+
+    tower: Literal["vit_l14", "vit_b16", "tiny"] = "vit_l14"  # detectors were published on vit_l14
+
+
 class ClipProbe(Probe):
     """A frozen CLIP ViT-L/14 image tower with its projection; the 768 features are not normalised."""
 
     Options: ClassVar[type[Config]] = ProbeOptions
     tower: ClassVar[dict[str, int]] = {}  # sizes that differ from ViT-L/14's
 
+    def _sizes(self) -> dict[str, int]:
+        """What of the tower's sizes differs from ViT-L/14's."""
+        return {"tiny": TINY, "vit_b16": B16}.get(self._choice(), self.tower)
+
+    def _choice(self) -> str:
+        return getattr(self.options, "tower", "vit_l14")
+
     def _tower(self) -> nn.Module:
-        tiny = getattr(self.options, "tower", "vit_l14") == "tiny"
-        return clip_tower_for(self.config.input, **(TINY if tiny else self.tower))
+        return clip_tower_for(self.config.input, **self._sizes())
 
     def backbone_name(self) -> str:
         """timm's name of OpenAI's weights."""
-        return "vit_large_patch14_clip_224.openai"
+        size = "base_patch16" if self._choice() == "vit_b16" else "large_patch14"
+        return f"vit_{size}_clip_224.openai"
 
     def backbone_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """OpenAI's or timm's names to timm's, without the zero bias that timm adds to CLIP's projection."""
@@ -84,7 +98,7 @@ def clip_tower_for(input: InputConfig, **sizes: int) -> nn.Module:
 
 
 def clip_tower(
-    side: int, *, width: int = 1024, depth: int = 24, heads: int = 16, features: int = FEATURES
+    side: int, *, width: int = 1024, depth: int = 24, heads: int = 16, features: int = FEATURES, patch: int = 14
 ) -> nn.Module:
     """CLIP's ViT-L/14 image tower for ``side`` x ``side`` pixels, in timm's names: images to embeddings ``(B, 768)``.
 
@@ -92,8 +106,9 @@ def clip_tower(
     al., ICML 2021). 303 966 208 parameters.
     """
     tower = runtime.import_timm().create_model(
-        CLIP, pretrained=False, img_size=side, embed_dim=width, depth=depth, num_heads=heads, num_classes=features
-    )
+        CLIP, pretrained=False, img_size=side, patch_size=patch, embed_dim=width, depth=depth, num_heads=heads,
+        num_classes=features,
+    )  # fmt: skip
     tower.head = nn.Linear(width, features, bias=False)
     nn.init.normal_(tower.head.weight, std=width**-0.5)
     return tower

@@ -66,7 +66,6 @@ class DrctClip(ClipProbe):
         self.net = nn.ModuleDict({"model": model, "fc": nn.Linear(EMBEDDING, 1)})
         self._freeze()
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(B,)``, positive = AI."""
-        embedding = self.net.get_submodule("model.fc")(self.features(images))
-        return self.net["fc"](embedding)[:, 0]
+    def head(self, features: Tensor) -> Tensor:
+        """Logits ``(B,)`` of CLIP's features."""
+        return super().head(self.net.get_submodule("model.fc")(features))

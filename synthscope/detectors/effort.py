@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synthscope.detectors.base import DetectorConfig
-from synthscope.detectors.clip import CLIP_MEAN, CLIP_STD, ClipOptions, ClipProbe
+from synthscope.detectors.clip import CLIP_MEAN, CLIP_STD, AnyClipOptions, ClipProbe
 from synthscope.detectors.input import InputConfig
 
 
@@ -22,7 +22,7 @@ class Effort(ClipProbe):
     UniversalFakeDetect benchmark has one and crops. Files of one are never to be judged with the input of the other.
     """
 
-    class Options(ClipOptions):
+    class Options(AnyClipOptions):
         """Of the tower."""
 
     options: Options
@@ -47,7 +47,9 @@ class Effort(ClipProbe):
         for block in tower.blocks:  # type: ignore[union-attr]
             block.attn.qkv = Residual(width, 3 * width, parts=3)
             block.attn.proj = Residual(width, width)
-        self.net = nn.ModuleDict({"model": tower, "fc": nn.Linear(width, 1)})
+        head = nn.Linear(width, 1)
+        nn.init.normal_(head.weight, 0.0, 0.02)  # as in the training on UniversalFakeDetect's benchmark
+        self.net = nn.ModuleDict({"model": tower, "fc": head})
         self._freeze()
         for module in tower.modules():
             if isinstance(module, Residual):

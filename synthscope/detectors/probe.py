@@ -80,7 +80,11 @@ class Probe(Detector):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B,)``, positive = AI."""
-        return self.net["fc"](self.features(images))[:, 0]
+        return self.head(self.features(images))
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits ``(B,)`` of what :meth:`features` gives, which training may keep where nothing in it is trained."""
+        return self.net["fc"](features)[:, 0]
 
     @abstractmethod
     def backbone_name(self) -> str:

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from synthscope.detectors.base import DetectorConfig
-from synthscope.detectors.clip import CLIP_MEAN, CLIP_STD, ClipOptions, ClipProbe
+from synthscope.detectors.clip import CLIP_MEAN, CLIP_STD, AnyClipOptions, ClipProbe
 from synthscope.detectors.input import InputConfig
 
 
@@ -24,7 +24,7 @@ class Rine(ClipProbe):
     Published figures of Synthbuster's sets are means over ten crops: ``synthscope predict --crops 10``.
     """
 
-    class Options(ClipOptions):
+    class Options(AnyClipOptions):
         """Of the trained part; the defaults are those of the file for four classes."""
 
         layers: int = Field(default=2, ge=1, le=8)  # linear layers of each projection
@@ -51,9 +51,14 @@ class Rine(ClipProbe):
             raise self._no_features()
         return second_norms(self.backbone, self.normalize(images))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(B,)``, positive = AI."""
-        return self.net(self.features(images))[:, 0]
+    def head(self, features: Tensor) -> Tensor:
+        """Logits ``(B,)`` of the blocks' features."""
+        return self.logits_and_embeddings(features)[0]
+
+    def logits_and_embeddings(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits ``(B,)`` of the blocks' features, and ``(B, width)``, which the published training also contrasts."""
+        embeddings = self.net.embed(features)
+        return self.net.head(embeddings)[:, 0], embeddings
 
 
 class RineNet(nn.Module):
@@ -71,12 +76,8 @@ class RineNet(nn.Module):
             nn.Linear(width, 1),
         )  # fmt: skip
 
-    def forward(self, features: Tensor) -> Tensor:
-        """``(B, blocks, D)`` to ``(B, 1)``."""
-        return self.head(self.embed(features))
-
     def embed(self, features: Tensor) -> Tensor:
-        """``(B, width)``, which the published training also contrasts."""
+        """``(B, blocks, D)`` to ``(B, width)``, which ``head`` judges."""
         return self.proj2((self.alpha.softmax(1) * self.proj1(features)).sum(1))
 
 

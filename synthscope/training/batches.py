@@ -179,7 +179,7 @@ class Threads:
     cores. Beside an accelerator they work ahead of the steps, and batches lie in pinned memory.
     """
 
-    def __init__(self, images: Images, batches: Sampler[list[Token]], *, ahead: bool) -> None:
+    def __init__(self, images: Images, batches: Iterable[list[Token]], *, ahead: bool) -> None:
         self.images, self.batches, self.ahead = images, batches, ahead
         self._threads = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(self._threads)
@@ -203,7 +203,7 @@ class Threads:
         return [self.images[token] for token in tokens]
 
 
-def loader(images: Images, batches: Sampler[list[Token]], *, workers: int, pin: bool) -> Iterable[Batch]:
+def loader(images: Images, batches: Iterable[list[Token]], *, workers: int, pin: bool) -> Iterable[Batch]:
     """Iterates over ``Batch``es of ``images``; ``workers`` are processes, 0 = threads of this one."""
     if not workers:
         return Threads(images, batches, ahead=pin)

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from synthscope.config import Config, Seed
 from synthscope.training.alignment import Align
 from synthscope.training.augment import RandAugment, SimplestPatch, Step
+from synthscope.training.contrast import Contrast
 from synthscope.training.losses import Loss
 from synthscope.training.mix import Mix
 from synthscope.training.schedule import Schedule
@@ -34,7 +35,7 @@ class Data(Config):
     repeats: int = Field(default=1, ge=1)  # augmented copies an image an epoch; the epoch keeps its length
     # these three never change results
     workers: int = Field(default=0, ge=0)  # decoding processes; 0 = threads of the training process
-    cache_megabytes: int = Field(default=1024, ge=0)  # decoded images kept, in memory or in the folder
+    cache_megabytes: int = Field(default=1024, ge=0)  # decoded images kept, in memory or in the folder, or features
     cache_folder: str | None = None  # where decoded images are kept for later runs, too; None = in memory
 
 
@@ -93,6 +94,7 @@ class TrainConfig(Config):
     init_from: str | None = None  # detector folder whose backbone's weights to start from
     freeze: Literal["none", "backbone"] = "none"
     align: Align | None = Field(default=None, validate_default=True)
+    contrast: Contrast | None = None  # of the embeddings of detectors that have one
 
     @property
     def aligned(self) -> Align | None:
@@ -122,6 +124,14 @@ class TrainConfig(Config):
         if augment.views > 1 and augment.mix:
             raise ValueError("augment.mix cannot be combined with loss jsd")
         return loss
+
+    @field_validator("contrast")
+    @classmethod
+    def _classes_are_whole(cls, contrast: Contrast | None, info: ValidationInfo) -> Contrast | None:
+        augment = info.data.get("augment", Augmentation())
+        if contrast is not None and (augment.mix or augment.views > 1):
+            raise ValueError("contrast needs augment.mix null and augment.views 1")
+        return contrast
 
     @field_validator("align")
     @classmethod

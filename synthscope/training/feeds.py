@@ -11,20 +11,32 @@ import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
+from torch.utils.data import Sampler
 
 from synthscope.data.degrade.recipe import encoder_versions
 from synthscope.detectors.base import Detector
+from synthscope.detectors.probe import Probe
 from synthscope.errors import UsageError
-from synthscope.training.batches import Augmenter, Batch, HeldOutBatches, Images, Preprocessor, TrainBatches, loader
+from synthscope.training.batches import (
+    Augmenter,
+    Batch,
+    HeldOutBatches,
+    Images,
+    Preprocessor,
+    Token,
+    TrainBatches,
+    loader,
+)
 from synthscope.training.cache import Cache, Folder, Memory, content_name
 from synthscope.training.config import TrainConfig
 from synthscope.training.data import Rows, divide, rows_of
-from synthscope.training.distributed import World
+from synthscope.training.distributed import World, autocast_dtype
+from synthscope.training.features import KeptFeatures, bytes_an_image, has_frozen_features
 from synthscope.training.masks import Targets, preprocess_with_target
 
 
 class HeldOut(NamedTuple):
-    """Images that are judged, not trained on; ``images`` yields ``Batch``."""
+    """Images that are judged, not trained on; ``images`` yields ``Batch``, of features where they are kept."""
 
     images: Iterable[Batch]
     labels: np.ndarray  # by row
@@ -32,7 +44,7 @@ class HeldOut(NamedTuple):
 
 
 class Feeds(NamedTuple):
-    """``train`` yields ``Batch``; ``batches`` says which epoch, and where in it to start."""
+    """``train`` yields ``Batch``, of features where they are kept; ``batches`` says which epoch, and where to start."""
 
     train: Iterable[Batch]
     batches: TrainBatches
@@ -55,6 +67,7 @@ def feeds(config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], detecto
             f"{world.size}, or a fixed size: detector.input.crop, or a square resize."
         )
     rows = rows_of(parts[0])
+    random = bool(config.augment.steps or config.augment.mix or config.augment.views > 1)
     targets, preprocess = None, detector.preprocess
     if config.uses_masks:
         source = config.aligned.source if config.aligned else "artifact"
@@ -62,10 +75,12 @@ def feeds(config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], detecto
         preprocess = partial(preprocess_with_target, detector)
     augmenter = Augmenter(config.augment, rows.keys, preprocess=preprocess, crop=crop, seed=config.seed)
     room = config.data.cache_megabytes * 2**20 // world.size / sum(part.height for part in parts)  # an image
+    keeps = crop is not None and has_frozen_features(detector) and bytes_an_image(detector, crop) <= room
+    pin, workers = world.device.type == "cuda", config.data.workers
 
-    def kept(part: Rows) -> Cache:
+    def kept(part: Rows, *, once: bool) -> Cache:
         if config.data.cache_folder is None:
-            return Memory(len(part.keys), int(room * len(part.keys)))
+            return Memory(len(part.keys), 0 if once else int(room * len(part.keys)))
         names = partial(_name, part, targets, json.dumps(encoder_versions(), sort_keys=True))
         return Folder(config.data.cache_folder, names, int(room * sum(part.height for part in parts)))
 
@@ -78,20 +93,29 @@ def feeds(config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], detecto
         rank=world.rank,
         size=world.size,
     )
-    images = Images(rows, augmenter, cache=kept(rows), targets=targets)
-    pin, workers = world.device.type == "cuda", config.data.workers
+    # of several processes, each meets other images in every epoch
+    keeps_train = keeps and not random and world.size == 1
+    images = Images(rows, augmenter, cache=kept(rows, once=keeps_train), targets=targets)
     size = max(config.batch_size // (config.accumulate * world.size), 1)
+
+    def batched(images: Images, batches: Sampler[list[Token]], *, features: bool) -> Iterable[Batch]:
+        load = partial(loader, images, workers=workers, pin=pin)
+        if not features:
+            return load(batches)
+        assert isinstance(detector, Probe)
+        dtype, count = autocast_dtype(config.precision, world.device), len(images.rows.keys)
+        return KeptFeatures(detector, count, batches, load, device=world.device, dtype=dtype)
 
     def held_out(table: pl.DataFrame) -> HeldOut:
         part = rows_of(table)
-        images = Images(part, Preprocessor(preprocess), cache=kept(part), targets=targets)
+        images = Images(part, Preprocessor(preprocess), cache=kept(part, once=keeps), targets=targets)
         batches = HeldOutBatches(table.height, size, rank=world.rank, size=world.size)
-        return HeldOut(loader(images, batches, workers=workers, pin=pin), np.array(part.labels), _annotated(part))
+        return HeldOut(batched(images, batches, features=keeps), np.array(part.labels), _annotated(part))
 
     halves = divide(parts[1], seed=config.data.seed)
     choosing = held_out(halves[0])
     return Feeds(
-        loader(images, batches, workers=workers, pin=pin),
+        batched(images, batches, features=keeps_train),
         batches,
         _annotated(rows),
         choosing,

@@ -31,6 +31,7 @@ from synthscope.training.batches import Batch
 from synthscope.training.config import TrainConfig
 from synthscope.training.data import LEAST_GROUPS, choose, manifest_digest
 from synthscope.training.distributed import World, autocast_dtype, processes
+from synthscope.training.features import KeptFeatures
 from synthscope.training.feeds import HeldOut, feeds
 from synthscope.training.folder import claim, fingerprint
 from synthscope.training.held_out import calibrate, held_out_figures, held_out_logits, held_out_masks
@@ -108,7 +109,8 @@ class Run:
         self.trained_on = self._trained_on()
         balanced = config.loss.class_weights == "balanced"
         weights = balanced_weights(self.trained_on.n_real, self.trained_on.n_ai) if balanced else (1.0, 1.0)
-        self.model = world.wrap(Objective(detector, config, self.dtype, weights))
+        features = isinstance(self.feeds.train, KeptFeatures)
+        self.model = world.wrap(Objective(detector, config, self.dtype, weights, from_features=features))
 
     def fit(self) -> None:
         """Epochs until the end, or until the held-out figure says stop."""
@@ -241,8 +243,7 @@ class Run:
 
     def finish(self) -> None:
         """Write the detector with the best weights; its calibration, in float32, says where its threshold is."""
-        detector, part = self.state.detector, self.feeds.calibrating
-        detector.load_state_dict(self.state.best.weights)
+        detector, part = self.state.load_best(), self.feeds.calibrating
         logits = self._score(detector, part, None)
         chose = part is self.feeds.choosing and len(self.state.log) > 1  # one epoch is no choice
         calibration = calibrate(part.labels, logits, prior=self.config.calibration.prior, chose_epoch=chose)

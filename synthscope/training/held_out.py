@@ -10,9 +10,11 @@ import torch
 
 from synthscope.detectors.artifact_vit import ArtifactVit, category_masks
 from synthscope.detectors.base import Calibration, Detector
+from synthscope.detectors.probe import Probe
 from synthscope.metrics.calibration import fit_temperature
 from synthscope.training.batches import Batch
 from synthscope.training.distributed import World
+from synthscope.training.features import KeptFeatures
 from synthscope.training.masks import category_targets
 
 
@@ -22,10 +24,15 @@ def held_out_logits(
 ) -> np.ndarray:
     """Logits ``(count,)`` by row, float64; nan for unreadable images."""
     detector.eval()
+    if isinstance(images, KeptFeatures):
+        images.under(dtype)
     mine: list[tuple[int, float]] = []
     for rows, _, pixels in images:
         with torch.autocast(world.device.type, dtype, enabled=dtype is not None):
-            logits = detector(pixels[:, :3].to(world.device, non_blocking=True))
+            if isinstance(images, KeptFeatures) and isinstance(detector, Probe):
+                logits = detector.head(pixels.to(world.device, non_blocking=True))
+            else:
+                logits = detector(pixels[:, :3].to(world.device, non_blocking=True))
         mine += zip(rows.tolist(), logits.float().tolist(), strict=True)
     scored = dict(pair for part in world.gather(mine) for pair in part)
     return np.array([scored.get(row, math.nan) for row in range(count)])

@@ -1,4 +1,4 @@
-"""What a step lowers: the losses of the image's label, of its artifact masks, and of where attention goes.
+"""What a step lowers: the losses of the image's label, of contrasts, of artifact masks, of where attention goes.
 
 A module of its own, because processes average the gradients of the one module that they call.
 """
@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from synthscope.detectors.artifact_vit import ArtifactVit
 from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import load_detector
+from synthscope.detectors.probe import Probe
 from synthscope.errors import UsageError
 from synthscope.explainers.attention import attention_taps
 from synthscope.training.alignment import alignment_loss, class_attention, patch_fractions
 from synthscope.training.config import TrainConfig
+from synthscope.training.contrast import Contrasted
 from synthscope.training.losses import Weights
 from synthscope.training.masks import REGION, artifact_loss, category_targets
 
@@ -25,8 +27,13 @@ def prepare(detector: Detector, config: TrainConfig) -> None:
     """Start ``detector``'s backbone from another detector and freeze it, as ``config`` says.
 
     Raises:
-        UsageError: A task, an alignment or a transfer that the detector is not made for.
+        UsageError: A task, an alignment, a transfer or a contrast that the detector is not made for.
     """
+    if config.contrast is not None and not isinstance(detector, Contrasted):
+        raise UsageError(
+            f"Expected a detector with embeddings for contrast, such as rine, got {detector.config.architecture!r}. "
+            f"Set contrast=null, or give the detector features and logits_and_embeddings."
+        )
     if not isinstance(detector, ArtifactVit):
         if config.uses_masks or config.init_from or config.freeze != "none":
             raise UsageError(
@@ -65,15 +72,23 @@ def _take_backbone(detector: ArtifactVit, folder: str) -> None:
 class Objective(nn.Module):
     """``(images, targets, annotated)`` of a micro-batch -> its mean loss.
 
-    ``BCE + artifact_weight * masks + beta * alignment``, each a mean over all images of the micro-batch, in which those
-    without annotations count as 0 in the latter two: so its size changes nothing.
+    ``BCE + weight * contrast``, or ``BCE + artifact_weight * masks + beta * alignment``, each a mean over all images of
+    the micro-batch, in which those without annotations count as 0 in the latter two: so its size changes nothing but
+    the contrast, which compares the images of one micro-batch.
     """
 
     def __init__(
-        self, detector: Detector, config: TrainConfig, dtype: torch.dtype | None, weights: Weights = (1.0, 1.0)
+        self,
+        detector: Detector,
+        config: TrainConfig,
+        dtype: torch.dtype | None,
+        weights: Weights = (1.0, 1.0),
+        *,
+        from_features: bool = False,
     ) -> None:
         super().__init__()
         self.detector, self.config, self.weights = detector, config, weights  # weights: of the classes
+        self.from_features = from_features  # what comes in are not images, but a probe's features of them
         # the small gradients inside the rollout vanish in fp16, and no scaler reaches them
         self.dtype = None if config.aligned and dtype is torch.float16 else dtype
 
@@ -81,15 +96,27 @@ class Objective(nn.Module):
         """Scalar loss.
 
         Args:
-            images: ``(V * B, 3, h, w)``, or ``(B, 4, h, w)`` with targets in the fourth channel.
+            images: ``(V * B, 3, h, w)``, or ``(B, 4, h, w)`` with targets in the fourth channel; or features of them.
             targets: float32 ``(B,)`` in [0, 1].
             annotated: float32 ``(B,)``, 1 where the masks of an image are known.
         """
         if annotated is not None:
             return self._masked(images[:, :3], targets, images[:, 3], annotated)
+        contrast = self.config.contrast
         with self._autocast(images):
-            logits = self.detector(images)
-        return self.config.loss(logits.float().view(self.config.augment.views, -1), targets, self.weights)
+            logits, embeddings = self._logits(images)
+        loss = self.config.loss(logits.float().view(self.config.augment.views, -1), targets, self.weights)
+        return loss if contrast is None or embeddings is None else loss + contrast(embeddings, targets)
+
+    def _logits(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        detector = self.detector
+        if self.config.contrast is not None:
+            assert isinstance(detector, Contrasted)
+            return detector.logits_and_embeddings(images if self.from_features else detector.features(images))
+        if self.from_features:
+            assert isinstance(detector, Probe)
+            return detector.head(images), None
+        return detector(images), None
 
     def _masked(self, images: Tensor, targets: Tensor, planes: Tensor, annotated: Tensor) -> Tensor:
         detector, config, align = self.detector, self.config, self.config.aligned
