@@ -264,7 +264,7 @@ def test_the_average_follows_its_definition() -> None:
 def test_what_cannot_be_trained_is_explained(manifest: pl.DataFrame, make_config: Make, tmp_path: Path) -> None:
     with pytest.raises(SynthscopeError, match="0 AI"):
         train(make_config(), manifest.filter(pl.col("label") == 0), tmp_path / "a")
-    with pytest.raises(UsageError, match="an input of fixed size"):
+    with pytest.raises(UsageError, match="or a fixed size"):
         train(make_config(detector={"architecture": "cnn_small", "input": {"crop": None}}), manifest, tmp_path / "b")
     with pytest.raises(UsageError, match="Did you mean resnet50"):
         train(make_config(detector={"architecture": "resnet5"}), manifest, tmp_path / "c")
