@@ -81,3 +81,11 @@ def test_the_lowest_versions_that_are_allowed_are_those_that_are_tested() -> Non
         assert match is not None, requirement
         name, lowest = match.groups()
         assert tested[name] == lowest or tested[name].startswith(f"{lowest}."), requirement
+
+
+def test_the_site_is_searched_without_a_server_or_another_host() -> None:
+    config = read("mkdocs.yml")
+    assert "\n  - offline\n" in config and "\nuse_directory_urls: false" in config
+    assert "  polyfills: [iframe-worker.js]" in config  # the plugin adds one of another host unless one is named
+    script = read("docs/iframe-worker.js")
+    assert "Permission is hereby granted" in script and 'location.protocol==="file:"' in script
