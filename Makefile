@@ -12,7 +12,7 @@ demo: install
 	.venv/bin/synthscope demo -o runs/demo
 
 test: install
-	.venv/bin/python -m pytest -n 2
+	.venv/bin/python -m pytest -n 2 --dist loadfile
 
 lint: install
 	.venv/bin/ruff check .

@@ -20,11 +20,14 @@ from synthscope.cli.arguments import (
     exit_with_unreadable,
     load,
 )
+from synthscope.cli.attacks import attacks_command
 from synthscope.errors import SynthscopeError, UsageError
 
 analyze = typer.Typer(
-    help="Analyses: frequency, correlation, scaling, content, null, truth, fidelity, errors.", no_args_is_help=True
+    help="Analyses: frequency, correlation, scaling, content, null, truth, fidelity, errors, attacks.",
+    no_args_is_help=True,
 )
+analyze.command("attacks")(attacks_command)
 Metric = Annotated[str, typer.Option(help="Metric of the matrix.")]
 
 

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from synthscope.cli import main
+
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """What the command would do as a process of its own, without the seconds in which one starts."""
+    words, out, err = ["synthscope", *map(str, arguments)], io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as ended:
+            main()
+    code = ended.value.code
+    return subprocess.CompletedProcess(words, code if isinstance(code, int) else 0, out.getvalue(), err.getvalue())
+
+
+def process(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "synthscope", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
@@ -102,9 +117,15 @@ def test_detectors_list_and_show():
 
 
 def test_help_and_version():
-    assert "Usage" in run("--help").stdout
-    assert run("--version").stdout.strip()
-    assert run("nope").returncode == 2
+    assert "Usage" in process("--help").stdout
+    assert process("--version").stdout.strip()
+    assert process("nope").returncode == 2
+
+
+def test_a_process_ends_as_the_call_does(tmp_path):
+    arguments = "data", "index", "genimag:x", "-o", tmp_path / "m.parquet"
+    here, there = run(*arguments), process(*arguments)
+    assert (here.returncode, here.stdout, here.stderr) == (there.returncode, there.stdout, there.stderr)
 
 
 def test_a_shell_is_told_what_can_follow() -> None:

@@ -75,8 +75,10 @@ def stop(world: Path, verb: str, number: int) -> subprocess.CompletedProcess[str
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("verb", CASES)
+@pytest.mark.parametrize(
+    ("verb", "number"),
+    [*((verb, signal.SIGINT) for verb in CASES), *((verb, signal.SIGTERM) for verb in ("predict", "forked"))],
+)
 def test_a_verb_stops_with_one_line(world: Path, verb: str, number: signal.Signals) -> None:
     done = stop(world, verb, number)
     assert done.returncode == 128 + number, done.stderr

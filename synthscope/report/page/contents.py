@@ -134,6 +134,8 @@ def heatmap_contents(run: Path, tables: dict[str, pl.DataFrame], folder: Path, c
         ]
         if section.anchor == "truth" and (run / "truth.svg").is_file():
             pictures = [stored_drawing(run / "truth.png", "Artifacts less fingerprints", "The numbers of the table.")]
+        if section.anchor == "attacks" and (run / "attacks.svg").is_file():
+            pictures = [stored_drawing(run / "attacks.png", "Missed after attacks", "The numbers of the tables.")]
         if section.anchor == "fidelity":
             alt = "Recall of every generator over its damage; the tables hold the numbers."
             drawable = (run / "predictions.parquet").is_file() and (run / "fidelity_images.parquet").is_file()

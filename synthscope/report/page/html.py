@@ -55,7 +55,7 @@ def write_report(
     """
     run, choice = Path(run), Choice(files, limit)
     choice.check(run)
-    others = any((run / f"{name}.parquet").is_file() for name in ("explanations", "truth"))
+    others = any((run / f"{name}.parquet").is_file() for name in ("explanations", "truth", "attacks"))
     scored = (run / "scores.parquet").is_file() or not others
     tables = read_experiments(run)
     seeds = conform(tables["seeds"], SEEDS, str(run / "seeds.parquet"))

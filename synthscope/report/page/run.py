@@ -30,7 +30,7 @@ from synthscope.tables.left_out import COSTS, COSTS_FILE
 from synthscope.tables.wording import floor_of, place, pretty, short_names, view_names
 
 LONGEST = 300  # characters of a setting
-EXPERIMENTS = "explanation_scores", "mask_scores", "erasure_scores", "fidelity", "seeds", "truth"
+EXPERIMENTS = "explanation_scores", "mask_scores", "erasure_scores", "fidelity", "seeds", "truth", "attacks"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Tables and figures of the experiments beside the scores: seeds, masks, erasure, fidelity, the truth test."""
+"""Tables and figures of the experiments beside the scores: seeds, masks, erasure, fidelity, the truth test, attacks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from synthscope.report.names import TITLES, metric_name
 from synthscope.report.page.grids import Grid, of_table
 from synthscope.report.page.heatmaps import LABELS, in_order
 from synthscope.report.page.tidy import tidy_grid
+from synthscope.studies.attacks.table import attack_tables
 from synthscope.studies.truth.verdicts import verdicts
 from synthscope.tables.render import Cell as TableCell
 from synthscope.tables.render import Table
@@ -39,6 +40,7 @@ def sections(tables: Mapping[str, pl.DataFrame]) -> list[Section]:
         "erasure_scores": _erasure,
         "fidelity": _fidelity,
         "truth": _truth,
+        "attacks": _attacks,
     }
     return [make(tables[name]) for name, make in makers.items() if name in tables and not tables[name].is_empty()]
 
@@ -116,6 +118,18 @@ def _truth(scores: pl.DataFrame) -> Section:
         "pairs of explainer and measure that tell the two detectors apart with every seed; believe no others."
     )
     return Section("truth", "Can explainers and measures be believed?", how, grids)
+
+
+def _attacks(scores: pl.DataFrame) -> Section:
+    how = (
+        "For research on robustness. AI images that a detector catches, at the threshold that lets it call a fixed "
+        "share of photographs AI, are attacked; missed is the share whose logit falls to that threshold or below. PGD "
+        "sees the detector's gradient, transfer that of another one, both within a budget of grey levels a pixel, "
+        "rounded to whole ones; noise of the same budget is their control, no attack under the same recompression "
+        "that of the others. A chain found by search was chosen on other images. Where photographs raise more false "
+        "alarms under the same treatment, a low share of missed images says nothing good of the detector."
+    )
+    return Section("attacks", "What do detectors miss after attacks?", how, [*map(of_table, attack_tables(scores))])
 
 
 def _apart(row: Mapping[str, Any] | None) -> TableCell:
