@@ -15,7 +15,13 @@ from tests.test_verbs import resolved
 
 # What may be given several times is singular as an option and plural as an argument, counts are ``n_…``, and the
 # conditions of tables are made by degrading.
-RENAMED = {"detector": "detectors", "explainer": "explainers", "degrade": "conditions", "resamples": "n_resamples"}
+RENAMED = {
+    "detector": "detectors",
+    "explainer": "explainers",
+    "degrade": "conditions",
+    "resamples": "n_resamples",
+    "surrogate": "surrogates",
+}
 # Functions take tables and objects, verbs where these lie: ``load_manifest(SOURCE).filter(…)``, ``seen_through``.
 LOADED = {
     "source", "sources", "where", "view", "remote", "run", "data", "photographs", "files", "reals", "reconstruct",
@@ -37,6 +43,7 @@ BESIDE = {
     "data generate": ("generation.plan.class_orders", "generation.prompts.template", "generation.contract.Permission",
                       "generation.reconstruct.alike.saving"),
     "data card": ("report.card.contents.read_card",),
+    "analyze attacks": ("studies.attacks.study.Attacks",),
     "analyze correlation": ("studies.correlation.read_transfer",),
     "analyze errors": ("studies.errors.prediction.null_control", "studies.errors.table.prediction_tables"),
     "xaigd-metrics pixel": ("scoring.xaigd.records.read_images", "metrics.xaigd.Frame"),
@@ -73,6 +80,7 @@ OTHERWISE = {
     "data export": {"shard_size": "a number of bytes"},
     "data push": {"private": "must be said, here and there", "yes": ASKED_FIRST, "dry_run": "to_push"},
     "analyze scaling": {"classes": "numbers instead of a text", "per_class": "numbers instead of a text"},
+    "analyze attacks": {"budget": "budgets, numbers instead of a text", "n": "images of Attacks"},
     "analyze truth": {"config": "recipes"},
     "analyze errors": {"annotations": "judgements, read", "whole": "a list instead of a text"},
     "annotate project": {"annotators": "a list instead of a text"},

@@ -38,6 +38,7 @@ FUNCTIONS = {
     "analyze truth": "studies.truth.study.truth",
     "analyze fidelity": "studies.fidelity.study.write_fidelity",
     "analyze errors": "studies.errors.prediction.error_prediction",
+    "analyze attacks": "studies.attacks.study.write_attacks",
     "annotate project": "annotations.project.build.build_project",
     "annotate import": "annotations.load.load_together",
     "annotate report": "report.page.annotators.write_agreement_page",
@@ -59,7 +60,8 @@ FUNCTIONS = {
 def name_functions(app: typer.Typer, group: str = "") -> None:
     """Let the help of every command of ``app``, and of its groups, end with its function."""
     for command in app.registered_commands:
-        command.epilog = f"From Python: synthscope.{FUNCTIONS[f'{group}{command.name}']}"
+        if (name := FUNCTIONS.get(f"{group}{command.name}")) is not None:
+            command.epilog = f"From Python: synthscope.{name}"
     for part in app.registered_groups:
         if part.typer_instance is not None:
             name_functions(part.typer_instance, f"{group}{part.name} ")
