@@ -11,6 +11,7 @@ from typer.main import get_command
 
 import synthscope
 from synthscope.cli import app
+from synthscope.cli.functions import FUNCTIONS
 from synthscope.config import recipe_names
 from synthscope.explainers import EXPLAINERS
 from synthscope.metrics.detection import METRICS
@@ -49,7 +50,13 @@ def python() -> str:
         "# Python\n\n`import synthscope` loads nothing heavy; each name loads on first use, as `synthscope.NAME`. "
         "These names, with their arguments, are [public](../CONTRIBUTING.md#what-is-public-and-for-how-long)."
     )
-    return "\n\n".join([head, *(f"::: {name}\n    options:\n      heading_level: 2" for name in whole)])
+    rows = [(f"`{verb}`", f"`synthscope.{name}`") for verb, name in FUNCTIONS.items() if "." in name]
+    others = (
+        "## Behind the other verbs\n\nThese do the work of the verbs that have no public function. Their places and "
+        "arguments may change in any release."
+    )
+    public = [f"::: {name}\n    options:\n      heading_level: 2" for name in whole]
+    return "\n\n".join([head, *public, others, _table(rows, ("verb", "function"))])
 
 
 def metrics() -> str:

@@ -25,6 +25,7 @@ _PUBLIC = {
     "score": "synthscope.scoring.score",
     "benchmark": "synthscope.benchmarking.run",
     "write_report": "synthscope.report.page.html",
+    "plot": "synthscope.report.plot",
 }
 __all__ = ["__version__", *_PUBLIC]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from itertools import takewhile
 from pathlib import Path
@@ -56,6 +57,22 @@ def load_recipe(kind: type[C], recipe: str | Path, *, package: str, overrides: l
     for override in overrides or []:
         _override(tree, override)
     return validate(kind, tree, origin)
+
+
+def configured(kind: type[C], config: C | str | Path, *, package: str, overrides: Sequence[str] | None = None) -> C:
+    """``config`` itself, or the recipe of that name or file, with ``overrides``; see :func:`load_recipe`.
+
+    Raises:
+        UsageError: As :func:`load_recipe`; or overrides of what is no recipe.
+    """
+    if isinstance(config, str | Path):
+        return load_recipe(kind, config, package=package, overrides=list(overrides or ()))
+    if overrides:
+        raise UsageError(
+            f"Expected overrides of a recipe's name or file, got {overrides[0]} beside a {kind.__name__}. "
+            f"Change that one with model_copy(update={{…}})."
+        )
+    return config
 
 
 def validate(kind: type[C], tree: dict[str, Any], origin: str) -> C:

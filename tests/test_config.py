@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from synthscope.config import Config, load_recipe
+from synthscope.config import Config, configured, load_recipe
 from synthscope.errors import UsageError
 
 
@@ -71,3 +71,11 @@ def test_missing_and_broken_recipes(tmp_path):
 def test_configurations_do_not_change(recipe):
     with pytest.raises(ValueError, match="frozen"):
         load(recipe).name = "other"
+
+
+def test_functions_take_recipes_by_name_and_ready_ones(recipe):
+    assert configured(Recipe, str(recipe), package="synthscope.training", overrides=["name=b"]).name == "b"
+    ready = load(recipe)
+    assert configured(Recipe, ready, package="synthscope.training") is ready
+    with pytest.raises(UsageError, match="name=b beside a Recipe"):
+        configured(Recipe, ready, package="synthscope.training", overrides=["name=b"])

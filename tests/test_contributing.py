@@ -81,3 +81,24 @@ def test_the_lowest_versions_that_are_allowed_are_those_that_are_tested() -> Non
         assert match is not None, requirement
         name, lowest = match.groups()
         assert tested[name] == lowest or tested[name].startswith(f"{lowest}."), requirement
+
+
+def test_the_site_is_searched_without_a_server_or_another_host() -> None:
+    config = read("mkdocs.yml")
+    assert "\n  - offline\n" in config and "\nuse_directory_urls: false" in config
+    assert "  polyfills: [iframe-worker.js]" in config  # the plugin adds one of another host unless one is named
+    script = read("docs/iframe-worker.js")
+    assert "Permission is hereby granted" in script and 'location.protocol==="file:"' in script
+
+
+def test_the_pythons_that_are_tested_begin_with_the_lowest_that_is_allowed() -> None:
+    project = tomllib.loads(read("pyproject.toml"))
+    assert project["project"]["requires-python"] == f">={PYTHONS[0]}"
+    assert project["tool"]["ruff"]["target-version"] == f"py{PYTHONS[0].replace('.', '')}"
+    assert project["tool"]["mypy"]["python_version"] == PYTHONS[0]
+    assert f"Python {PYTHONS[0]} to {PYTHONS[-1]}" in read("CONTRIBUTING.md")
+    for job in yaml.safe_load(read(".github/workflows/ci.yml"))["jobs"].values():
+        (python,) = [
+            step["with"]["python-version"] for step in job["steps"] if "python-version" in step.get("with", {})
+        ]
+        assert python in ("${{ matrix.python }}", PYTHONS[0])

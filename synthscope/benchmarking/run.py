@@ -10,7 +10,7 @@ scored against annotated artifacts (``regions``). What fails is listed in ``fail
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ import polars as pl
 
 from synthscope.benchmarking.config import BenchmarkConfig
 from synthscope.benchmarking.sources import save_regions, source_of, split_images, with_other_tests
+from synthscope.config import configured
 from synthscope.data.degrade.recipe import expand
 from synthscope.errors import UsageError, suggest
 from synthscope.runtime.files import read_json, write_json
@@ -40,15 +41,27 @@ SCORED = (
 )  # tables that scoring writes or reads
 
 
-def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = None) -> pl.DataFrame:
+def benchmark(
+    config: BenchmarkConfig | str | Path,
+    out: str | Path,
+    *,
+    source: str | None = None,
+    overrides: Sequence[str] | None = None,
+) -> pl.DataFrame:
     """Run ``config`` into the folder ``out`` and return the predictions (``schema.PREDICTIONS``).
 
     Writes ``manifest.parquet``, ``audit.parquet``, ``detectors/``, ``predictions.parquet``, ``scores.parquet``, the
     tables of ``regions``, ``seeds.parquet`` and, where something failed, ``failures.json``. Run again, it does what is
     missing, and tries again what failed.
 
+    Args:
+        config: What to do; or the name of a recipe, or a .yaml file.
+        out: Run folder.
+        source: Images, instead of those of the recipe.
+        overrides: Changes of the recipe, as after ``--set``: ``["seed=1"]``.
+
     Raises:
-        UsageError: Nothing to run on, or an unknown training recipe.
+        UsageError: Nothing to run on, or an unknown recipe.
         SynthscopeError: No image of one class to test on.
         Exception: The first failure, where no detector is left to test.
     """
@@ -58,6 +71,7 @@ def benchmark(config: BenchmarkConfig, out: str | Path, *, source: str | None = 
     from synthscope.benchmarking.views import save_treatments, seen_tests
     from synthscope.data.manifest import check_two_classes, load_manifest
 
+    config = configured(BenchmarkConfig, config, package="synthscope.benchmarking", overrides=overrides)
     out, config = Path(out), config if source is None else config.model_copy(update={"source": source})
     failures: list[Failure] = []
     origin = source_of(config, out)

@@ -20,6 +20,7 @@ from synthscope.cli.data import data
 from synthscope.cli.detectors import detectors
 from synthscope.cli.explain import explain_command
 from synthscope.cli.export import export_command
+from synthscope.cli.functions import name_functions
 from synthscope.cli.inspect import inspect_command
 from synthscope.cli.predict import predict_command
 from synthscope.cli.recipes import recipes
@@ -56,6 +57,7 @@ app.command("export")(export_command)
 app.command("score")(score_command)
 app.command("benchmark")(benchmark_command)
 app.command("report")(report_command)
+name_functions(app)
 
 
 def main() -> None:

@@ -15,12 +15,11 @@ from torch.nn import functional
 
 from synthscope import runtime
 from synthscope.config import Config
-from synthscope.detectors.base import Detector, DetectorConfig
+from synthscope.detectors.base import Detector, DetectorConfig, holding_a_patch
 from synthscope.detectors.clip import CLIP_MEAN, CLIP_STD
 from synthscope.detectors.downloads import download
 from synthscope.detectors.input import InputConfig
 from synthscope.detectors.srm_bank import HighPass
-from synthscope.errors import UnreadableImageError
 
 PATCH, STRIDE, BANDS, VIEW = 32, 16, 6, 256  # pixels, pixels, anti-diagonal bands, pixels of every view
 RESNET_WEIGHTS, TRUNK_WEIGHTS = "resnet50.tv_in1k", "convnext_xxlarge.clip_laion2b_soup"
@@ -75,13 +74,7 @@ class Aide(Detector):
 
     def preprocess(self, rgb: np.ndarray) -> Tensor:
         """As configured. Raises ``UnreadableImageError`` for an image smaller than one patch."""
-        image = super().preprocess(rgb)
-        if min(image.shape[-2:]) < PATCH:
-            raise UnreadableImageError(
-                f"Expected {PATCH} x {PATCH} pixels or more, one patch of {self.config.architecture}, got "
-                f"{image.shape[2]} x {image.shape[1]}. Leave the image out."
-            )
-        return image
+        return holding_a_patch(super().preprocess(rgb), PATCH, self.config.architecture)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B,)``, positive = AI; any size from 32 x 32 pixels."""

@@ -210,3 +210,18 @@ def _centre_crop(image: Tensor, size: int, corner: Corner) -> Tensor:
     if min(height, width) >= size:
         return image[:, top : top + size, left : left + size]
     return nn.functional.pad(image, (-left, size - width + left, -top, size - height + top))  # negative = cut off
+
+
+def holding_a_patch(image: Tensor, smallest: int, architecture: str) -> Tensor:
+    """``image`` ``(3, h, w)`` itself, where its shorter side holds one patch of ``smallest`` pixels.
+
+    Raises:
+        UnreadableImageError: Smaller, as only images of native size can be.
+    """
+    height, width = image.shape[-2:]
+    if min(height, width) < smallest:
+        raise UnreadableImageError(
+            f"Expected {smallest} x {smallest} pixels or more, one patch of {architecture}, got {width} x {height}. "
+            f"Leave the image out, or set input.resize or input.crop."
+        )
+    return image

@@ -16,9 +16,8 @@ from torch.nn import functional
 
 from synthscope import runtime
 from synthscope.config import Config
-from synthscope.detectors.base import Detector, DetectorConfig
+from synthscope.detectors.base import Detector, DetectorConfig, holding_a_patch
 from synthscope.detectors.input import InputConfig
-from synthscope.errors import UnreadableImageError
 
 PATCH, SIDE = 14, 504  # pixels
 TINY = {"embed_dim": 64, "depth": 2, "num_heads": 4}
@@ -54,13 +53,7 @@ class BFree(Detector):
 
     def preprocess(self, rgb: np.ndarray) -> Tensor:
         """As configured. Raises ``UnreadableImageError`` for an image smaller than one patch."""
-        image = super().preprocess(rgb)
-        if min(image.shape[-2:]) < PATCH:
-            raise UnreadableImageError(
-                f"Expected {PATCH} x {PATCH} pixels or more, one patch of {self.config.architecture}, got "
-                f"{image.shape[2]} x {image.shape[1]}. Leave the image out."
-            )
-        return image
+        return holding_a_patch(super().preprocess(rgb), PATCH, self.config.architecture)
 
     def no_decay(self) -> set[str]:
         """timm's list: class token, registers and position embeddings."""

@@ -144,8 +144,17 @@ def read_config(folder: str | Path) -> DetectorConfig:
     """``config.json`` of a detector folder. Raises ``SynthscopeError`` for an absent or broken one."""
     file = Path(folder) / CONFIG
     if not file.is_file():
-        raise SynthscopeError(f"Expected {file}, got none. Name a folder that synthscope train wrote to the end.")
-    return validate(DetectorConfig, read_json(file, dict, advice="Restore the file."), str(file))
+        raise SynthscopeError(
+            f"Expected {file}, got none. Name a folder that synthscope train wrote to the end; published weights "
+            f"become one by synthscope detectors import."
+        )
+    content = read_json(file, dict, advice="Restore the file.")
+    if not {"name", "architecture"} & content.keys():  # such as that of a repository of transformers or timm
+        raise SynthscopeError(
+            f"Expected a detector's configuration with the key architecture in {file}, got one of another program. "
+            f"Make a detector of published weights by synthscope detectors import FILE --as NAME."
+        )
+    return validate(DetectorConfig, content, str(file))
 
 
 def weights_sha256(detector: Detector | str | Path) -> str:

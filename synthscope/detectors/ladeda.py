@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synthscope.config import Config
-from synthscope.detectors.base import Detector, DetectorConfig
+from synthscope.detectors.base import Detector, DetectorConfig, holding_a_patch
 from synthscope.detectors.bottleneck import init_convolutions, stage
 from synthscope.detectors.input import InputConfig
 from synthscope.detectors.residual import nearest_residual
-from synthscope.errors import UnreadableImageError
 
 # Correlated with every colour; the names are the published ones.
 GRADIENTS = {
@@ -71,14 +70,8 @@ class LaDeDa(Detector):
         Raises:
             UnreadableImageError: Smaller than one patch, as only images of native size can be.
         """
-        image = super().preprocess(rgb)
         smallest = self.patch + (self.options.preprocessing == "NPR")  # an odd side loses a pixel
-        if min(image.shape[-2:]) < smallest:
-            raise UnreadableImageError(
-                f"Expected {smallest} x {smallest} pixels or more, one patch of {self.config.architecture}, got "
-                f"{image.shape[2]} x {image.shape[1]}. Set input.resize or input.crop, or leave the image out."
-            )
-        return image
+        return holding_a_patch(super().preprocess(rgb), smallest, self.config.architecture)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B,)``, positive = AI."""

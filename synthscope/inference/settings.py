@@ -6,13 +6,13 @@ import hashlib
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import torch
 
+from synthscope import runtime
 from synthscope.data.degrade.recipe import encoder_versions
 from synthscope.inference.backends.choose import asked_of
 from synthscope.inference.plan import Plan
@@ -78,14 +78,14 @@ def write_settings(
         "threads": torch.get_num_threads(),
         "scorings": scorings,
         "seconds": round(seconds, 3),
-        "versions": {"python": platform.python_version(), **_packages(), **encoder_versions()},
+        "versions": {
+            "python": platform.python_version(),
+            **runtime.versions("torch", "timm", "polars"),
+            **encoder_versions(),
+        },
         "passes": passes,
     }
     write_json(path, earlier | settings)
-
-
-def _packages() -> dict[str, str]:
-    return {name: version(name) for name in ("synthscope", "torch", "timm", "polars")}
 
 
 def _union(lists: Sequence[list[str]]) -> list[str]:
@@ -98,3 +98,7 @@ def _digest(images: pl.DataFrame) -> str:
     for rows in images.select("path", "subset", "view").sort("path", "subset", "view").iter_slices(1 << 16):
         digest.update(rows.write_csv(include_header=False).encode())
     return digest.hexdigest()[:12]
+
+
+def _packages() -> dict[str, str]:
+    return {**runtime.versions("torch", "timm", "polars"), **encoder_versions()}

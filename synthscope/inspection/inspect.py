@@ -6,15 +6,16 @@ import platform
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import cache, partial
-from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from pydantic import Field
 from torch import Tensor
 
-from synthscope.config import Config
+from synthscope import runtime
+from synthscope.config import Config, validate
 from synthscope.data.degrade.recipe import encoder_versions
 from synthscope.data.images import read_file
 from synthscope.data.in_work import image_task
@@ -55,6 +56,7 @@ def inspect(
     file: str | Path | bytes,
     detectors: Sequence[str | Path | Detector | Calibrated] = ("bundled",),
     settings: Settings | None = None,
+    **changes: Any,
 ) -> Evidence:
     """What can be said of one file: :func:`inspect_image` without its pictures, which only notebooks show.
 
@@ -63,12 +65,14 @@ def inspect(
         detectors: As :func:`synthscope.load_detector` takes them; their answer is undecided unless
             ``synthscope calibrate`` put reference photographs beside their weights.
         settings: What to do.
+        changes: Of single settings, by name: ``level=0.05, explainers=("rise",), stability=False``.
 
     Raises:
         SynthscopeError: A detector that cannot be loaded.
+        UsageError: An unknown setting or explainer, or a value that it cannot have.
         UnreadableImageError: A path without a file. What is wrong inside a file is in the evidence.
     """
-    settings = settings or Settings()
+    settings = validate(Settings, {**(settings or Settings()).model_dump(), **changes}, "the settings")
     asked = [one if isinstance(one, Calibrated) else load_calibrated(one) for one in detectors]
     name, data = ("image", file) if isinstance(file, bytes) else (Path(file).name, read_file(file)[0])
     return inspect_image(
@@ -142,5 +146,4 @@ def _inputs(
 @cache
 def versions() -> dict[str, str]:
     """Of everything that decides evidence."""
-    names = ("synthscope", "torch", "timm")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}, **encoder_versions()}
+    return {"python": platform.python_version(), **runtime.versions("torch", "timm"), **encoder_versions()}

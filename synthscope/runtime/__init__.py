@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
+from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -82,6 +83,13 @@ def seed_for(*parts: object) -> int:
     """
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Of this program, also where it runs from a checkout that nobody installed, and of ``packages``."""
+    from synthscope import __version__
+
+    return {"synthscope": __version__, **{name: version(name) for name in packages}}
 
 
 def in_notebook() -> bool:

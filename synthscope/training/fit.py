@@ -9,6 +9,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
@@ -18,22 +19,22 @@ import polars as pl
 import torch
 
 from synthscope import runtime
+from synthscope.config import configured
 from synthscope.detectors.artifact_vit import ArtifactVit
-from synthscope.detectors.base import Detector, TrainedOn
+from synthscope.detectors.base import Detector
 from synthscope.detectors.card import model_card
 from synthscope.detectors.hub import create_detector, save_detector
 from synthscope.detectors.sight import mean_seen_share
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import Progress, seed_for
 from synthscope.runtime.files import write_text
-from synthscope.schema import view_name
 from synthscope.training.batches import Batch
 from synthscope.training.config import TrainConfig
 from synthscope.training.data import LEAST_GROUPS, choose, manifest_digest
 from synthscope.training.distributed import World, autocast_dtype, processes
 from synthscope.training.features import KeptFeatures
 from synthscope.training.feeds import HeldOut, feeds
-from synthscope.training.folder import claim, fingerprint
+from synthscope.training.folder import claim, fingerprint, trained_on
 from synthscope.training.held_out import calibrate, held_out_figures, held_out_logits, held_out_masks
 from synthscope.training.losses import balanced_weights
 from synthscope.training.masks import annotate
@@ -46,13 +47,21 @@ CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
 SKEWED = 1.5  # ratio of the classes from which on a run says that there are class weights
 
 
-def train(config: TrainConfig, manifest: pl.DataFrame, out: str | Path, *, resume: bool = True) -> Path:
+def train(
+    config: TrainConfig | str | Path,
+    manifest: pl.DataFrame,
+    out: str | Path,
+    *,
+    overrides: Sequence[str] | None = None,
+    resume: bool = True,
+) -> Path:
     """Train a detector and write its folder.
 
     Args:
-        config: What to do.
+        config: What to do; or the name of a recipe, or a .yaml file.
         manifest: Images, with the columns of ``schema.MANIFEST``.
         out: Detector folder. One that holds this very run, finished, is returned at once; an unfinished one goes on.
+        overrides: Changes of the recipe, as after ``--set``: ``["steps=200", "optimizer.lr=1e-4"]``.
         resume: False starts this run from the beginning.
 
     Returns:
@@ -61,9 +70,10 @@ def train(config: TrainConfig, manifest: pl.DataFrame, out: str | Path, *, resum
 
     Raises:
         SynthscopeError: A class without images, a folder of another run, or a loss that is not finite.
-        UsageError: Unknown architecture or option, or a precision that the device has not.
+        UsageError: Unknown recipe, architecture or option, or a precision that the device has not.
     """
     runtime.tune_allocator()
+    config = configured(TrainConfig, config, package="synthscope.training", overrides=overrides)
     folder = Path(out)
     parts = choose(manifest, config.data)
     if config.uses_masks:
@@ -106,7 +116,7 @@ class Run:
         detector.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         scaler = torch.amp.GradScaler(world.device.type, enabled=self.dtype == torch.float16)
         self.state = State(config, detector, scaler)
-        self.trained_on = self._trained_on()
+        self.trained_on = trained_on(parts[0], config, self.manifest_sha256)
         balanced = config.loss.class_weights == "balanced"
         weights = balanced_weights(self.trained_on.n_real, self.trained_on.n_ai) if balanced else (1.0, 1.0)
         features = isinstance(self.feeds.train, KeptFeatures)
@@ -277,16 +287,3 @@ class Run:
                 f"the same weight.",
                 file=sys.stderr,
             )
-
-    def _trained_on(self) -> TrainedOn:
-        rows = self.parts[0]
-        names = rows.filter(pl.col("label") == 1).select(pl.coalesce("subset", "generator"))["subset"]
-        return TrainedOn(
-            subsets=tuple(sorted(names.drop_nulls().unique())),
-            view="+".join(sorted(rows.select(view_name())["view"].unique())),
-            n_real=int((rows["label"] == 0).sum()),
-            n_ai=int((rows["label"] == 1).sum()),
-            seed=self.config.seed,
-            recipe=self.config.name,
-            manifest_sha256=self.manifest_sha256,
-        )

@@ -6,9 +6,13 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
+from synthscope.detectors.base import TrainedOn
 from synthscope.detectors.hub import CONFIG, read_config
 from synthscope.errors import SynthscopeError
 from synthscope.runtime.files import read_json, write_json
+from synthscope.schema import view_name
 from synthscope.training.config import TrainConfig
 from synthscope.training.distributed import World
 
@@ -27,6 +31,20 @@ def fingerprint(config: TrainConfig, manifest_sha256: str) -> str:
     if config.init_from is not None:
         text += read_config(config.init_from).weights_sha256 or ""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def trained_on(rows: pl.DataFrame, config: TrainConfig, manifest_sha256: str) -> TrainedOn:
+    """What the configuration of a detector says of the images that it learned from."""
+    names = rows.filter(pl.col("label") == 1).select(pl.coalesce("subset", "generator"))["subset"]
+    return TrainedOn(
+        subsets=tuple(sorted(names.drop_nulls().unique())),
+        view="+".join(sorted(rows.select(view_name())["view"].unique())),
+        n_real=int((rows["label"] == 0).sum()),
+        n_ai=int((rows["label"] == 1).sum()),
+        seed=config.seed,
+        recipe=config.name,
+        manifest_sha256=manifest_sha256,
+    )
 
 
 def claim(folder: Path, config: TrainConfig, manifest_sha256: str, *, world: World) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,6 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.types import ASGIApp
 
+from synthscope import __version__
 from synthscope.inspection.evidence import Evidence
 from synthscope.inspection.examine import examine
 from synthscope.web.asked import Asked
@@ -71,7 +71,7 @@ def create_app(
         yield
         workers.pop().close()
 
-    app = FastAPI(title="synthscope", version=version("synthscope"), docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(title="synthscope", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     add_problems(app)
     _add_inspect(app, asked, limits, places, workers)
     _add_pages(app, asked, limits, meters)

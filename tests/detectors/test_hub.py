@@ -205,3 +205,11 @@ def test_the_model_card_has_valid_front_matter_and_the_figures() -> None:
     assert "- Sees of an image: 6.2 % of 512 x 512 pixels, 1.6 % of 1024 x 1024" in card
     assert "1.0 % of 1536 x 1024; 12.5 % of the held-out images, on average" in model_card(config, seen_share=0.125)
     assert '"sees": "the whole image"' in show_detector("npr")
+
+
+def test_weights_in_a_published_layout_are_told_of_the_import(tmp_path: Path) -> None:
+    with pytest.raises(SynthscopeError, match="published weights become one by synthscope detectors import"):
+        load_detector(tmp_path)
+    (tmp_path / "config.json").write_text('{"architectures": ["CLIPModel"], "hidden_size": 8}')
+    with pytest.raises(SynthscopeError, match="config.json, got one of another program.*synthscope detectors import"):
+        load_detector(tmp_path)

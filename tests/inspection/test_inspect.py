@@ -150,3 +150,11 @@ def test_requests_that_cannot_be_met(photo: Path, detector: Detector, tmp_path: 
     broken = Broken(detector.config).eval()
     with pytest.raises(SynthscopeError, match="one finite logit an image"):
         synthscope.inspect(photo, [broken])
+
+
+def test_single_settings_are_changed_by_name(photo: Path, calibrate: Calibrate) -> None:
+    asked = [calibrate([0.0] * 100)]
+    changed = synthscope.inspect(photo, asked, stability=False, explainers=(), level=0.05)
+    assert changed == synthscope.inspect(photo, asked, Settings(stability=False, explainers=(), level=0.05))
+    with pytest.raises(UsageError, match="Did you mean stability"):
+        synthscope.inspect(photo, asked, stabilty=False)

@@ -22,7 +22,7 @@ def split_command(
         list[str] | None,
         typer.Option(help="Keep whole, beside groups and near-duplicates: class | source | generator; repeatable."),
     ] = None,
-    threshold: Threshold = None,
+    threshold: Threshold = 6,
     where: Where = None,
     seed: Seed = 0,
     hashes: Hashes = None,
@@ -31,7 +31,7 @@ def split_command(
 ) -> None:
     """Divide images into train, val and test: groups, copies and near-duplicates stay in one split."""
     from synthscope.data.manifest import save_manifest
-    from synthscope.data.near_duplicates.clusters import THRESHOLD, find_clusters
+    from synthscope.data.near_duplicates.clusters import find_clusters
     from synthscope.data.near_duplicates.stored import hash_images, hashes_beside
     from synthscope.data.splits import describe_outcome, divide, outcome, split_shares
 
@@ -39,7 +39,7 @@ def split_command(
     images = load(source, where, None, unlabelled=True)
     place = hashes or hashes_beside(source if Path(source).is_file() else out)
     hashed = hash_images(images, place, workers=workers)
-    clusters = find_clusters(images, hashed, THRESHOLD if threshold is None else threshold)
+    clusters = find_clusters(images, hashed, threshold)
     table = divide(images, shares, by=by or (), near=clusters, seed=seed)
     save_manifest(table, out)
     print(describe_outcome(outcome(table, shares)))

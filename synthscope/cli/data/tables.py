@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from synthscope.cli.arguments import Remote, Seed, Source, View, Where, Workers, exit_with_unreadable, load
+from synthscope.cli.arguments import Remote, Seed, Source, Threads, View, Where, Workers, exit_with_unreadable, load
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.runtime.told import printable
 
@@ -164,14 +164,14 @@ def data_sandbox(
     fingerprint: Annotated[str, typer.Option(help="on | off: do generators leave the traces of a decoder?")] = "on",
     artifacts: Annotated[str, typer.Option(help="on | off | RATE: share of generated images with artifacts.")] = "on",
     formats: Annotated[str, typer.Option(help="raw | aligned: do file formats and sizes tell the label?")] = "raw",
-    workers: Workers = None,
+    workers: Threads = 2,
 ) -> None:
     """Write a small world with known generators and known artifacts, in the layouts of the real data sets."""
     from synthscope.sandbox import build_sandbox
 
     report = build_sandbox(
         out, size=size, classes=classes, train=train, val=val, seed=seed, fingerprint=bool(_switch(fingerprint)),
-        artifacts=_switch(artifacts, rate=True), formats=cast(Any, formats), workers=workers or 2,
+        artifacts=_switch(artifacts, rate=True), formats=cast(Any, formats), workers=workers,
     )  # fmt: skip
     print(f"{report.real} real and {report.ai} AI images, {sum(report.regions.values())} artifacts in {report.folder}")
     for folder in (report.genimage, report.xaigd):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from synthscope.data.align.protocols import PROTOCOLS, Protocol
+from synthscope.data.align.protocols import PROTOCOLS, Protocol, protocol_named
 from synthscope.data.degrade.recipe import parse_recipe
 from synthscope.data.manifest import draws, in_columns, in_every_subset, sample
 from synthscope.data.pairing import balance
@@ -20,7 +20,7 @@ LOSSLESS = ("PNG", "BMP", "PPM")
 CUSTOM = "custom"  # name of the view where the protocol is none of the paper's
 
 
-def align(table: pl.DataFrame, protocol: Protocol, *, seed: int = 0) -> pl.DataFrame:
+def align(table: pl.DataFrame, protocol: Protocol | str = "size_constrained", *, seed: int = 0) -> pl.DataFrame:
     """The images of a manifest that a protocol compares, in its order, each with its view.
 
     Where the paper's code takes one generator, this takes all: with ``pooled``, as in ``size_constrained``, reals lose
@@ -30,12 +30,13 @@ def align(table: pl.DataFrame, protocol: Protocol, *, seed: int = 0) -> pl.DataF
 
     Args:
         table: A manifest of images as stored; rows with an ``error`` are left out.
-        protocol: One of ``protocols.PROTOCOLS``, or your own.
+        protocol: One of ``protocols.PROTOCOLS``, by name or itself, or your own.
         seed: Chooses the images and which of them get which quality.
 
     Raises:
         SynthscopeError: Images that have another view, or nothing left; says which sizes and qualities there are.
     """
+    protocol = protocol_named(protocol, {}) if isinstance(protocol, str) else protocol
     usable = table.filter(pl.col("error").is_null())
     _check_views(usable, protocol)
     subset = pl.when(pl.col("label") == 1).then("subset") if protocol.pooled else pl.col("subset")

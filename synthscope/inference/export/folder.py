@@ -45,7 +45,7 @@ class Parity(NamedTuple):
 
 
 def export_detector(
-    detector: str | Path | Detector, out: str | Path, *, form: str, images: Sequence[str | Path] = ()
+    detector: str | Path | Detector, out: str | Path, *, form: str = "onnx", images: Sequence[str | Path] = ()
 ) -> Parity:
     """Write ``out``: the graph, ``detector.json`` and ``run.py``, a program that needs neither torch nor this package.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 from synthscope.detectors.base import DetectorConfig
 from synthscope.detectors.input import InputConfig
 from synthscope.inference.backends.graph import INPUT, OPSET, OUTPUT
+from synthscope.runtime import versions
 
 _KERNELS = {
     "bilinear": "torch's antialiased bilinear kernel (within one grey level of Pillow's BILINEAR)",
@@ -54,7 +54,7 @@ def description(name: str, config: DetectorConfig, file: str, hashes: dict[str, 
     """Everything a foreign program needs. ``hashes``: SHA-256 of every file of the graph."""
     side = config.input.side
     temperature, bias = config.calibration.temperature, config.calibration.bias
-    packages = ("synthscope", "torch", "onnx") + (("openvino",) if file.endswith(".xml") else ())
+    packages = ("torch", "onnx", *(["openvino"] if file.endswith(".xml") else []))
     return {
         "detector": name,
         "architecture": config.architecture,
@@ -63,7 +63,7 @@ def description(name: str, config: DetectorConfig, file: str, hashes: dict[str, 
         "sha256": hashes,
         "weights_sha256": config.weights_sha256,
         "opset": OPSET,
-        "versions": {package: version(package) for package in packages},
+        "versions": versions(*packages),
         "input": {"name": INPUT, "type": "uint8", "shape": ["batch", 3, side, side], "order": "RGB"},
         "output": {"name": OUTPUT, "type": "float32", "shape": ["batch"], "meaning": "logit, positive speaks for AI"},
         "steps": steps(config.input),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from synthscope.inference.heatmaps.plan import Unit, plan_units
 from synthscope.inference.heatmaps.store import INDEX, KEY, read_index, write_part
 from synthscope.inference.parts import one_run
 from synthscope.metrics.calibration import calibrated
-from synthscope.runtime import Progress, tune_allocator
+from synthscope.runtime import Progress, tune_allocator, versions
 from synthscope.runtime.files import write_json
 from synthscope.schema import MANIFEST, conform, write_table
 
@@ -169,6 +168,6 @@ def _write_settings(path: Path, units: list[Unit]) -> None:
     settings = {
         "units": [unit.row for unit in units],
         "sign": {str(unit.explainer): "signed" if unit.explainer.signed else "non-negative" for unit in units},
-        "versions": {name: version(name) for name in ("synthscope", "torch", "timm")} | encoder_versions(),
+        "versions": versions("torch", "timm") | encoder_versions(),
     }
     write_json(path, settings)

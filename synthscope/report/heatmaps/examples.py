@@ -74,6 +74,12 @@ class Gallery:
     bars: list[tuple[str, str]]  # data URI, meaning
     notes: list[str]
 
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from synthscope.report.heatmaps.shown import gallery_html
+
+        return gallery_html(self)
+
 
 def gallery(run: Path, choice: Choice = THE_RULE) -> Gallery:
     """Best, median and worst image of up to ``MAX_PAIRS`` pairs of detector and explainer.

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
+from synthscope.config import configured
 from synthscope.data.manifest import check_two_classes, filter_manifest, in_every_subset
 from synthscope.errors import SynthscopeError, UsageError, suggest
 from synthscope.runtime import seed_for
@@ -38,7 +39,7 @@ class Cell:
 
 
 def scaling(
-    config: TrainConfig,
+    config: TrainConfig | str | Path,
     manifest: pl.DataFrame,
     out: str | Path,
     *,
@@ -47,12 +48,13 @@ def scaling(
     per_class: Sequence[int] = (16, 160),
     seeds: int = 3,
     test_where: str = "split=val",
+    overrides: Sequence[str] | None = None,
 ) -> tuple[pl.DataFrame, list[str]]:
     """Train and test a detector for every cell and seed.
 
     Args:
-        config: Training recipe; its split is sampled, its seed is replaced. A recipe counted in epochs takes fewer
-            steps on fewer images, one counted in steps sees them more often.
+        config: Training recipe, or its name or file; its split is sampled, its seed is replaced. A recipe counted in
+            epochs takes fewer steps on fewer images, one counted in steps sees them more often.
         manifest: Columns of ``schema.MANIFEST``; the AI images to train on need a ``class_index``.
         out: Folder; gets ``cells/``.
         subset: Generator to train on, or ``all``. Tests are always on all subsets.
@@ -60,6 +62,7 @@ def scaling(
         per_class: Numbers of AI images a class; of ``all``, spread evenly over the generators.
         seeds: Runs of a cell, each with a sample and a training seed of its own.
         test_where: Rows to test on.
+        overrides: Changes of the recipe, as after ``--set``.
 
     Returns:
         One row for each run and test, ``identical`` (the subset trained on) or ``cross`` (the unweighted mean over all
@@ -71,6 +74,7 @@ def scaling(
     """
     if seeds < 1 or min(*classes, *per_class, seeds) < 1:
         raise UsageError(f"Expected numbers of 1 or more, got classes {list(classes)}, images {list(per_class)}.")
+    config = configured(TrainConfig, config, package="synthscope.training", overrides=overrides)
     training = _training_rows(config, manifest, subset)
     testing = filter_manifest(manifest, test_where)
     check_two_classes(testing, f"the test images ({test_where})")

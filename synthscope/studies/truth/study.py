@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from synthscope.annotations import save_annotations
+from synthscope.config import configured
 from synthscope.errors import UsageError
 from synthscope.runtime import seed_for
 from synthscope.studies.truth.values import ACCURACY, ARTIFACTS, TRUTH, UNTRAINED, accuracy_rows, image_values
@@ -27,7 +28,7 @@ EXPLAINERS = "gradcam", "gradcam++", "layercam", "input_x_grad", "integrated_gra
 
 
 def truth(
-    recipes: Sequence[TrainConfig],
+    recipes: Sequence[TrainConfig | str | Path] = ("cpu_small",),
     explainers: Sequence[str] = EXPLAINERS,
     *,
     out: str | Path,
@@ -36,6 +37,7 @@ def truth(
     train: int = 600,
     test: int = 20,
     seeds: int = 1,
+    overrides: Sequence[str] | None = None,
     workers: int = 2,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Train each recipe in both worlds and score its heatmaps against the same marks, image by image.
@@ -44,7 +46,7 @@ def truth(
     due to the pictures and the explainer alone (Adebayo et al., NeurIPS 2018).
 
     Args:
-        recipes: Training recipes that learn from labels; their seed is replaced.
+        recipes: Training recipes that learn from labels, or their names or files; their seed is replaced.
         explainers: Texts for ``create_explainer``; those that a detector cannot be explained by are left out.
         out: Folder. Gets ``worlds/`` and ``detectors/``; a second run goes on where the first was stopped.
         size: Side of a picture in pixels.
@@ -52,6 +54,7 @@ def truth(
         train: Generated pictures a generator to train on, with as many photographs.
         test: The same to test on; pictures with a visible artifact are explained.
         seeds: Training runs of each recipe and world.
+        overrides: Changes of every recipe, as after ``--set``.
         workers: Threads and processes.
 
     Returns:
@@ -61,10 +64,11 @@ def truth(
     Raises:
         UsageError: No recipe, one twice, one that reads masks or starts from other weights, or no seed.
     """
-    _check(recipes, seeds)
+    chosen = [configured(TrainConfig, one, package="synthscope.training", overrides=overrides) for one in recipes]
+    _check(chosen, seeds)
     worlds = twin_worlds(Path(out) / "worlds", size=size, classes=classes, train=train, test=test, workers=workers)
     values, accuracies = [pl.DataFrame(schema=TRUTH)], []
-    for config in recipes:
+    for config in chosen:
         for seed in range(seeds):
             rows, accuracy = _run(config, seed, worlds, explainers, Path(out) / "detectors", workers)
             values.append(rows)
