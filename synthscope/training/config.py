@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from synthscope.config import Config, Seed
 from synthscope.training.alignment import Align
-from synthscope.training.augment import RandAugment, SimplestPatch, Step
+from synthscope.training.augment import PairStep, RandAugment, RandomResize, SimplestPatch, Step
 from synthscope.training.contrast import Contrast
 from synthscope.training.losses import Loss
 from synthscope.training.mix import Mix
@@ -29,7 +29,8 @@ class Data(Config):
     subsets: tuple[str, ...] | None = None  # None = all; a real image without a subset belongs to every one
     split: str = "train"
     view: str | None = None  # only rows of this view; None = all
-    max_per_class: int | None = Field(default=None, ge=2)
+    max_per_class: int | None = Field(default=None, ge=2)  # with pairs: real images
+    pairs: bool = False  # every real image stands beside an AI image of its own group, and what is drawn is the same
     holdout: float = Field(default=0.1, gt=0, lt=1)  # by group, stratified by label and subset
     seed: Seed = 0  # of the sample and the hold-out
     repeats: int = Field(default=1, ge=1)  # augmented copies an image an epoch; the epoch keeps its length
@@ -39,13 +40,31 @@ class Data(Config):
     cache_folder: str | None = None  # where decoded images are kept for later runs, too; None = in memory
 
 
-class Augmentation(Config):
-    """Steps of every image; further views of it (for the jsd loss) take ``view_steps`` too; then the batch is mixed."""
+class FeatureMix(Config):
+    """CO-SPY: a part of a batch's features and targets become ``d f_a + (1 - d) f_b``, d ~ Beta(alpha, alpha)."""
 
+    alpha: float = Field(default=0.2, gt=0)
+    share: float = Field(default=0.5, gt=0, le=1)  # of the images of a micro-batch
+
+
+class Augmentation(Config):
+    """Steps of every image; further views of it (for the jsd loss) take ``view_steps`` too; then the batch is mixed.
+
+    Of pairs, the AI image takes ``pair_steps`` first. Copies at other sizes take the same steps with the same draws.
+    """
+
+    pair_steps: tuple[PairStep, ...] = ()
+    copies: tuple[RandomResize, ...] = ()  # each image, resized by each of these, is trained on too
     steps: tuple[Step, ...] = ()  # none = the detector's own preprocessing
     views: int = Field(default=1, ge=1, le=8)
     view_steps: tuple[Step, ...] = ()  # of all views but the first
     mix: Mix | None = None
+    mix_features: FeatureMix | None = None  # of probes
+
+    @property
+    def looks(self) -> int:
+        """Tensors that one image becomes."""
+        return self.views + len(self.copies)
 
 
 class Optimizer(Config):
@@ -123,14 +142,18 @@ class TrainConfig(Config):
             raise ValueError("augment.view_steps need loss jsd and augment.views of 2 or more")
         if augment.views > 1 and augment.mix:
             raise ValueError("augment.mix cannot be combined with loss jsd")
+        if augment.copies and (augment.views > 1 or augment.mix or augment.mix_features):
+            raise ValueError("augment.copies need augment.views 1, augment.mix and augment.mix_features null")
+        if augment.pair_steps and not info.data.get("data", Data()).pairs:
+            raise ValueError("augment.pair_steps need data.pairs=true")
         return loss
 
     @field_validator("contrast")
     @classmethod
     def _classes_are_whole(cls, contrast: Contrast | None, info: ValidationInfo) -> Contrast | None:
         augment = info.data.get("augment", Augmentation())
-        if contrast is not None and (augment.mix or augment.views > 1):
-            raise ValueError("contrast needs augment.mix null and augment.views 1")
+        if contrast is not None and (augment.mix or augment.mix_features or augment.views > 1):
+            raise ValueError("contrast needs augment.mix and augment.mix_features null, and augment.views 1")
         return contrast
 
     @field_validator("align")
@@ -147,8 +170,8 @@ class TrainConfig(Config):
         augment = told.get("augment", Augmentation())
         if not aligned and told.get("task", "authenticity") == "authenticity":
             return align
-        if augment.mix or augment.views > 1:
-            raise ValueError("masks need augment.mix null and augment.views 1")
+        if augment.mix or augment.mix_features or augment.looks > 1 or told.get("data", Data()).pairs:
+            raise ValueError("masks need one view, no copies, nothing mixed (augment), and data.pairs=false")
         if lost := [step.step for step in augment.steps if isinstance(step, RandAugment | SimplestPatch)]:
             raise ValueError(f"masks cannot follow the augmentation {lost[0]}")
         return align

@@ -105,8 +105,9 @@ class Objective(nn.Module):
         contrast = self.config.contrast
         with self._autocast(images):
             logits, embeddings = self._logits(images)
-        loss = self.config.loss(logits.float().view(self.config.augment.views, -1), targets, self.weights)
-        return loss if contrast is None or embeddings is None else loss + contrast(embeddings, targets)
+        looks = self.config.augment.looks
+        loss = self.config.loss(logits.float().view(looks, -1), targets, self.weights)
+        return loss if contrast is None or embeddings is None else loss + contrast(embeddings, targets.repeat(looks))
 
     def _logits(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         detector = self.detector
