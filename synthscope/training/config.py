@@ -11,7 +11,7 @@ from synthscope.training.alignment import Align
 from synthscope.training.augment import PairStep, RandAugment, RandomResize, SimplestPatch, Step
 from synthscope.training.contrast import Contrast
 from synthscope.training.losses import Loss
-from synthscope.training.mix import Mix
+from synthscope.training.mix import FeatureMix, Mix
 from synthscope.training.schedule import Schedule
 
 
@@ -38,13 +38,6 @@ class Data(Config):
     workers: int = Field(default=0, ge=0)  # decoding processes; 0 = threads of the training process
     cache_megabytes: int = Field(default=1024, ge=0)  # decoded images kept, in memory or in the folder
     cache_folder: str | None = None  # where decoded images are kept for later runs, too; None = in memory
-
-
-class FeatureMix(Config):
-    """CO-SPY: a part of a batch's features and targets become ``d f_a + (1 - d) f_b``, d ~ Beta(alpha, alpha)."""
-
-    alpha: float = Field(default=0.2, gt=0)
-    share: float = Field(default=0.5, gt=0, le=1)  # of the images of a micro-batch
 
 
 class Augmentation(Config):
@@ -110,7 +103,7 @@ class TrainConfig(Config):
     task: Literal["authenticity", "artifacts", "both"] = "authenticity"  # what the losses are of; X-AIGD's AJ and PAD
     artifact_weight: float = Field(default=1.0, gt=0)  # of the loss of the artifact masks
     annotations: str | None = None  # table of artifact regions; read where the task or the alignment needs masks
-    init_from: str | None = None  # detector folder whose backbone's weights to start from
+    init_from: str | None = None  # detector folder whose backbone's weights to start from, or CO-SPY's branches
     freeze: Literal["none", "backbone"] = "none"
     align: Align | None = Field(default=None, validate_default=True)
     contrast: Contrast | None = None  # of the embeddings of detectors that have one
