@@ -19,24 +19,25 @@ from hypothesis import strategies as st
 from synthscope.detectors.hub import create_detector
 from synthscope.errors import SynthscopeError, UsageError
 from synthscope.schema import MANIFEST, conform
-from synthscope.training import feeds as feeds_module
 from synthscope.training.batches import TrainBatches
 from synthscope.training.config import Data, TrainConfig
 from synthscope.training.data import choose
 from synthscope.training.distributed import World
+from synthscope.training.feeds import feeds
 from synthscope.training.fit import train
 from synthscope.training.pairs import pairs_of
 from synthscope.training.state import State
 
+CPU = World(torch.device("cpu"))
 Make = Callable[..., TrainConfig]
 World_ = Callable[..., pl.DataFrame]
 EVERYTHING: list[dict[str, Any]] = [
     {"step": "jpeg", "p": 0.5, "quality": [60, 90]},
     {"step": "random_resize", "p": 0.5, "factor": [0.8, 1.2]},
-    {"step": "colour_jitter", "p": 0.5, "brightness": 0.4, "hue": 0.1},
+    {"step": "blur", "p": 0.5, "kind": "motion", "kernel": [5]},
     {"step": "gaussian_noise", "p": 0.5, "sigma": [5, 20]},
     {"step": "pepper_noise", "p": 0.5},
-    {"step": "affine", "p": 0.5, "degrees": 20},
+    {"step": "sharpen", "p": 0.5, "sigma": 3},
     {"step": "random_erasing", "p": 0.5},
     {"step": "random_crop", "small": "pad_centre"},
     {"step": "hflip"},
@@ -76,7 +77,7 @@ def paired(make_config: Make, **changes: Any) -> TrainConfig:
 def batches_of(config: TrainConfig, manifest: pl.DataFrame, epochs: int = 1) -> list[tuple[Any, ...]]:
     detector = create_detector("cnn_small", options={"width": 4}, input={"crop": 32})
     parts = choose(manifest, config.data)
-    made = feeds_module.feeds(config, parts, detector, world=World(torch.device("cpu")))
+    made = feeds(config, parts, detector, world=CPU)
     found = []
     for epoch in range(epochs):
         made.batches.epoch = epoch
@@ -182,12 +183,10 @@ def test_a_pair_of_two_sizes_is_refused_and_one_of_a_broken_file_left_out(
 def test_an_input_of_any_size_gets_one_pair_a_micro_batch(world: World_, make_config: Make) -> None:
     detector = create_detector("cnn_small", options={"width": 4}, input={"crop": None, "resize": None})
     config = paired(make_config, augment={"steps": []}, batch_size=8, accumulate=4)
-    made = feeds_module.feeds(config, choose(world(), config.data), detector, world=World(torch.device("cpu")))
+    made = feeds(config, choose(world(), config.data), detector, world=CPU)
     assert {tuple(images.shape) for _, _, images in made.train} == {(2, 3, 40, 48)}
     with pytest.raises(UsageError, match="one pair a micro-batch .* Set accumulate to batch_size / 2"):
-        feeds_module.feeds(
-            paired(make_config, batch_size=8), choose(world(), config.data), detector, world=World(torch.device("cpu"))
-        )
+        feeds(paired(make_config, batch_size=8), choose(world(), config.data), detector, world=CPU)
 
 
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(
