@@ -21,6 +21,7 @@ from torch import Tensor
 
 from synthscope.detectors.clip import B16, clip_tower
 from synthscope.detectors.clip_hf import from_hf_clip
+from synthscope.detectors.shapes import shapes_only
 from synthscope.detectors.weights import unusable
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import whole_file
@@ -34,7 +35,9 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     given = parser.parse_args()
     state = tower_state(given.onnx)
-    if problem := unusable(state, clip_tower(224, **B16).state_dict()):
+    with shapes_only():
+        wanted = clip_tower(224, **B16).state_dict()
+    if problem := unusable(state, wanted):
         raise SynthscopeError(f"Expected CLIP ViT-B/16 in {given.onnx}, got {problem}. Take the file named above.")
     with whole_file(given.out) as temporary:
         temporary.write_bytes(save(state, metadata={"weights": "CLIP ViT-B/16 with 8-bit weights"}))

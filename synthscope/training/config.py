@@ -36,7 +36,7 @@ class Data(Config):
     repeats: int = Field(default=1, ge=1)  # augmented copies an image an epoch; the epoch keeps its length
     # these three never change results
     workers: int = Field(default=0, ge=0)  # decoding processes; 0 = threads of the training process
-    cache_megabytes: int = Field(default=1024, ge=0)  # decoded images kept, in memory or in the folder
+    cache_megabytes: int = Field(default=1024, ge=0)  # decoded images kept, in memory or in the folder, or features
     cache_folder: str | None = None  # where decoded images are kept for later runs, too; None = in memory
 
 

@@ -7,7 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthscope.detectors.clip import clip_tower, from_openai_clip
+from synthscope.detectors.clip import B16, clip_tower, from_openai_clip
+from synthscope.detectors.hub import create_detector
+from synthscope.detectors.shapes import shapes_only
 from synthscope.errors import SynthscopeError
 from tests.detectors.openai_clip import SIDE, STATE, TEXT, TINY, openai_embedding
 
@@ -47,3 +49,15 @@ def test_states_without_openais_tower_are_refused() -> None:
     ):
         with pytest.raises(SynthscopeError, match="Expected one CLIP image tower in OpenAI's names"):
             from_openai_clip(state)
+
+
+def test_the_smaller_tower_has_the_parameters_of_clip_vit_b16() -> None:
+    embedding, block = 3 * 16 * 16 * 768 + 768 + 197 * 768, 4 * 768**2 + 4 * 768 + 8 * 768**2 + 5 * 768 + 4 * 768
+    with shapes_only():
+        tower = clip_tower(224, **B16)
+    assert sum(value.numel() for value in tower.state_dict().values()) == embedding + 12 * block + 4 * 768 + 768 * 512
+    for name in ("rine", "effort", "c2p_clip"):
+        with shapes_only():
+            detector = create_detector(name, options={"tower": "vit_b16"})
+        assert detector.backbone_name() == "vit_base_patch16_clip_224.openai"
+        assert detector.backbone.patch_embed.grid_size == (14, 14)

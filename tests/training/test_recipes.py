@@ -28,6 +28,7 @@ SMALL = [
     "batch_size=4",
     "accumulate=1",
     "precision=fp32",
+    "contrast=null",
 ]
 
 
