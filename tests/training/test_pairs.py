@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from synthscope.detectors.hub import create_detector
 from synthscope.errors import SynthscopeError, UsageError
-from synthscope.schema import MANIFEST, conform
 from synthscope.training.batches import TrainBatches
 from synthscope.training.config import Data, TrainConfig
 from synthscope.training.data import choose
@@ -30,7 +29,7 @@ from synthscope.training.state import State
 
 CPU = World(torch.device("cpu"))
 Make = Callable[..., TrainConfig]
-World_ = Callable[..., pl.DataFrame]
+Pictures = Callable[..., pl.DataFrame]
 EVERYTHING: list[dict[str, Any]] = [
     {"step": "jpeg", "p": 0.5, "quality": [60, 90]},
     {"step": "random_resize", "p": 0.5, "factor": [0.8, 1.2]},
@@ -43,31 +42,6 @@ EVERYTHING: list[dict[str, Any]] = [
     {"step": "hflip"},
     {"step": "vflip"},
 ]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World_:
-    """Photographs of 48 x 40 pixels, and of each ``versions`` images by ``made``."""
-
-    def make(made: Callable[[np.ndarray], np.ndarray] = np.copy, *, count: int = 16, versions: int = 1) -> pl.DataFrame:
-        rng, rows = np.random.default_rng(0), []
-        for number in range(count):
-            photo = cv2.GaussianBlur(rng.integers(0, 246, (40, 48, 3), dtype=np.uint8), (0, 0), 3)
-            for version in range(versions + 1):
-                path = tmp_path / f"{number:02}_{version}.png"
-                assert cv2.imwrite(str(path), made(photo) if version else photo)
-                rows.append(
-                    {
-                        "path": str(path),
-                        "label": min(version, 1),
-                        "subset": f"v{version}" if version else None,
-                        "split": "train",
-                        "group": f"g{number:02}",
-                    }
-                )
-        return conform(pl.DataFrame(rows), MANIFEST, "test")
-
-    return make
 
 
 def paired(make_config: Make, **changes: Any) -> TrainConfig:
@@ -85,7 +59,7 @@ def batches_of(config: TrainConfig, manifest: pl.DataFrame, epochs: int = 1) -> 
     return found
 
 
-def test_a_copy_of_a_photograph_becomes_the_very_same_tensor(world: World_, make_config: Make) -> None:
+def test_a_copy_of_a_photograph_becomes_the_very_same_tensor(photographs: Pictures, make_config: Make) -> None:
     mixes = [{"step": "pixel_mix", "p": 1}, {"step": "frequency_mix", "p": 1}, {"step": "paste_back", "p": 1}]
     augment = {
         "steps": EVERYTHING,
@@ -93,7 +67,7 @@ def test_a_copy_of_a_photograph_becomes_the_very_same_tensor(world: World_, make
         "copies": [{"step": "random_resize", "factor": [0.5, 1.5], "interpolation": ["pillow_lanczos", "bicubic"]}],
     }
     seen = set()
-    for _, labels, images, _ in batches_of(paired(make_config, augment=augment), world(count=8), epochs=2):
+    for _, labels, images, _ in batches_of(paired(make_config, augment=augment), photographs(count=8), epochs=2):
         assert labels.tolist() == [0, 1] * (len(labels) // 2)
         looks = images.unflatten(0, (2, -1))  # the image and its copy
         assert torch.equal(looks[:, ::2], looks[:, 1::2])
@@ -102,14 +76,14 @@ def test_a_copy_of_a_photograph_becomes_the_very_same_tensor(world: World_, make
     assert len(seen) == 2 * 6  # other draws in other epochs
 
 
-def test_an_image_that_differs_differs_in_the_same_place(world: World_, make_config: Make) -> None:
+def test_an_image_that_differs_differs_in_the_same_place(photographs: Pictures, make_config: Make) -> None:
     def brighter(photo: np.ndarray) -> np.ndarray:
         changed = photo.copy()
         changed[10:20, 10:20] += 9
         return changed
 
     augment = {"steps": [{"step": "random_crop"}, {"step": "hflip"}, {"step": "vflip"}]}
-    for _, _, images, _ in batches_of(paired(make_config, augment=augment), world(brighter)):
+    for _, _, images, _ in batches_of(paired(make_config, augment=augment), photographs(brighter)):
         difference = images[1::2].int() - images[::2].int()
         assert set(difference.unique().tolist()) == {0, 9}
 
@@ -131,17 +105,17 @@ def test_batches_have_whole_pairs(pairs: int, a_batch: int, accumulate: int, siz
     assert sum(counts) == 2 * pairs and all(count % 2 == 0 and count <= 2 * a_batch for count in counts)
 
 
-def test_every_photograph_is_met_once_an_epoch_with_one_of_its_images(world: World_, make_config: Make) -> None:
+def test_every_photograph_is_met_once_an_epoch_with_one_of_its_images(photographs: Pictures, make_config: Make) -> None:
     partners = set()
-    for rows, labels, _, table in batches_of(paired(make_config), world(versions=3), epochs=6):
+    for rows, labels, _, table in batches_of(paired(make_config), photographs(versions=3), epochs=6):
         groups, paths = table["group"].gather(rows), table["path"].gather(rows)
         assert groups.gather_every(2).equals(groups.gather_every(2, 1)) and labels[::2].sum() == 0
         partners |= set(zip(groups.gather_every(2), paths.gather_every(2, 1), strict=True))
     assert len({group for group, _ in partners}) == 12 and len(partners) > 24
 
 
-def test_copies_of_a_photograph_by_subset_are_partners_of_that_subset(world: World_) -> None:
-    table = world(versions=2, count=3).filter(pl.col("label") == 1)
+def test_copies_of_a_photograph_by_subset_are_partners_of_that_subset(photographs: Pictures) -> None:
+    table = photographs(versions=2, count=3).filter(pl.col("label") == 1)
     both = pl.concat([table, table.with_columns(label=pl.lit(0, pl.Int8), path=pl.col("path") + ".copy")])
     pairs = pairs_of(both)
     assert len(pairs.real) == 6 and all(len(rows) == 1 for rows in pairs.ai)
@@ -150,9 +124,9 @@ def test_copies_of_a_photograph_by_subset_are_partners_of_that_subset(world: Wor
 
 
 def test_what_has_no_partner_is_left_out_and_counted(
-    world: World_, capsys: pytest.CaptureFixture[str], make_config: Make
+    photographs: Pictures, capsys: pytest.CaptureFixture[str], make_config: Make
 ) -> None:
-    manifest = world()
+    manifest = photographs()
     train_part, held_out = choose(manifest[:-3], Data(pairs=True, holdout=0.25))  # a photograph is alone, one is gone
     assert train_part.height + held_out.height == 28
     assert "1 of 29 images have no partner" in capsys.readouterr().err
@@ -168,9 +142,9 @@ def test_what_has_no_partner_is_left_out_and_counted(
 
 
 def test_a_pair_of_two_sizes_is_refused_and_one_of_a_broken_file_left_out(
-    world: World_, make_config: Make, capsys: pytest.CaptureFixture[str]
+    photographs: Pictures, make_config: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    manifest, config = world(), paired(make_config)
+    manifest, config = photographs(), paired(make_config)
     broken = choose(manifest, config.data)[0].filter(label=1)["path"][0]
     Path(broken).write_bytes(b"no image")
     rows = torch.cat([batch[0] for batch in batches_of(config, manifest)])
@@ -180,21 +154,25 @@ def test_a_pair_of_two_sizes_is_refused_and_one_of_a_broken_file_left_out(
         batches_of(config, manifest)
 
 
-def test_an_input_of_any_size_gets_one_pair_a_micro_batch(world: World_, make_config: Make) -> None:
+def test_an_input_of_any_size_gets_one_pair_a_micro_batch(photographs: Pictures, make_config: Make) -> None:
     detector = create_detector("cnn_small", options={"width": 4}, input={"crop": None, "resize": None})
     config = paired(make_config, augment={"steps": []}, batch_size=8, accumulate=4)
-    made = feeds(config, choose(world(), config.data), detector, world=CPU)
+    made = feeds(config, choose(photographs(), config.data), detector, world=CPU)
     assert {tuple(images.shape) for _, _, images in made.train} == {(2, 3, 40, 48)}
     with pytest.raises(UsageError, match="one pair a micro-batch .* Set accumulate to batch_size / 2"):
-        feeds(paired(make_config, batch_size=8), choose(world(), config.data), detector, world=CPU)
+        feeds(paired(make_config, batch_size=8), choose(photographs(), config.data), detector, world=CPU)
 
 
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(
-    world: World_, make_config: Make, weights: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photographs: Pictures,
+    make_config: Make,
+    weights: Callable[[Path], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     augment = {"steps": EVERYTHING, "pair_steps": [{"step": "pixel_mix", "p": 0.5}]}
     config = paired(make_config, checkpoint_minutes=1e-9, epochs=2, augment=augment)
-    manifest = world(lambda photo: photo + 9, versions=2, count=12)
+    manifest = photographs(lambda photo: photo + 9, versions=2, count=12)
     whole = train(config, manifest, tmp_path / "whole")
     save, count = State.save, 0
 
@@ -215,10 +193,10 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
 
 @pytest.mark.parametrize("copies", [True, False], ids=["identity", "control"])
 def test_pairs_that_change_nothing_teach_nothing(
-    world: World_, make_config: Make, tmp_path: Path, copies: bool
+    photographs: Pictures, make_config: Make, tmp_path: Path, copies: bool
 ) -> None:
     board = (np.indices((40, 48)).sum(0) % 2 * 9).astype(np.uint8)[..., None]
-    manifest = world(np.copy if copies else lambda photo: photo + board)
+    manifest = photographs(np.copy if copies else lambda photo: photo + board)
     mixes = [{"step": name, "p": 0.3} for name in ("pixel_mix", "frequency_mix", "paste_back")]
     config = paired(make_config, epochs=6, augment={"steps": EVERYTHING[-3:], "pair_steps": mixes})
     folder = train(config, manifest, tmp_path / "out")
