@@ -146,7 +146,7 @@ class TrainConfig(Config):
     def _classes_are_whole(cls, contrast: Contrast | None, info: ValidationInfo) -> Contrast | None:
         augment = info.data.get("augment", Augmentation())
         if contrast is not None and (augment.mix or augment.mix_features or augment.views > 1):
-            raise ValueError("contrast needs augment.mix and augment.mix_features null, and augment.views 1")
+            raise ValueError("contrast needs augment.mix null, augment.mix_features null and augment.views 1")
         return contrast
 
     @field_validator("align")
@@ -164,7 +164,7 @@ class TrainConfig(Config):
         if not aligned and told.get("task", "authenticity") == "authenticity":
             return align
         if augment.mix or augment.mix_features or augment.looks > 1 or told.get("data", Data()).pairs:
-            raise ValueError("masks need one view, no copies, nothing mixed (augment), and data.pairs=false")
+            raise ValueError("masks need augment.mix null, no mixed features, views or copies, and data.pairs=false")
         if lost := [step.step for step in augment.steps if isinstance(step, RandAugment | SimplestPatch)]:
             raise ValueError(f"masks cannot follow the augmentation {lost[0]}")
         return align
