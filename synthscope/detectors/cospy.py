@@ -128,13 +128,14 @@ class CoSpy(Probe):
     def freeze_branches(self) -> None:
         """Leave the joining layer alone to be trained, and start it where the published program does."""
         self.requires_grad_(False)
-        joining = self.net.get_submodule("fusion.fc").requires_grad_()
+        joining: Any = self.net.get_submodule("fusion.fc").requires_grad_()
         nn.init.normal_(joining.weight, START, 0.02)
         nn.init.constant_(joining.bias, LEAST_BIAS)
 
     def too_small_bias(self) -> Tensor:
         """By how much the joining layer's bias is below the published least: part of that stage's loss."""
-        return functional.relu(LEAST_BIAS - self.net.get_submodule("fusion.fc").bias[0])
+        joining: Any = self.net.get_submodule("fusion.fc")
+        return functional.relu(LEAST_BIAS - joining.bias[0])
 
     def backbone_name(self) -> str:
         """timm's name of SigLIP's weights."""

@@ -140,7 +140,7 @@ def test_the_joined_logit_is_of_both_branches(photographs: Photographs, tmp_path
     images = torch.randint(0, 256, (3, 3, 28, 28), dtype=torch.uint8)
     with torch.no_grad():
         pair = torch.stack([made["semantic"](images), made["artifact"](images)], 1)
-        torch.testing.assert_close(both(images), both.net["fusion"]["fc"](pair)[:, 0])  # type: ignore[index]
+        torch.testing.assert_close(both(images), both.net["fusion"]["fc"](pair)[:, 0])
         both.net.get_submodule("fusion.fc").bias.fill_(1.5)
     assert both.too_small_bias().item() == 0.5
     assert not made["semantic"].train().net["artifact"].training and both.train().net["artifact"].training

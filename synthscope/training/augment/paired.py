@@ -72,7 +72,8 @@ class PasteBack(Config):
         if rng.random() >= self.p:
             return ai
         height, width = ai.shape[:2]
-        area, ratio = height * width * rng.uniform(*self.area), math.exp(rng.uniform(*map(math.log, self.ratio)))
+        area = height * width * rng.uniform(*self.area)
+        ratio = math.exp(rng.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
         h = min(max(round(math.sqrt(area * ratio)), 1), height)
         w = min(max(round(area / h), 1), width)
         top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
