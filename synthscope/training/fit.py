@@ -243,8 +243,7 @@ class Run:
 
     def finish(self) -> None:
         """Write the detector with the best weights; its calibration, in float32, says where its threshold is."""
-        detector, part = self.state.detector, self.feeds.calibrating
-        detector.load_state_dict(self.state.best.weights)
+        detector, part = self.state.load_best(), self.feeds.calibrating
         logits = self._score(detector, part, None)
         chose = part is self.feeds.choosing and len(self.state.log) > 1  # one epoch is no choice
         calibration = calibrate(part.labels, logits, prior=self.config.calibration.prior, chose_epoch=chose)

@@ -41,7 +41,7 @@ class Average:
 
 @dataclass
 class Best:
-    """The weights with the best held-out figure so far."""
+    """The weights with the best held-out figure so far, without frozen ones."""
 
     score: tuple[float, ...] = (-math.inf,)
     epoch: int = -1
@@ -53,6 +53,7 @@ class State:
 
     def __init__(self, config: TrainConfig, detector: Detector, scaler: torch.amp.GradScaler) -> None:
         self.detector, self.scaler = detector, scaler
+        self.frozen = {name for name, parameter in detector.named_parameters() if not parameter.requires_grad}
         self.optimizer = build_optimizer(config.optimizer, detector)
         self.average = Average(detector, config.ema) if config.ema else None
         self.plateau = PlateauDrop(config.optimizer.lr, config.schedule)
@@ -85,15 +86,24 @@ class State:
     def keep_if_best(self, score: tuple[float, ...]) -> None:
         """Remember the judged weights if ``score`` beats all before."""
         if score > self.best.score:
-            weights = {key: value.detach().cpu().clone() for key, value in self.judged.state_dict().items()}
+            weights = {key: value.detach().cpu().clone() for key, value in self._changing(self.judged).items()}
             self.best = Best(score, self.epoch, weights)
+
+    def load_best(self) -> Detector:
+        """The detector with the weights that were best."""
+        _put(self.best.weights, self.detector)
+        return self.detector
+
+    def _changing(self, detector: Detector) -> dict[str, Tensor]:
+        """What training can change. A frozen tower is a gigabyte that a resumed run has anyway."""
+        return {key: value for key, value in detector.state_dict().items() if key not in self.frozen}
 
     def save(self, file: Path, fingerprint: str) -> None:
         """Write the checkpoint, whole or not at all."""
         content = {
             "fingerprint": fingerprint,
-            "detector": self.detector.state_dict(),
-            "average": self.average.detector.state_dict() if self.average else None,
+            "detector": self._changing(self.detector),
+            "average": self._changing(self.average.detector) if self.average else None,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "plateau": self.plateau.state_dict(),
@@ -113,9 +123,9 @@ class State:
             content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
             if content["fingerprint"] != fingerprint:
                 raise SynthscopeError(f"Expected a checkpoint of this run in {file}, got another's. Delete the file.")
-            self.detector.load_state_dict(content["detector"])
+            _put(content["detector"], self.detector)
             if self.average:
-                self.average.detector.load_state_dict(content["average"])
+                _put(content["average"], self.average.detector)
             self.optimizer.load_state_dict(content["optimizer"])
             self.scaler.load_state_dict(content["scaler"])
             self.plateau.load_state_dict(content["plateau"])
@@ -129,6 +139,10 @@ class State:
                 f"Expected a whole checkpoint in {file}, got: {str(error).partition('.')[0]}. "
                 f"Delete it to train from the start."
             ) from error
+
+
+def _put(changed: dict[str, Tensor], detector: Detector) -> None:
+    detector.load_state_dict(detector.state_dict() | changed)
 
 
 def build_optimizer(config: Optimizer, detector: Detector) -> torch.optim.Optimizer:

@@ -19,7 +19,7 @@ from synthscope.training.data import choose
 from synthscope.training.distributed import World
 from synthscope.training.features import KeptFeatures, has_frozen_features
 from synthscope.training.feeds import feeds
-from synthscope.training.fit import train
+from synthscope.training.fit import Run, train
 
 Make = Callable[..., TrainConfig]
 TINY = {"tower": "tiny", "weights": "random"}
@@ -104,3 +104,29 @@ def test_another_arithmetic_is_computed_anew(manifest: pl.DataFrame, make_config
 def test_what_learns_in_the_tower_keeps_nothing(name: str, frozen: bool) -> None:
     assert has_frozen_features(create_detector(name, options=TINY, input={"crop": 28})) is frozen
     assert not has_frozen_features(create_detector("cnn_small"))
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_a_stopped_run_goes_on_from_a_checkpoint_without_the_tower(
+    manifest: pl.DataFrame, make_config: Make, tmp_path: Path, weights: Any, monkeypatch: pytest.MonkeyPatch, ema: float
+) -> None:
+    config = rine(make_config, checkpoint_minutes=1e-9, ema=ema)  # after every step
+    whole = train(config, manifest, tmp_path / "whole")
+    steps, plain = iter(range(100)), Run._step
+
+    def stopped(self: Run, batches: Any) -> None:
+        if next(steps) == 7:  # in the second epoch of five steps each
+            raise KeyboardInterrupt
+        plain(self, batches)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Run, "_step", stopped)
+        train(config, manifest, tmp_path / "run")
+    saved = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    parts = [saved["detector"], saved["best"][2], *([saved["average"]] if ema else [])]
+    for part in parts:
+        assert "net.alpha" in part and not any(key.startswith("net.model.") for key in part)
+    ours, theirs = weights(train(config, manifest, tmp_path / "run")), weights(whole)
+    assert ours.keys() == theirs.keys() and "net.model.cls_token" in ours
+    for key, value in ours.items():
+        torch.testing.assert_close(value, theirs[key], rtol=0, atol=1e-6)
