@@ -39,10 +39,12 @@ def photographs(tmp_path: Path) -> Callable[..., pl.DataFrame]:
 
     def make(made: Callable[[np.ndarray], np.ndarray] = np.copy, *, count: int = 16, versions: int = 1) -> pl.DataFrame:
         rng, rows = np.random.default_rng(0), []
+        folder = tmp_path / "pairs" / "images"  # draws look at the last three parts of a path
+        folder.mkdir(parents=True, exist_ok=True)
         for number in range(count):
             photo = cv2.GaussianBlur(rng.integers(0, 246, (40, 48, 3), dtype=np.uint8), (0, 0), 3)
             for version in range(versions + 1):
-                path = tmp_path / f"{number:02}_{version}.png"
+                path = folder / f"{number:02}_{version}.png"
                 assert cv2.imwrite(str(path), made(photo) if version else photo)
                 rows.append(
                     {
