@@ -17,9 +17,12 @@ from torch.nn import functional
 from synthscope import runtime
 from synthscope.config import Config
 from synthscope.detectors.base import Detector, DetectorConfig, holding_a_patch
+from synthscope.detectors.downloads import download
 from synthscope.detectors.input import InputConfig
+from synthscope.errors import UsageError
 
 PATCH, SIDE = 14, 504  # pixels
+BACKBONE = "vit_base_patch14_reg4_dinov2"
 TINY = {"embed_dim": 64, "depth": 2, "num_heads": 4}
 
 
@@ -31,6 +34,7 @@ class BFree(Detector):
 
         size: Literal["base", "tiny"] = "base"  # tiny: without published weights, to train or try out on a CPU
         crops: Literal["five", "centre"] = "five"  # centre: a fifth of the time, not the published logit
+        pretrained: bool = False  # start from DINOv2's weights by timm, as published
 
     options: Options
     default_input = InputConfig(resize=None, crop=None)
@@ -40,16 +44,31 @@ class BFree(Detector):
     )
     licence = "Apache-2.0 (this code); the published weights: GRIP-UNINA's, non-profit use, not to be passed on"
     weights = (
-        "trained by you: synthscope train; published: model_epoch_best.pth in BFREE_dino2reg4.zip of "
-        "https://www.grip.unina.it/download/prog/B-Free/weights/"
+        "trained by you: synthscope train, options.pretrained=true starts from DINOv2's; published: "
+        "model_epoch_best.pth in BFREE_dino2reg4.zip of https://www.grip.unina.it/download/prog/B-Free/weights/"
     )
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__(config)
         sizes: dict[str, Any] = TINY if self.options.size == "tiny" else {}
-        self.net: nn.Module = runtime.import_timm().create_model(
-            "vit_base_patch14_reg4_dinov2", img_size=SIDE, num_classes=1, **sizes
-        )
+        self.net: nn.Module = runtime.import_timm().create_model(BACKBONE, img_size=SIDE, num_classes=1, **sizes)
+
+    def load_pretrained(self) -> None:
+        """Replace all weights but the head by DINOv2's, whose position embeddings timm resamples to 504 pixels.
+
+        Raises:
+            UsageError: The tiny size, which has none.
+        """
+        if self.options.size == "tiny":
+            raise UsageError("Expected options.size=base for options.pretrained, got tiny. Set one of the two.")
+        name = f"{BACKBONE}.lvd142m"
+        with download(
+            f"DINOv2's weights {name} from the Hugging Face Hub",
+            "Connect to the network, or set options.pretrained=false to start from scratch.",
+        ):
+            timm = runtime.import_timm()
+            state = timm.create_model(name, img_size=SIDE, num_classes=1, pretrained=True).state_dict()
+        self.net.load_state_dict(state)
 
     def preprocess(self, rgb: np.ndarray) -> Tensor:
         """As configured. Raises ``UnreadableImageError`` for an image smaller than one patch."""

@@ -21,7 +21,7 @@ TINY = {"embed_dim": 64, "depth": 2, "num_heads": 4}
 
 
 class Dda(Probe):
-    """The normalised class token through one linear layer; of the backbone the low-rank updates alone are trained.
+    """The normalised class token through one linear layer; of the backbone the low-rank updates are trained.
 
     Native crops, black around small images, and CLIP's mean and deviation, all as published.
     """
@@ -30,6 +30,7 @@ class Dda(Probe):
         """Of the backbone."""
 
         size: Literal["large", "tiny"] = "large"  # tiny: without published weights, to train or try out on a CPU
+        trained: Literal["low_rank", "all"] = "low_rank"  # all: also the backbone itself, for random weights
 
     options: Options
     default_input = InputConfig(resize=None, crop=336, small="pad", mean=CLIP_MEAN, std=CLIP_STD)
@@ -64,6 +65,8 @@ class Dda(Probe):
         for module in vit.modules():
             if isinstance(module, LowRank):
                 module.lora.requires_grad_()
+        if self.options.trained == "all":
+            self.backbone.requires_grad_()
 
     def features(self, images: Tensor) -> Tensor:
         """The normalised class token ``(B, 1024)``."""
@@ -74,6 +77,10 @@ class Dda(Probe):
         tokens = torch.cat([vit.cls_token.expand(len(images), -1, -1), patches.flatten(1, 2)], 1)
         tokens = tokens + interpolated(vit.pos_embed, *patches.shape[1:3])
         return vit.norm(vit.blocks(tokens))[:, 0]
+
+    def logits_and_embeddings(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits ``(B,)`` of the class tokens, and these, which the published training also contrasts."""
+        return self.head(features), features
 
     def backbone_name(self) -> str:
         """timm's name of DINOv2's weights."""

@@ -55,7 +55,8 @@ def _choose(detector: Detector) -> tuple[str, ...]:
         if isinstance(detector, Rine):
             return norms
         beside = "net.artifact.artifact_encoder.layer2"
-        return (norms[-1], beside) if isinstance(detector, CoSpy | CoSpyProgan) else norms[-1:]
+        both = isinstance(detector, CoSpyProgan) or (isinstance(detector, CoSpy) and detector.options.branch == "both")
+        return (norms[-1], beside) if both else norms[-1:]
     return (_last_maps(detector),)
 
 

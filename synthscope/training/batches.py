@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -31,13 +31,13 @@ from synthscope.training.data import Rows
 from synthscope.training.masks import Targets
 
 AHEAD = 8  # threads at most that work ahead: each is up to four batches in front, and more wait for Python's lock
-Token = tuple[int, int, int]  # epoch, row, repeat
+Token = tuple[int, int, int]  # epoch, row (or number of a pair), repeat
 Sample = tuple[int, int, np.ndarray | None]  # row, label, uint8 (V, h, w, 3); None = unreadable
 # rows int64 (B,), labels float32 (B,), images uint8 (V * B, 3, h, w), or (B, 4, h, w) with targets of the masks
 Batch = tuple[Tensor, Tensor, Tensor]
 
 
-class Images(Dataset[Sample]):
+class Images(Dataset[Sample | list[Sample]]):
     """Decoded, viewed and transformed images; decoded and viewed ones are kept in ``cache``."""
 
     def __init__(
@@ -50,15 +50,20 @@ class Images(Dataset[Sample]):
     ) -> None:
         self.rows, self.transform, self.cache, self.targets = rows, transform, cache, targets
 
-    def __getitem__(self, token: Token) -> Sample:
+    def __getitem__(self, token: Token) -> Sample | list[Sample]:
         row = token[1]
         try:
-            return row, self.rows.labels[row], self.transform(self._pixels(row), token)
+            return row, self.rows.labels[row], self.transform(self.pixels(row), token)
         except OSError as error:  # UnreadableImageError is one
-            print(printable(f"warning: left out of training: {self.rows.paths[row]}: {error}"), file=sys.stderr)
+            self.leave_out(row, error)
             return row, self.rows.labels[row], None
 
-    def _pixels(self, row: int) -> np.ndarray:
+    def leave_out(self, row: int, error: OSError) -> None:
+        """Say that an image is not trained on."""
+        print(printable(f"warning: left out of training: {self.rows.paths[row]}: {error}"), file=sys.stderr)
+
+    def pixels(self, row: int) -> np.ndarray:
+        """Uint8 ``(H, W, 3)`` of a row, decoded and viewed. Raises ``OSError`` where it cannot be read."""
         if (kept := self.cache.get(row)) is not None:
             return kept
         rgb = read_viewed(self.rows.paths[row], parse_recipe(self.rows.views[row]))
@@ -71,7 +76,8 @@ class Images(Dataset[Sample]):
 class Augmenter:
     """The transform of training: views ``(V, crop, crop, 3)`` of one image, seeded by its token and key.
 
-    Without a crop, where the detector takes any size, its own preprocessing follows the steps.
+    Copies at other sizes get the draws of the image itself, as DDA's do. Without a crop, where the detector takes any
+    size, its own preprocessing follows the steps.
     """
 
     def __init__(
@@ -87,7 +93,19 @@ class Augmenter:
 
     def __call__(self, rgb: np.ndarray, token: Token) -> np.ndarray:
         epoch, row, repeat = token
-        rng = np.random.default_rng(seed_for(self.seed, epoch, repeat, self.keys[row]))
+        place = self.seed, epoch, repeat, self.keys[row]
+        rng = np.random.default_rng(seed_for(*place))
+        base = self._base(rgb, rng)
+        if self.config.copies:
+            sizes = np.random.default_rng(seed_for(*place, "copies"))
+            copies = [step(rgb, sizes, self.crop) for step in self.config.copies]
+            return np.stack([base, *(self._base(copy, np.random.default_rng(seed_for(*place))) for copy in copies)])
+        if self.config.views == 1:
+            return base[None]
+        more = [augment(base, self.config.view_steps, rng=rng, crop=self.crop) for _ in range(self.config.views - 1)]
+        return np.stack([base, *more])
+
+    def _base(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         base = augment(rgb, self.config.steps, rng=rng, crop=self.crop)
         if not self.config.steps or self.crop is None:
             base = self.preprocess(base).permute(1, 2, 0).numpy()
@@ -96,10 +114,7 @@ class Augmenter:
                 f"Expected augmented images of {self.crop} x {self.crop} pixels, the detector's crop, got "
                 f"{base.shape[1]} x {base.shape[0]}. End augment.steps with random_crop or random_resized_crop."
             )
-        if self.config.views == 1:
-            return base[None]
-        more = [augment(base, self.config.view_steps, rng=rng, crop=self.crop) for _ in range(self.config.views - 1)]
-        return np.stack([base, *more])
+        return base
 
 
 class Preprocessor:
@@ -116,7 +131,8 @@ class TrainBatches(Sampler[list[Token]]):
     """One epoch in random order, cut into batches that differ by at most one image, each shared out to processes.
 
     A batch of the optimiser is ``accumulate`` micro-batches in each of ``size`` processes, or as many as it has images.
-    No image is dropped and none appears twice. Set ``epoch`` and ``start`` before iterating.
+    No image is dropped and none appears twice. Set ``epoch`` and ``start`` before iterating. Where a token stands for
+    several images, ``members`` of a pair, that holds for pairs, and a batch has whole ones.
     """
 
     def __init__(
@@ -129,32 +145,38 @@ class TrainBatches(Sampler[list[Token]]):
         accumulate: int = 1,
         rank: int = 0,
         size: int = 1,
+        members: int = 1,
     ) -> None:
-        self.images, self.seed, self.repeats = images, seed, repeats
+        self.images, self.seed, self.repeats, self.members = images, seed, repeats, members
         self.accumulate, self.rank, self.size = accumulate, rank, size
-        self.steps = -(-images // batch_size)
+        self.tokens, batch = images // members, batch_size // members
+        self.steps = -(-self.tokens // max(batch, 1))
         self.epoch = self.start = 0
-        least, got = (accumulate * size, batch_size) if batch_size < accumulate * size else (size, images // self.steps)
+        least, got = (accumulate * size, batch) if batch < accumulate * size else (size, self.tokens // self.steps)
         if got < least:
             raise SynthscopeError(
-                f"Expected at least {least} images a batch for {size} processes x {accumulate} micro-batches, got "
-                f"{got}. Raise batch_size or lower accumulate."
+                f"Expected at least {least * members} images a batch for {size} processes x {accumulate} "
+                f"micro-batches{' of whole pairs' if members > 1 else ''}, got {got * members}. Raise batch_size or "
+                f"lower accumulate."
             )
 
     def batch_images(self, step: int) -> int:
         """Images of batch ``step`` over all processes."""
-        return self.images // self.steps + (step < self.images % self.steps)
+        return self._tokens(step) * self.members
 
     def micro_batches(self, step: int) -> int:
         """Micro-batches of batch ``step`` in this process."""
-        return min(self.accumulate, len(range(self.rank, self.batch_images(step), self.size)))
+        return min(self.accumulate, len(range(self.rank, self._tokens(step), self.size)))
+
+    def _tokens(self, step: int) -> int:
+        return self.tokens // self.steps + (step < self.tokens % self.steps)
 
     def __iter__(self) -> Iterator[list[Token]]:
-        order = np.random.default_rng(seed_for(self.seed, "order", self.epoch)).permutation(self.images)
-        tokens = [(self.epoch, int(row), repeat) for row in order for repeat in range(self.repeats)][: self.images]
+        order = np.random.default_rng(seed_for(self.seed, "order", self.epoch)).permutation(self.tokens)
+        tokens = [(self.epoch, int(row), repeat) for row in order for repeat in range(self.repeats)][: self.tokens]
         first = 0
         for step in range(self.steps):
-            last = first + self.batch_images(step)
+            last = first + self._tokens(step)
             if step >= self.start:
                 share, parts = tokens[first + self.rank : last : self.size], self.micro_batches(step)
                 yield from (share[part::parts] for part in range(parts))
@@ -199,7 +221,7 @@ class Threads:
             samples[first :: self._threads] = share
         return collate(samples)
 
-    def _prepare(self, tokens: list[Token]) -> list[Sample]:
+    def _prepare(self, tokens: list[Token]) -> list[Sample | list[Sample]]:
         return [self.images[token] for token in tokens]
 
 
@@ -218,8 +240,9 @@ def loader(images: Images, batches: Iterable[list[Token]], *, workers: int, pin:
     )
 
 
-def collate(samples: list[Sample]) -> Batch:
-    """Stack the readable images; memory is channels-last, view by view."""
+def collate(items: Sequence[Sample | list[Sample]]) -> Batch:
+    """Stack the readable images, of pairs one beside the other; memory is channels-last, view by view."""
+    samples = [sample for item in items for sample in (item if isinstance(item, list) else [item])]
     readable = [(row, label, views) for row, label, views in samples if views is not None]
     if not readable:
         raise SynthscopeError(

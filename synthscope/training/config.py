@@ -8,10 +8,10 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from synthscope.config import Config, Seed
 from synthscope.training.alignment import Align
-from synthscope.training.augment import RandAugment, SimplestPatch, Step
+from synthscope.training.augment import PairStep, RandAugment, RandomResize, SimplestPatch, Step
 from synthscope.training.contrast import Contrast
 from synthscope.training.losses import Loss
-from synthscope.training.mix import Mix
+from synthscope.training.mix import FeatureMix, Mix
 from synthscope.training.schedule import Schedule
 
 
@@ -29,7 +29,8 @@ class Data(Config):
     subsets: tuple[str, ...] | None = None  # None = all; a real image without a subset belongs to every one
     split: str = "train"
     view: str | None = None  # only rows of this view; None = all
-    max_per_class: int | None = Field(default=None, ge=2)
+    max_per_class: int | None = Field(default=None, ge=2)  # with pairs: real images
+    pairs: bool = False  # every real image stands beside an AI image of its own group, and what is drawn is the same
     holdout: float = Field(default=0.1, gt=0, lt=1)  # by group, stratified by label and subset
     seed: Seed = 0  # of the sample and the hold-out
     repeats: int = Field(default=1, ge=1)  # augmented copies an image an epoch; the epoch keeps its length
@@ -40,12 +41,23 @@ class Data(Config):
 
 
 class Augmentation(Config):
-    """Steps of every image; further views of it (for the jsd loss) take ``view_steps`` too; then the batch is mixed."""
+    """Steps of every image; further views of it (for the jsd loss) take ``view_steps`` too; then the batch is mixed.
 
+    Of pairs, the AI image takes ``pair_steps`` first. Copies at other sizes take the same steps with the same draws.
+    """
+
+    pair_steps: tuple[PairStep, ...] = ()
+    copies: tuple[RandomResize, ...] = ()  # each image, resized by each of these, is trained on too
     steps: tuple[Step, ...] = ()  # none = the detector's own preprocessing
     views: int = Field(default=1, ge=1, le=8)
     view_steps: tuple[Step, ...] = ()  # of all views but the first
     mix: Mix | None = None
+    mix_features: FeatureMix | None = None  # of probes
+
+    @property
+    def looks(self) -> int:
+        """Tensors that one image becomes."""
+        return self.views + len(self.copies)
 
 
 class Optimizer(Config):
@@ -91,7 +103,7 @@ class TrainConfig(Config):
     task: Literal["authenticity", "artifacts", "both"] = "authenticity"  # what the losses are of; X-AIGD's AJ and PAD
     artifact_weight: float = Field(default=1.0, gt=0)  # of the loss of the artifact masks
     annotations: str | None = None  # table of artifact regions; read where the task or the alignment needs masks
-    init_from: str | None = None  # detector folder whose backbone's weights to start from
+    init_from: str | None = None  # detector folder whose backbone's weights to start from, or CO-SPY's branches
     freeze: Literal["none", "backbone"] = "none"
     align: Align | None = Field(default=None, validate_default=True)
     contrast: Contrast | None = None  # of the embeddings of detectors that have one
@@ -123,14 +135,18 @@ class TrainConfig(Config):
             raise ValueError("augment.view_steps need loss jsd and augment.views of 2 or more")
         if augment.views > 1 and augment.mix:
             raise ValueError("augment.mix cannot be combined with loss jsd")
+        if augment.copies and (augment.views > 1 or augment.mix or augment.mix_features):
+            raise ValueError("augment.copies need augment.views 1, augment.mix and augment.mix_features null")
+        if augment.pair_steps and not info.data.get("data", Data()).pairs:
+            raise ValueError("augment.pair_steps need data.pairs=true")
         return loss
 
     @field_validator("contrast")
     @classmethod
     def _classes_are_whole(cls, contrast: Contrast | None, info: ValidationInfo) -> Contrast | None:
         augment = info.data.get("augment", Augmentation())
-        if contrast is not None and (augment.mix or augment.views > 1):
-            raise ValueError("contrast needs augment.mix null and augment.views 1")
+        if contrast is not None and (augment.mix or augment.mix_features or augment.views > 1):
+            raise ValueError("contrast needs augment.mix null, augment.mix_features null and augment.views 1")
         return contrast
 
     @field_validator("align")
@@ -147,8 +163,8 @@ class TrainConfig(Config):
         augment = told.get("augment", Augmentation())
         if not aligned and told.get("task", "authenticity") == "authenticity":
             return align
-        if augment.mix or augment.views > 1:
-            raise ValueError("masks need augment.mix null and augment.views 1")
+        if augment.mix or augment.mix_features or augment.looks > 1 or told.get("data", Data()).pairs:
+            raise ValueError("masks need augment.mix null, no mixed features, views or copies, and data.pairs=false")
         if lost := [step.step for step in augment.steps if isinstance(step, RandAugment | SimplestPatch)]:
             raise ValueError(f"masks cannot follow the augmentation {lost[0]}")
         return align

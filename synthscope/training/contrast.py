@@ -1,8 +1,8 @@
-"""Supervised contrast: embeddings of one class draw together, away from those of the other (Khosla, NeurIPS 2020)."""
+"""Contrast: embeddings of one class draw together, away from those of the other."""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from pydantic import Field
@@ -27,15 +27,20 @@ class Contrast(Config):
     """The contrast beside the cross-entropy, both means over the images of a micro-batch of one process."""
 
     weight: float = Field(gt=0)
-    temperature: float = Field(default=0.07, gt=0)
+    name: Literal["supervised", "margin"] = "supervised"
+    temperature: float = Field(default=0.07, gt=0)  # supervised
+    margin: float = Field(default=1.0, gt=0)  # margin: distance from which on two classes are far enough apart
 
     def __call__(self, embeddings: Tensor, targets: Tensor) -> Tensor:
         """The weighted loss of ``(B, D)`` embeddings and ``(B,)`` labels."""
-        return self.weight * supervised_contrast(embeddings.float(), targets, temperature=self.temperature)
+        embeddings = embeddings.float()
+        if self.name == "margin":
+            return self.weight * margin_contrast(embeddings, targets, margin=self.margin)
+        return self.weight * supervised_contrast(embeddings, targets, temperature=self.temperature)
 
 
 def supervised_contrast(embeddings: Tensor, labels: Tensor, *, temperature: float) -> Tensor:
-    """``L_out`` of Khosla et al., eq. 2, with one view an image, as RINE's equation for it and its program have it.
+    """``L_out`` of Khosla et al., NeurIPS 2020, eq. 2, with one view an image, as RINE's equation and program have it.
 
     ``-1/|P(i)| sum_{p in P(i)} log(exp(z_i z_p / t) / sum_{a != i} exp(z_i z_a / t))``, a mean over all ``i``, in which
     an image without another one of its class counts as 0.
@@ -57,3 +62,27 @@ def supervised_contrast(embeddings: Tensor, labels: Tensor, *, temperature: floa
     positive = (labels[:, None] == labels) & ~itself
     log_share = torch.where(positive, similarity - similarity.logsumexp(1, keepdim=True), 0)
     return -(log_share.sum(1) / positive.sum(1).clamp(min=1)).mean()
+
+
+def margin_contrast(embeddings: Tensor, labels: Tensor, *, margin: float) -> Tensor:
+    """Mean distance within the classes plus the mean of what distances between them lack to ``margin``, as DDA has it.
+
+    Hadsell et al., CVPR 2006, without its squares, of embeddings divided by their lengths; both are means over the
+    pairs that are not 0, 0 without any: ``ContrastiveLoss(pos_margin=0, neg_margin=1)`` of pytorch-metric-learning.
+
+    Args:
+        embeddings: ``(B, D)``.
+        labels: ``(B,)``.
+        margin: Of the distance, at most 2.
+
+    >>> three = torch.tensor([[1.0, 0], [2.0, 0], [0, 3.0]])
+    >>> round(margin_contrast(three, torch.tensor([0, 1, 1]), margin=1).item(), 4)  # (1 - 0) / 1 + sqrt(2)
+    2.4142
+    """
+    z = functional.normalize(embeddings, dim=1)
+    # the gradient of this distance is 0, not infinite, where two embeddings are the same
+    distance = torch.cdist(z, z, compute_mode="donot_use_mm_for_euclid_dist")
+    once = torch.ones_like(distance, dtype=torch.bool).triu(1)
+    same = labels[:, None] == labels
+    parts = distance[same & once], functional.relu(margin - distance[~same & once])
+    return torch.stack([part.sum() / (part > 0).sum().clamp(min=1) for part in parts]).sum()

@@ -13,6 +13,7 @@ import polars as pl
 from synthscope.data.manifest import check_two_classes, in_every_subset, sample, split_by_group
 from synthscope.schema import MANIFEST, conform, view_name
 from synthscope.training.config import Data
+from synthscope.training.pairs import only_pairs
 
 LEAST_GROUPS = 20  # of a class, in each half of the held-out images
 
@@ -34,7 +35,8 @@ def choose(manifest: pl.DataFrame, data: Data) -> tuple[pl.DataFrame, pl.DataFra
     A collection in which no row has a split is one training set.
 
     Raises:
-        SynthscopeError: An image has no label, a class has no images, or too few to hold any out.
+        SynthscopeError: An image has no label, a class has no images, or too few to hold any out; no pairs where they
+            are asked for.
     """
     tail = pl.col("path").str.split("/").list.tail(3).list.join("/")
     table = conform(manifest, MANIFEST, "the manifest").with_columns(
@@ -54,7 +56,9 @@ def choose(manifest: pl.DataFrame, data: Data) -> tuple[pl.DataFrame, pl.DataFra
     split = "no split" if unsplit else f"split {data.split!r}"
     chosen = f"{split}, subsets {'+'.join(data.subsets or ()) or 'all'}, view {data.view or 'any'}"
     check_two_classes(table, chosen)
-    if data.max_per_class is not None:
+    if data.pairs:
+        table = only_pairs(table, most=data.max_per_class, seed=data.seed)
+    elif data.max_per_class is not None:
         table = sample(table, ("label",), n=data.max_per_class, seed=data.seed)
     train, held_out = split_by_group(table, data.holdout, seed=data.seed)
     check_two_classes(train, f"the images to train on of {chosen} with data.holdout={data.holdout:g}")

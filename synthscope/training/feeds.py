@@ -33,6 +33,8 @@ from synthscope.training.data import Rows, divide, rows_of
 from synthscope.training.distributed import World, autocast_dtype
 from synthscope.training.features import KeptFeatures, bytes_an_image, has_frozen_features
 from synthscope.training.masks import Targets, preprocess_with_target
+from synthscope.training.paired import PairedImages
+from synthscope.training.pairs import pairs_of
 
 
 class HeldOut(NamedTuple):
@@ -60,14 +62,15 @@ def feeds(config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], detecto
         UsageError: The detector takes images of any size, which don't stack, and micro-batches hold several.
     """
     crop = detector.config.input.side
-    if crop is None and config.batch_size != config.accumulate * world.size:
+    members = 2 if config.data.pairs else 1
+    if crop is None and config.batch_size != config.accumulate * world.size * members:
         raise UsageError(
-            f"Expected one image a micro-batch for an input of any size, got batch_size {config.batch_size} in "
-            f"{config.accumulate} micro-batches of {world.size} processes. Set accumulate to batch_size / "
-            f"{world.size}, or a fixed size: detector.input.crop, or a square resize."
+            f"Expected one {'pair' if members > 1 else 'image'} a micro-batch for an input of any size, got batch_size "
+            f"{config.batch_size} in {config.accumulate} micro-batches of {world.size} processes. Set accumulate to "
+            f"batch_size / {world.size * members}, or a fixed size: detector.input.crop, or a square resize."
         )
     rows = rows_of(parts[0])
-    random = bool(config.augment.steps or config.augment.mix or config.augment.views > 1)
+    random = bool(config.augment.steps or config.augment.mix or config.augment.looks > 1 or config.data.pairs)
     targets, preprocess = None, detector.preprocess
     if config.uses_masks:
         source = config.aligned.source if config.aligned else "artifact"
@@ -84,19 +87,26 @@ def feeds(config: TrainConfig, parts: tuple[pl.DataFrame, pl.DataFrame], detecto
         names = partial(_name, part, targets, json.dumps(encoder_versions(), sort_keys=True))
         return Folder(config.data.cache_folder, names, int(room * sum(part.height for part in parts)))
 
+    pairs = pairs_of(parts[0]) if config.data.pairs else None
     batches = TrainBatches(
-        len(rows.keys),
+        len(rows.keys) if pairs is None else 2 * len(pairs.real),
         config.batch_size,
         seed=config.seed,
         repeats=config.data.repeats,
         accumulate=config.accumulate,
         rank=world.rank,
         size=world.size,
+        members=members,
     )
     # of several processes, each meets other images in every epoch
     keeps_train = keeps and not random and world.size == 1
-    images = Images(rows, augmenter, cache=kept(rows, once=keeps_train), targets=targets)
-    size = max(config.batch_size // (config.accumulate * world.size), 1)
+    cache, size = kept(rows, once=keeps_train), max(config.batch_size // (config.accumulate * world.size), 1)
+    images = Images(rows, augmenter, cache=cache, targets=targets)
+    if pairs is not None:
+        steps = config.augment.pair_steps
+        images = PairedImages(rows, pairs, augmenter, cache=cache, steps=steps, seed=config.seed)
+    if crop is None:
+        size = 1
 
     def batched(images: Images, batches: Sampler[list[Token]], *, features: bool) -> Iterable[Batch]:
         load = partial(loader, images, workers=workers, pin=pin)

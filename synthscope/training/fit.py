@@ -117,7 +117,7 @@ class Run:
         scaler = torch.amp.GradScaler(world.device.type, enabled=self.dtype == torch.float16)
         self.state = State(config, detector, scaler)
         self.trained_on = trained_on(parts[0], config, self.manifest_sha256)
-        balanced = config.loss.class_weights == "balanced"
+        balanced = config.loss.class_weights == "balanced" and not config.data.pairs  # which are of both classes
         weights = balanced_weights(self.trained_on.n_real, self.trained_on.n_ai) if balanced else (1.0, 1.0)
         features = isinstance(self.feeds.train, KeptFeatures)
         self.model = world.wrap(Objective(detector, config, self.dtype, weights, from_features=features))
@@ -280,7 +280,7 @@ class Run:
 
     def _mention_skew(self) -> None:
         n_real, n_ai, config = self.trained_on.n_real, self.trained_on.n_ai, self.config
-        skewed = max(n_real, n_ai) > SKEWED * min(n_real, n_ai) and config.task != "artifacts"
+        skewed = max(n_real, n_ai) > SKEWED * min(n_real, n_ai) and config.task != "artifacts" and not config.data.pairs
         if skewed and config.loss.class_weights == "none" and self.world.rank == 0:
             print(
                 f"{n_real} real and {n_ai} AI images to train on: --set loss.class_weights=balanced gives both classes "

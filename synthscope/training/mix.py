@@ -1,4 +1,7 @@
-"""MixUp and CutMix of a batch: images and targets are blended with the batch in reverse order, as timm does."""
+"""MixUp and CutMix of a batch: images and targets are blended with the batch in reverse order, as timm does.
+
+And CO-SPY's mix of features.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,21 @@ class Mix(Config):
     cutmix: float = Field(default=1.0, ge=0)
     p: float = Field(default=1.0, ge=0, le=1)
     switch: float = Field(default=0.5, ge=0, le=1)  # probability of CutMix where both are on
+
+
+class FeatureMix(Config):
+    """CO-SPY: an image's features and target become ``d a + (1 - d) b``, b those of any image of the micro-batch."""
+
+    alpha: float = Field(default=0.2, gt=0)  # d ~ Beta(alpha, alpha), anew for each image
+    p: float = Field(default=0.5, gt=0, le=1)  # of an image to be mixed
+
+    def __call__(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """``(B, D)`` features and float32 ``(B,)`` targets, both float32; torch's generator of the CPU draws."""
+        count, features = len(features), features.float()
+        weight = torch.distributions.Beta(self.alpha, self.alpha).sample((count,))
+        weight = weight.where(torch.rand(count) < self.p, 1.0).to(features.device)
+        other = torch.randint(count, (count,)).to(features.device)
+        return torch.lerp(features[other], features, weight[:, None]), torch.lerp(targets[other], targets, weight)
 
 
 def mix_batch(images: Tensor, targets: Tensor, *, mix: Mix, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from synthscope.detectors.artifact_vit import ArtifactVit
 from synthscope.detectors.base import Detector
+from synthscope.detectors.cospy import CoSpy
 from synthscope.detectors.hub import load_detector
 from synthscope.detectors.probe import Probe
 from synthscope.errors import UsageError
@@ -21,6 +22,7 @@ from synthscope.training.config import TrainConfig
 from synthscope.training.contrast import Contrasted
 from synthscope.training.losses import Weights
 from synthscope.training.masks import REGION, artifact_loss, category_targets
+from synthscope.training.mix import FeatureMix
 
 
 def prepare(detector: Detector, config: TrainConfig) -> None:
@@ -34,6 +36,14 @@ def prepare(detector: Detector, config: TrainConfig) -> None:
             f"Expected a detector with embeddings for contrast, such as rine, got {detector.config.architecture!r}. "
             f"Set contrast=null, or give the detector features and logits_and_embeddings."
         )
+    if config.augment.mix_features is not None and not has_one_head(detector):
+        raise UsageError(
+            f"Expected a probe with one linear layer for augment.mix_features, got {detector.config.architecture!r}. "
+            f"Set it to null; cospy needs detector.options.branch=semantic."
+        )
+    if isinstance(detector, CoSpy) and not config.uses_masks:
+        _start_stage(detector, config)
+        return
     if not isinstance(detector, ArtifactVit):
         if config.uses_masks or config.init_from or config.freeze != "none":
             raise UsageError(
@@ -54,6 +64,25 @@ def prepare(detector: Detector, config: TrainConfig) -> None:
                 "Expected trained weights in a frozen backbone, got none. Set init_from or detector.options.weights."
             )
         detector.vit.requires_grad_(False)
+
+
+def has_one_head(detector: Detector) -> bool:
+    """Whether ``detector.head(detector.features(images))`` are its logits."""
+    if isinstance(detector, CoSpy):
+        return detector.options.branch == "semantic"
+    return isinstance(detector, Probe) and type(detector).forward is Probe.forward
+
+
+def _start_stage(detector: CoSpy, config: TrainConfig) -> None:
+    if config.init_from is not None:
+        detector.start_from(load_detector(config.init_from), config.init_from)
+    if config.freeze == "backbone":
+        if detector.options.branch != "both" or config.init_from is None:
+            raise UsageError(
+                "Expected detector.options.branch=both and init_from with freeze=backbone, which trains what joins two "
+                "trained branches. Set them, or freeze=none."
+            )
+        detector.freeze_branches()
 
 
 def _take_backbone(detector: ArtifactVit, folder: str) -> None:
@@ -102,11 +131,25 @@ class Objective(nn.Module):
         """
         if annotated is not None:
             return self._masked(images[:, :3], targets, images[:, 3], annotated)
-        contrast = self.config.contrast
+        contrast, mix = self.config.contrast, self.config.augment.mix_features
         with self._autocast(images):
-            logits, embeddings = self._logits(images)
-        loss = self.config.loss(logits.float().view(self.config.augment.views, -1), targets, self.weights)
-        return loss if contrast is None or embeddings is None else loss + contrast(embeddings, targets)
+            if mix is None:
+                logits, embeddings = self._logits(images)
+            else:
+                logits, targets, embeddings = *self._mixed(images, targets, mix), None
+        looks = self.config.augment.looks
+        loss = self.config.loss(logits.float().view(looks, -1), targets, self.weights)
+        if contrast is not None and embeddings is not None:
+            loss = loss + contrast(embeddings, targets.repeat(looks))
+        if isinstance(self.detector, CoSpy) and self.config.freeze == "backbone":
+            loss = loss + self.detector.too_small_bias()
+        return loss
+
+    def _mixed(self, images: Tensor, targets: Tensor, mix: FeatureMix) -> tuple[Tensor, Tensor]:
+        detector = self.detector
+        assert isinstance(detector, Probe)
+        features, targets = mix(images if self.from_features else detector.features(images), targets)
+        return detector.head(features), targets
 
     def _logits(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         detector = self.detector

@@ -34,6 +34,33 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
 
 
 @pytest.fixture
+def photographs(tmp_path: Path) -> Callable[..., pl.DataFrame]:
+    """Photographs of 48 x 40 pixels, and of each ``versions`` images by ``made``."""
+
+    def make(made: Callable[[np.ndarray], np.ndarray] = np.copy, *, count: int = 16, versions: int = 1) -> pl.DataFrame:
+        rng, rows = np.random.default_rng(0), []
+        folder = tmp_path / "pairs" / "images"  # draws look at the last three parts of a path
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            photo = cv2.GaussianBlur(rng.integers(0, 246, (40, 48, 3), dtype=np.uint8), (0, 0), 3)
+            for version in range(versions + 1):
+                path = folder / f"{number:02}_{version}.png"
+                assert cv2.imwrite(str(path), made(photo) if version else photo)
+                rows.append(
+                    {
+                        "path": str(path),
+                        "label": min(version, 1),
+                        "subset": f"v{version}" if version else None,
+                        "split": "train",
+                        "group": f"g{number:02}",
+                    }
+                )
+        return conform(pl.DataFrame(rows), MANIFEST, "test")
+
+    return make
+
+
+@pytest.fixture
 def make_config() -> Callable[..., TrainConfig]:
     """A tiny float32 run, with any key replaced."""
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from synthscope.detectors.hub import create_detector
 from synthscope.errors import UsageError
 from synthscope.training.config import TrainConfig
-from synthscope.training.contrast import Contrast, supervised_contrast
+from synthscope.training.contrast import Contrast, margin_contrast, supervised_contrast
 from synthscope.training.objective import Objective, prepare
 
 Make = Callable[..., TrainConfig]
@@ -88,3 +88,20 @@ def test_where_it_cannot_be_is_told(make_config: Make) -> None:
         make_config(contrast={"weight": 1}, augment={"steps": [{"step": "random_crop"}], "mix": {}})
     with pytest.raises(ValidationError, match="greater than 0"):
         Contrast(weight=0)
+
+
+def test_the_margin_compares_every_pair_and_stands_still_where_two_are_one() -> None:
+    generator = torch.Generator().manual_seed(0)
+    embeddings = torch.randn(7, 2, generator=generator)
+    labels = torch.tensor([0, 1, 1, 0, 1, 0, 1])
+    z = [(x / math.hypot(x, y), y / math.hypot(x, y)) for x, y in embeddings.tolist()]
+    near = [math.dist(z[i], z[j]) for i in range(7) for j in range(i) if labels[i] == labels[j]]
+    far = [max(0.8 - math.dist(z[i], z[j]), 0) for i in range(7) for j in range(i) if labels[i] != labels[j]]
+    far = [lack for lack in far if lack]
+    wanted = sum(near) / len(near) + sum(far) / len(far)
+    assert margin_contrast(embeddings, labels, margin=0.8).item() == pytest.approx(wanted, rel=1e-5)
+    assert 0 < len(far) < 12
+    pair = torch.ones(2, 3, requires_grad=True)  # a photograph and its copy
+    loss = margin_contrast(pair, torch.tensor([0, 1]), margin=1)
+    loss.backward()
+    assert loss.item() == 1 and pair.grad is not None and not pair.grad.any()

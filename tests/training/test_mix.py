@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthscope.training.mix import Mix, mix_batch
+from synthscope.training.mix import FeatureMix, Mix, mix_batch
 
 IMAGES = torch.tensor([0, 100, 200], dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 3, 16, 16)
 TARGETS = torch.tensor([0.0, 0.0, 1.0])
@@ -41,3 +41,18 @@ def test_weights_follow_the_beta_distribution() -> None:
     weights = [mix_batch(IMAGES, TARGETS, mix=Mix(mixup=0.8, cutmix=0), rng=rng)[1][2].item() for _ in range(1000)]
     assert np.mean(weights) == pytest.approx(0.5, abs=0.04)
     assert np.var(weights) == pytest.approx(1 / (4 * (2 * 0.8 + 1)), rel=0.15)
+
+
+def test_features_and_targets_share_a_weight_of_their_own() -> None:
+    torch.manual_seed(0)
+    features = torch.eye(40)  # every image is told by its features
+    targets = torch.arange(40) % 2.0
+    mixed, soft = FeatureMix(alpha=0.2, p=0.5)(features, targets)
+    torch.testing.assert_close(soft, mixed @ targets)
+    torch.testing.assert_close(mixed.sum(1), torch.ones(40))
+    assert ((mixed > 0).sum(1) <= 2).all()
+    weights = torch.cat([FeatureMix(alpha=0.2, p=1)(features, targets)[0].diagonal() for _ in range(100)])
+    kept = torch.stack([(FeatureMix(p=0.5)(features, targets)[0].diagonal() == 1).float().mean() for _ in range(100)])
+    assert 0.48 < weights.mean() < 0.56  # 1 / 2, and 1 where an image met itself, once in 40
+    assert 0.14 < weights.var() < 0.22  # of Beta(0.2, 0.2): 1 / (4 x 1.4) = 0.179
+    assert 0.5 < kept.mean() < 0.65  # half is left alone; a Beta of 0.2 is 1 to the last bit now and then

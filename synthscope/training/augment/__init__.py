@@ -20,14 +20,15 @@ from synthscope.training.augment.crops import RandomCrop, RandomResizedCrop, Sim
 from synthscope.training.augment.erasing import MaskPatches, RandomErasing
 from synthscope.training.augment.filters import Blur, GaussianNoise, PepperNoise, Sharpen, gaussian_blur
 from synthscope.training.augment.geometry import Affine, HFlip, VFlip
+from synthscope.training.augment.paired import FrequencyMix, JpegLikeReal, PairStep, PasteBack, PixelMix, RandomOrder
 from synthscope.training.augment.policies import RandAugment
 from synthscope.training.augment.resizes import PadResize, RandomResize, RandomSqueeze, Resize, nearest
 
 __all__ = [
-    "Affine", "Blur", "BlurJpeg", "ColourJitter", "GaussianNoise", "Greyscale", "HFlip", "Jpeg", "MaskPatches", "OneOf",
-    "PadResize", "PepperNoise", "RandAugment", "RandomCrop", "RandomErasing", "RandomList", "RandomResize",
-    "RandomResizedCrop", "RandomSqueeze", "Resize", "Sharpen", "SimplestPatch", "Step", "VFlip", "augment",
-    "gaussian_blur", "nearest",
+    "Affine", "Blur", "BlurJpeg", "ColourJitter", "FrequencyMix", "GaussianNoise", "Greyscale", "HFlip", "Jpeg",
+    "JpegLikeReal", "MaskPatches", "OneOf", "PadResize", "PairStep", "PasteBack", "PepperNoise", "PixelMix",
+    "RandAugment", "RandomCrop", "RandomErasing", "RandomList", "RandomOrder", "RandomResize", "RandomResizedCrop",
+    "RandomSqueeze", "Resize", "Sharpen", "SimplestPatch", "Step", "VFlip", "augment", "gaussian_blur", "nearest",
 ]  # fmt: skip
 
 Step = Annotated[SingleStep | SimplestPatch | RandAugment | OneOf | RandomList, Field(discriminator="step")]

@@ -50,7 +50,7 @@ class BlurJpeg(Config):
 
 def jpeg(rgb: np.ndarray, quality: int, rng: np.random.Generator) -> np.ndarray:
     """The round trip of uint8 ``(H, W, 3)`` by one of the two libraries."""
-    return (_jpeg_cv2, _jpeg_pil)[int(rng.integers(2))](rgb, quality)
+    return (_jpeg_cv2, jpeg_pil)[int(rng.integers(2))](rgb, quality)
 
 
 def _jpeg_cv2(rgb: np.ndarray, quality: int) -> np.ndarray:
@@ -58,7 +58,8 @@ def _jpeg_cv2(rgb: np.ndarray, quality: int) -> np.ndarray:
     return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])  # type: ignore[index]
 
 
-def _jpeg_pil(rgb: np.ndarray, quality: int) -> np.ndarray:
+def jpeg_pil(rgb: np.ndarray, quality: int) -> np.ndarray:
+    """The round trip of uint8 ``(H, W, 3)`` by Pillow."""
     buffer = BytesIO()
     Image.fromarray(np.ascontiguousarray(rgb)).save(buffer, "JPEG", quality=quality)
     return np.asarray(Image.open(buffer))

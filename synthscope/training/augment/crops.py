@@ -18,14 +18,14 @@ from synthscope.training.augment.step import Kernel, Range, Share, side_of
 
 class RandomCrop(Config):
     """A square at a random place, native pixels; an image below the size is enlarged first, or repeated, or laid
-    anywhere on black, as by torchvision's ``pad_if_needed``.
+    anywhere on black, as by torchvision's ``pad_if_needed``, or in the middle of it, as centre crops are.
 
     Enlarging leaves the traces of interpolation that some detectors look for.
     """
 
     step: Literal["random_crop"]
     size: int | None = Field(default=None, ge=1)
-    small: Literal["upscale", "tile", "pad"] = "upscale"
+    small: Literal["upscale", "tile", "pad", "pad_centre"] = "upscale"
 
     def __call__(self, rgb: np.ndarray, rng: np.random.Generator, crop: int | None) -> np.ndarray:
         """Crop."""
@@ -35,6 +35,9 @@ class RandomCrop(Config):
         elif self.small == "pad":
             around = [(max(size - side, 0),) * 2 for side in rgb.shape[:2]]
             rgb = np.pad(rgb, (*around, (0, 0)))
+        elif self.small == "pad_centre":
+            lacking = [max(size - side, 0) for side in rgb.shape[:2]]
+            rgb = np.pad(rgb, (*((short // 2, short - short // 2) for short in lacking), (0, 0)))
         elif min(rgb.shape[:2]) < size:
             rgb = resized(rgb, *short_side(rgb.shape[0], rgb.shape[1], size), "bilinear")
         top, left = (int(rng.integers(side - size + 1)) for side in rgb.shape[:2])

@@ -58,13 +58,21 @@ class Blur(PixelStep):
 
 
 class Sharpen(PixelStep):
-    """torchvision's ``adjust_sharpness``: 0 is the image smoothed over 3 x 3 pixels, 1 as it is, above is sharper."""
+    """torchvision's ``adjust_sharpness``: 0 is the image smoothed over 3 x 3 pixels, 1 as it is, above is sharper.
+
+    With a ``sigma`` DDA's instead: ``x + factor (x - blurred)``, the fraction cut off.
+    """
 
     step: Literal["sharpen"]
     factor: Range = (1.0, 3.0)
+    sigma: float | None = Field(default=None, gt=0)  # of a Gaussian, in pixels
 
     def change(self, rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Sharpen."""
+        if self.sigma is not None:
+            pixels = rgb.astype(np.float32)
+            detail = pixels - cv2.GaussianBlur(pixels, (0, 0), self.sigma)
+            return (pixels + rng.uniform(*self.factor) * detail).clip(0, 255).astype(np.uint8)
         return np.asarray(torchvision_functional().adjust_sharpness(Image.fromarray(rgb), rng.uniform(*self.factor)))
 
 
