@@ -113,7 +113,9 @@ def test_the_default_adds_up_what_the_whole_and_the_patches_say(detector: Detect
 
 def test_an_image_of_one_patch_is_seen_four_times(detector: Detector) -> None:
     images = pictures()[:1, :, 48:80, 64:96]
-    seen = [create_explainer(f"gradcam:layer=net.{name}.layer4")(detector, images) for name in ("model_min", "model_max")]
+    seen = [
+        create_explainer(f"gradcam:layer=net.{name}.layer4")(detector, images) for name in ("model_min", "model_max")
+    ]
     assert all(each.shape == (1, 32, 32) and each.max() > 0 for each in seen)
 
 
