@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -80,6 +81,19 @@ def test_the_targets_of_recent_detectors() -> None:
     assert chosen["dda"] == ("net.model.blocks.1.norm1",) and chosen["bfree"] == ("net.blocks.1.norm1",)
     assert chosen["cospy"] == ("net.semantic.model.blocks.1.norm1", "net.artifact.artifact_encoder.layer2")
     assert chosen["cospy_progan"] == ("net.semantic.model.blocks.2.norm1", "net.artifact.artifact_encoder.layer2")
+
+
+def test_the_page_says_which_explainers_work() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/detectors_2025.md").read_text(encoding="utf-8")
+    table = page.partition("## Which explainers work on which")[2]
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| (yes|no)[^|]* \|$", table, re.MULTILINE)
+    assert {name for name, *_ in rows} == set(TODAY)
+    for name, layers, attention in rows:
+        detector = small(name)
+        looked_at = {re.sub(r"blocks\.\d+", "blocks.N", layer) for layer in target_layers(detector)}
+        assert set(re.findall(r"`([^`]+)`", layers)) == looked_at, name
+        assert ("every block" in layers) == (len(target_layers(detector)) > len(looked_at)), name
+        assert (attention == "yes") == (name in SEES_TOKENS), name  # which the test of all pairs tries out
 
 
 def test_rine_is_explained_where_it_reads() -> None:

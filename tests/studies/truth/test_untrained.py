@@ -28,7 +28,7 @@ def trained(architecture: str, **options: str | int | bool) -> Detector:
     [
         ("cnn_small", {"width": 4}),
         ("npr", {}),
-        ("timm:test_vit", {"pretrained": True}),
+        ("timm:test_resnet", {"pretrained": True}),
         ("linear_probe", {"backbone": "test_resnet", "weights": "/nowhere/resnet.safetensors"}),
         ("c2p_clip", {"tower": "tiny", "weights": "hf-hub:timm/vit_large_patch14_clip_224.openai"}),
         ("dda", {"size": "tiny", "weights": "/nowhere/dinov2.safetensors"}),
