@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,7 +23,7 @@ from synthscope.detectors.input import InputConfig
 from synthscope.detectors.srm_bank import HighPass
 from synthscope.errors import UnreadableImageError
 
-PATCH, STRIDE, BANDS, VIEW = 32, 16, 6, 256  # pixels, pixels, anti-diagonal bands, pixels of every view
+PATCH, STRIDE, BANDS = 32, 16, 6  # pixels, pixels, anti-diagonal bands
 RESNET_WEIGHTS, TRUNK_WEIGHTS = "resnet50.tv_in1k", "convnext_xxlarge.clip_laion2b_soup"
 TINY = {"dims": (16, 32, 64, 128), "depths": (1, 1, 1, 1)}
 TINY_RESNET = {"layers": (1, 1, 1, 1)}
@@ -36,6 +37,7 @@ class Aide(Detector):
 
         size: Literal["xxl", "tiny"] = "xxl"  # tiny: without published weights, to train or try out on a CPU
         pretrained: bool = False  # start from the weights that the published training starts from
+        view: int = Field(default=256, ge=PATCH)  # side of every view; smaller is cheaper, and not what was published
 
     options: Options
     clip_mean: Tensor
@@ -87,8 +89,8 @@ class Aide(Detector):
         """Logits ``(B,)``, positive = AI; any size from 32 x 32 pixels."""
         images = images.float()
         patches = ranked_patches(images)
-        whole = _enlarged(images)
-        noise = [self.normalize(_enlarged(patches[:, place])) for place in range(4)]
+        whole = _enlarged(images, self.options.view)
+        noise = [self.normalize(_enlarged(patches[:, place], self.options.view)) for place in range(4)]
         return self.net(noise, (whole - self.clip_mean) / self.clip_std)[:, 0]
 
     def over_input(self, maps: Tensor, images: Tensor, layer: str) -> Tensor:
@@ -121,7 +123,7 @@ class AideNet(nn.Module):
             frozen.requires_grad_(False)
 
     def forward(self, noise: list[Tensor], whole: Tensor) -> Tensor:
-        """Four patches, plain and rich by turns, each ``(B, 3, 256, 256)``, and the whole image, to ``(B, 1)``."""
+        """Four patches, plain and rich by turns, each ``(B, 3, v, v)``, and the whole image, to ``(B, 1)``."""
         traces = [
             trunk.forward_head(trunk.forward_features(self.hpf["hpf"](view)), pre_logits=True)
             for trunk, views in ((self.model_min, noise[0::2]), (self.model_max, noise[1::2]))
@@ -133,9 +135,9 @@ class AideNet(nn.Module):
         return self.fc["fc2"](functional.gelu(self.fc["fc1"](both)))
 
 
-def _enlarged(images: Tensor) -> Tensor:
+def _enlarged(images: Tensor, view: int) -> Tensor:
     """Bilinear without antialiasing, as torchvision resized tensors before 0.17."""
-    return functional.interpolate(images, (VIEW, VIEW), mode="bilinear", align_corners=False)
+    return functional.interpolate(images, (view, view), mode="bilinear", align_corners=False)
 
 
 def ranked_patches(images: Tensor) -> Tensor:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from synthscope.detectors import DETECTORS, aide, backbones, bfree, clip, cospy, drct
+from synthscope.detectors import DETECTORS, backbones, bfree, clip, cospy, drct
 
 
 @pytest.fixture
 def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Views, crops and backbones as small as those of `tests.explainers.recent`."""
-    monkeypatch.setattr(aide, "VIEW", 64)
     monkeypatch.setattr(cospy, "ARTIFACT_SIDE", 64)
     monkeypatch.setattr(bfree, "SIDE", 56)
     monkeypatch.setattr(drct.DrctConvNext, "model", "test_convnext")

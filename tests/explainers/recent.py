@@ -19,7 +19,7 @@ TODAY: dict[str, tuple[int | None, dict[str, str | int]]] = {
     "safe": (64, {}),
     "rine": (56, {**TOWER, "width": 32}),
     "effort": (56, TOWER),
-    "aide": (None, {"size": "tiny"}),
+    "aide": (None, {"size": "tiny", "view": 64}),
     "commfor": (64, {"size": "tiny"}),
     "cospy": (56, SIZE),
     "cospy_progan": (56, TOWER),

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from synthscope.detectors import aide
 from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import create_detector
 from synthscope.explainers.base import create_explainer
@@ -19,10 +18,9 @@ SIZE = (80, 96)
 
 
 @pytest.fixture
-def detector(monkeypatch: pytest.MonkeyPatch) -> Detector:
-    monkeypatch.setattr(aide, "VIEW", 64)
+def detector() -> Detector:
     input = {"resize": None, "crop": None}
-    made = create_detector("aide", options={"size": "tiny"}, input=input, seed=1)
+    made = create_detector("aide", options={"size": "tiny", "view": 64}, input=input, seed=1)
     return settled(made)
 
 
