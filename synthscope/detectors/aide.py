@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,7 +22,7 @@ from synthscope.detectors.downloads import download
 from synthscope.detectors.input import InputConfig
 from synthscope.detectors.srm_bank import HighPass
 
-PATCH, STRIDE, BANDS, VIEW = 32, 16, 6, 256  # pixels, pixels, anti-diagonal bands, pixels of every view
+PATCH, STRIDE, BANDS = 32, 16, 6  # pixels, pixels, anti-diagonal bands
 RESNET_WEIGHTS, TRUNK_WEIGHTS = "resnet50.tv_in1k", "convnext_xxlarge.clip_laion2b_soup"
 TINY = {"dims": (16, 32, 64, 128), "depths": (1, 1, 1, 1)}
 TINY_RESNET = {"layers": (1, 1, 1, 1)}
@@ -35,6 +36,7 @@ class Aide(Detector):
 
         size: Literal["xxl", "tiny"] = "xxl"  # tiny: without published weights, to train or try out on a CPU
         pretrained: bool = False  # start from the weights that the published training starts from
+        view: int = Field(default=256, ge=PATCH)  # side of every view; smaller is cheaper, and not what was published
 
     options: Options
     clip_mean: Tensor
@@ -80,9 +82,21 @@ class Aide(Detector):
         """Logits ``(B,)``, positive = AI; any size from 32 x 32 pixels."""
         images = images.float()
         patches = ranked_patches(images)
-        whole = _enlarged(images)
-        noise = [self.normalize(_enlarged(patches[:, place])) for place in range(4)]
+        whole = _enlarged(images, self.options.view)
+        noise = [self.normalize(_enlarged(patches[:, place], self.options.view)) for place in range(4)]
         return self.net(noise, (whole - self.clip_mean) / self.clip_std)[:, 0]
+
+    def over_input(self, maps: Tensor, images: Tensor, layer: str) -> Tensor:
+        """Maps ``(2 B, h, w)`` of one ResNet, laid over the patches that it saw and added up; others as they are."""
+        if not layer.startswith(("net.model_min.", "net.model_max.")):
+            return maps
+        first = int(layer.startswith("net.model_max."))  # whose patches are the second and the fourth
+        heat = functional.interpolate(maps[:, None], (PATCH, PATCH), mode="bilinear", align_corners=False)[:, 0]
+        found = maps.new_zeros(len(images), *images.shape[-2:])
+        corners = patch_corners(images.float())[:, first::2].transpose(0, 1).flatten(0, 1).tolist()
+        for number, (patch, (top, left)) in enumerate(zip(heat, corners, strict=True)):
+            found[number % len(images), top : top + PATCH, left : left + PATCH] += patch
+        return found
 
 
 class AideNet(nn.Module):
@@ -102,21 +116,21 @@ class AideNet(nn.Module):
             frozen.requires_grad_(False)
 
     def forward(self, noise: list[Tensor], whole: Tensor) -> Tensor:
-        """Four patches, plain and rich by turns, each ``(B, 3, 256, 256)``, and the whole image, to ``(B, 1)``."""
-        trunks = (self.model_min, self.model_max) * 2
+        """Four patches, plain and rich by turns, each ``(B, 3, v, v)``, and the whole image, to ``(B, 1)``."""
         traces = [
             trunk.forward_head(trunk.forward_features(self.hpf["hpf"](view)), pre_logits=True)
-            for trunk, view in zip(trunks, noise, strict=True)
+            for trunk, views in ((self.model_min, noise[0::2]), (self.model_max, noise[1::2]))
+            for view in (views if self.training else [torch.cat(views)])  # one by one for the batch norms, as published
         ]
         maps = self.openclip_convnext_xxl.forward_features(whole)
         meaning = self.convnext_proj(self.openclip_convnext_xxl.head.norm(maps).mean((2, 3)))  # timm pools, then norms
-        both = torch.cat([meaning, torch.stack(traces).mean(0)], 1)
+        both = torch.cat([meaning, torch.cat(traces).unflatten(0, (4, -1)).mean(0)], 1)
         return self.fc["fc2"](functional.gelu(self.fc["fc1"](both)))
 
 
-def _enlarged(images: Tensor) -> Tensor:
+def _enlarged(images: Tensor, view: int) -> Tensor:
     """Bilinear without antialiasing, as torchvision resized tensors before 0.17."""
-    return functional.interpolate(images, (VIEW, VIEW), mode="bilinear", align_corners=False)
+    return functional.interpolate(images, (view, view), mode="bilinear", align_corners=False)
 
 
 def ranked_patches(images: Tensor) -> Tensor:
@@ -128,15 +142,21 @@ def ranked_patches(images: Tensor) -> Tensor:
     Returns:
         ``(B, 4, 3, 32, 32)``; the same ones again where an image has fewer than four.
     """
+    rows, columns = (patch_corners(images) // STRIDE).unbind(-1)
+    windows = images.unfold(2, PATCH, STRIDE).unfold(3, PATCH, STRIDE)  # a view, (B, 3, rows, columns, 32, 32)
+    which = torch.arange(len(images), device=images.device)[:, None]
+    return windows[which, :, rows, columns]
+
+
+def patch_corners(images: Tensor) -> Tensor:
+    """First row and column of the patches that :func:`ranked_patches` takes, in its order: int64 ``(B, 4, 2)``."""
     with torch.no_grad():
         scores = frequency_scores(images / 255)
     order = scores.argsort(dim=1, stable=True)
     last = order.shape[1] - 1
     chosen = order[:, [0, last, min(1, last), max(last - 1, 0)]]
     columns = (images.shape[-1] - PATCH) // STRIDE + 1
-    windows = images.unfold(2, PATCH, STRIDE).unfold(3, PATCH, STRIDE)  # a view, (B, 3, rows, columns, 32, 32)
-    which = torch.arange(len(images), device=images.device)[:, None]
-    return windows[which, :, chosen // columns, chosen % columns]
+    return torch.stack([chosen // columns, chosen % columns], -1) * STRIDE
 
 
 def frequency_scores(images: Tensor) -> Tensor:

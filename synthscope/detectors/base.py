@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import cv2
@@ -121,12 +120,13 @@ class Detector(nn.Module, ABC):
         """Input that ``architecture`` was designed for."""
         return cls.default_input
 
-    def over_input(self, maps: Tensor, size: Sequence[int]) -> Tensor:
-        """Maps ``(B, h, w)`` over the input, of those of what the network saw: several crops of it, in some detectors.
+    def over_input(self, maps: Tensor, images: Tensor, layer: str) -> Tensor:
+        """Maps ``(B, h, w)`` over the input, of those of what a layer saw: several crops of it, in some detectors.
 
         Args:
-            maps: ``(N, h, w)``; ``N = B`` where the network sees the input as a whole.
-            size: Height and width of the input.
+            maps: ``(N, h, w)``; ``N = B`` where the layer sees the input as a whole.
+            images: ``(B, 3, H, W)``, the input.
+            layer: Name of the module that the maps are of.
         """
         return maps
 

@@ -87,8 +87,9 @@ class BFree(Detector):
         shares = torch.tensor(list(places.values()), device=logits.device)[:, None]
         return (logits * shares).sum(0)
 
-    def over_input(self, maps: Tensor, size: Sequence[int]) -> Tensor:
-        """Maps ``(N * B, h, w)`` of the crops, laid over ``(B, *size)`` pixels and added up."""
+    def over_input(self, maps: Tensor, images: Tensor, layer: str) -> Tensor:
+        """Maps ``(N * B, h, w)`` of the crops, laid over the pixels of ``images`` and added up."""
+        size = images.shape[-2:]
         places = self._places(size)
         heat = functional.interpolate(maps[:, None], (SIDE, SIDE), mode="bilinear", align_corners=False)[:, 0]
         whole = [side - side % PATCH for side in size]  # which repeats, where it is smaller than a crop

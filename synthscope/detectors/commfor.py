@@ -10,6 +10,7 @@ from synthscope.config import Config
 from synthscope.detectors.base import Detector, DetectorConfig
 from synthscope.detectors.downloads import download
 from synthscope.detectors.input import InputConfig
+from synthscope.detectors.residual import residual
 from synthscope.detectors.timm_models import timm_model
 
 
@@ -24,6 +25,9 @@ class CommunityForensics(Detector):
 
         size: Literal["small", "tiny"] = "small"  # tiny: in the published code, without published weights
         pretrained: bool = False  # start from timm's ImageNet weights, as published
+        residual: bool = (
+            False  # show the high-pass residual, from which few images and steps teach more than from pixels
+        )
 
     options: Options
     default_input = InputConfig(resize=440, crop=384, interpolation="pillow_bilinear")
@@ -59,4 +63,5 @@ class CommunityForensics(Detector):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B,)``, positive = AI."""
-        return self.net["vit"](self.normalize(images))[:, 0]
+        pixels = self.normalize(images)
+        return self.net["vit"](residual(pixels) if self.options.residual else pixels)[:, 0]

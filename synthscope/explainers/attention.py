@@ -178,8 +178,8 @@ class AttentionMethod(FromForward):
         prefix = transformer.num_prefix_tokens
         class_token = prefix > 0 and getattr(transformer, "global_pool", "token") == "token"
         patches = self.relevance(*matrices, class_token=class_token)[:, prefix - class_token :]
-        size = images.shape[-2:]
-        return [detector.over_input(patch_grid(transformer, patches, size), size)]
+        grid = patch_grid(transformer, patches, images.shape[-2:])
+        return [detector.over_input(grid, images, name)]
 
     def relevance(self, *matrices: list[Tensor], class_token: bool) -> Tensor:
         """The core of the method on attentions and, where it needs them, gradients."""

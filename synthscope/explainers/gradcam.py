@@ -40,11 +40,11 @@ class Cam(FromForward):
     def maps(self, detector: Detector, images: Tensor, seen: Forward) -> list[Tensor]:
         """A non-negative one of each layer."""
         size = images.shape[-2:]
-        pairs = [
-            [as_maps(detector, tensors[name], size) for tensors in (seen.outputs, seen.gradients)]
-            for name in self.taps(detector).gradients
-        ]
-        return [detector.over_input(self.weigh(*pair).relu(), size) for pair in pairs]
+        found = []
+        for name in self.taps(detector).gradients:
+            pair = (as_maps(detector, tensors[name], size) for tensors in (seen.outputs, seen.gradients))
+            found.append(detector.over_input(self.weigh(*pair).relu(), images, name))
+        return found
 
     @abstractmethod
     def weigh(self, maps: Tensor, gradients: Tensor) -> Tensor:

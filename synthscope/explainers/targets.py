@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from synthscope.detectors.aide import Aide
 from synthscope.detectors.base import Detector
 from synthscope.detectors.cospy import CoSpy, CoSpyProgan
 from synthscope.detectors.f3net import F3Net
@@ -29,7 +30,7 @@ def target_layers(detector: Detector) -> tuple[str, ...]:
     - RINE: that norm of every block, whose heatmaps are added up. Its head reads the class token behind the attention
       of each block, so the last block alone would show one term of a sum, and none where its weight is small.
     - F3Net and CO-SPY: the end of both streams, whose heatmaps are added up.
-    - AIDE: the end of its semantic trunk. Which patches it picks, and what their noise says, is not in the heatmap.
+    - AIDE: the end of its semantic trunk and of both trunks of noise, whose heatmaps lie on the patches that it picked.
     - GramNet: the last stage, which is its content branch; what only the texture branches see is not in the heatmap.
     - FreqNet: its last stage; layers before it mix every position with the one opposite, so heatmaps show both.
     - Any other network: the last module in order of execution whose output has more than one position.
@@ -47,6 +48,8 @@ def _choose(detector: Detector) -> tuple[str, ...]:
         raise UsageError(f"Expected maps over the image, got {detector.config.name}, which reads a spectrum. {ANY}")
     if isinstance(detector, F3Net):
         return "net.fad_excep.bn4", "net.lfs_excep.bn4"
+    if isinstance(detector, Aide):
+        return "net.openclip_convnext_xxl.head.norm", "net.model_min.layer4", "net.model_max.layer4"
     if isinstance(detector, GramNet):
         return ("net.layer4",)
     if found := find_transformer(detector):

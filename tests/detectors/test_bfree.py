@@ -49,9 +49,9 @@ def test_heatmaps_lay_the_crops_over_the_image(state: dict[str, Tensor], tmp_pat
     assert (heat[:, 14 * 37 :] == 0).all()  # no crop sees the last rows
     assert create_explainer("chefer")(detector, images[:1, :, :100]).std() > 0  # which is seen once, repeated
     assert to_image(heat[0], detector, (520, 690)).heat.shape == (520, 690)
-    ones = detector.over_input(torch.ones(5, 36, 36), (1100, 1100))  # views of every pixel
+    ones = detector.over_input(torch.ones(5, 36, 36), torch.zeros(1, 3, 1100, 1100), "net")  # views of every pixel
     assert ones.max() == 2 and ones[0, 0, 0] == 1 and ones[0, 300, 300] == 2 and ones[0, 550, 100] == 0
-    small = detector.over_input(torch.ones(1, 36, 36), (60, 1000))  # 56 rows, nine times
+    small = detector.over_input(torch.ones(1, 36, 36), torch.zeros(1, 3, 60, 1000), "net")  # 56 rows, nine times
     assert small[0, 0, 0] == 9 and small[0, 57, 0] == 0 and small[0, 0, 600] == 0
 
 

@@ -96,3 +96,24 @@ def test_it_starts_from_imagenet_but_for_the_head(side: int, monkeypatch: pytest
     monkeypatch.setattr(timm, "create_model", painted)
     detector = create_detector("commfor", options={**TINY, "pretrained": True}, input={"crop": side})
     assert (detector.net["vit"].pos_embed == 3).all()
+
+
+def test_the_residual_is_an_option_that_the_network_sees() -> None:
+    """Of an image of one colour nothing is left; steps of two grey levels are eight times as strong."""
+    input = {"resize": None, "crop": 32, "mean": (0, 0, 0), "std": (1, 1, 1)}
+    plain, other = (
+        create_detector("commfor", options={**TINY, "residual": seen}, input=input, seed=3).eval()
+        for seen in (False, True)
+    )
+    for detector in (plain, other):
+        detector.net["vit"].head.weight.data.normal_(generator=torch.Generator().manual_seed(1))  # type: ignore[operator]
+    grey, white = (torch.full((1, 3, 32, 32), level, dtype=torch.uint8) for level in (90, 200))
+    lines = grey.clone()
+    lines[..., ::2] += 2  # 2/255 against the neighbours' mean: a third of it where one of three columns is light
+    shown = torch.empty(1, 3, 32, 32)
+    shown[..., ::2], shown[..., 1::2] = 8 * 2 / 255 * 2 / 3, -8 * 2 / 255 * 2 / 3
+    shown[..., 0], shown[..., -1] = 8 * 2 / 255 / 2, -8 * 2 / 255 / 2  # two columns there
+    with torch.no_grad():
+        assert not torch.allclose(plain(grey), plain(white))
+        torch.testing.assert_close(other(grey), other(white), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(other(lines), plain(shown * 255), rtol=1e-4, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Recent detectors under another implementation of Grad-CAM, and attention by hand where projections are not plain."""
+"""Recent detectors under Grad-CAM written out, and attention by hand where projections are not plain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import Tensor, nn
 
-from synthscope import runtime
 from synthscope.detectors import clip, cospy, dda
 from synthscope.detectors.base import Detector
 from synthscope.detectors.hub import create_detector
@@ -22,45 +21,51 @@ from tests.explainers.tiny import named, pixels
 Array = NDArray[np.float64]
 
 
-class OneColumn(nn.Module):
-    """Logits as the scores of a single class."""
-
-    def __init__(self, detector: Detector) -> None:
-        super().__init__()
-        self.detector = detector
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.detector(images)[:, None]
+def patches(tokens: Array, prefix: int) -> Array:
+    side = round((tokens.shape[0] - prefix) ** 0.5)
+    return tokens[prefix:].T.reshape(-1, side, side)
 
 
-def patches(tokens: Tensor) -> Tensor:
-    side = round((tokens.shape[1] - 1) ** 0.5)
-    return tokens[:, 1:].mT.unflatten(2, (side, side))
+@pytest.mark.parametrize("name", ["safe", "c2p_clip", "effort", "dda", "commfor", "rine", "cospy"])
+def test_gradcam_from_retained_gradients(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Selvaraju et al., ICCV 2017, eq. 1 and 2, image by image from one backward pass each; layers are added up."""
+    monkeypatch.setattr(cospy, "ARTIFACT_SIDE", 64)
+    tower, tiny = {"tower": "tiny", "weights": "random"}, {"size": "tiny", "weights": "random"}
+    options = {"safe": {}, "dda": tiny, "cospy": tiny, "commfor": {"size": "tiny"}, "rine": {**tower, "width": 32}}
+    detector = named(name, side=64 if name == "commfor" else 56, **options.get(name, tower))
+    for module in detector.modules():
+        if isinstance(module, nn.Linear) and module.out_features == 1:
+            module.weight.data.normal_(generator=torch.Generator().manual_seed(0))
+    side = detector.config.input.side
+    images = pixels(2, 3, side, side)
+    found = create_explainer("gradcam")(detector, images)
+    seen: list[Tensor] = []
 
+    def keep(module: nn.Module, args: object, output: Tensor) -> None:
+        output.requires_grad_() if output.is_leaf else None
+        output.retain_grad()
+        seen.append(output)
 
-def unit(heat: Any) -> Array:
-    heat = np.asarray(heat, np.float64)
-    return (heat - heat.min()) / np.ptp(heat)
-
-
-@pytest.mark.parametrize("name", ["safe", "c2p_clip", "effort", "dda"])
-def test_gradcam_equals_that_of_pytorch_grad_cam(name: str) -> None:
-    runtime.import_torchvision()
-    theirs = pytest.importorskip(
-        "pytorch_grad_cam", reason="pytorch-grad-cam is not installed: pip install 'synthscope[crosscheck]'"
-    )
-    options = {"safe": {}, "dda": {"size": "tiny", "weights": "random"}}.get(
-        name, {"tower": "tiny", "weights": "random"}
-    )
-    detector = named(name, side=56, **options)
-    images = pixels(2, 3, 56, 56)
-    layers = [detector.get_submodule(layer) for layer in target_layers(detector)]
-    reshape = None if name == "safe" else patches
-    with theirs.GradCAM(OneColumn(detector), layers, reshape_transform=reshape) as cam:
-        expected = cam(images.float().requires_grad_(), [lambda scores: scores[0]] * 2)
-    ours = create_explainer("gradcam")(detector, images)
-    for heat, other in zip(ours, expected, strict=True):
-        np.testing.assert_allclose(unit(heat), unit(other), atol=2e-3)
+    handles = [detector.get_submodule(layer).register_forward_hook(keep) for layer in target_layers(detector)]
+    for image, heat in zip(images, found, strict=True):
+        seen.clear()
+        detector(image[None].float().requires_grad_()).sum().backward()
+        expected = torch.zeros(side, side)
+        for output in seen:
+            assert output.grad is not None
+            maps, gradients = (each.detach().double().numpy()[0] for each in (output, output.grad))
+            if maps.ndim == 2:
+                prefix = 0 if name == "cospy" else 1
+                maps, gradients = patches(maps, prefix), patches(gradients, prefix)
+            weights = gradients.mean((1, 2))
+            small = np.maximum((weights[:, None, None] * maps).sum(0), 0)
+            expected += nn.functional.interpolate(
+                torch.tensor(small)[None, None].float(), (side, side), mode="bilinear"
+            )[0, 0]
+        assert expected.max() > 0
+        torch.testing.assert_close(heat, expected, rtol=1e-3, atol=1e-4 * float(expected.max()))
+    for handle in handles:
+        handle.remove()
 
 
 def normed(x: Array, layer: Any) -> Array:

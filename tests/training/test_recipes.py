@@ -84,7 +84,6 @@ def test_a_recipe_takes_a_step(name: str, manifest: pl.DataFrame, tmp_path: Path
 def test_a_recent_detector_takes_a_step(
     name: str, manifest: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aide, "VIEW", 32)  # pixels: its published 256 cost seconds an image
     monkeypatch.setitem(aide.TINY_RESNET, "base_width", 8)
     changes = "detector.input={resize: null, crop: 32}", "schedule={name: constant}", "batch_size=2", "data.holdout=0.5"
     config = load(name, *SMALL[1:], *changes)
