@@ -25,9 +25,7 @@ class CommunityForensics(Detector):
 
         size: Literal["small", "tiny"] = "small"  # tiny: in the published code, without published weights
         pretrained: bool = False  # start from timm's ImageNet weights, as published
-        residual: bool = (
-            False  # show the high-pass residual, from which few images and steps teach more than from pixels
-        )
+        residual: bool = False  # see the high-pass residual: with few images and steps it teaches more than pixels
 
     options: Options
     default_input = InputConfig(resize=440, crop=384, interpolation="pillow_bilinear")
