@@ -16,8 +16,6 @@ from synthscope.data.history.features import history_features
 from synthscope.data.images import read_rgb
 from synthscope.runtime import seed_for, track, whole_file
 
-CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-
 
 def in_view(manifest: pl.DataFrame, view: str, *, seed: int = 0) -> pl.DataFrame:
     """The images of all folds as a view shows them, with the column ``fold``; another seed draws anew.
@@ -60,23 +58,26 @@ def cached(file: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
     return np.load(file)
 
 
-def clip_features(images: Sequence[np.ndarray], model: Path) -> np.ndarray:
-    """float32 ``(n, 512)`` of CLIP ViT-B/16 with 8-bit weights, an ONNX file; short side 224 bicubic, centre crop."""
-    import onnxruntime
+def clip_features(images: Sequence[np.ndarray], weights: Path) -> np.ndarray:
+    """float32 ``(n, 512)`` of CLIP ViT-B/16 with weights of ``examples/clip_8bit.py``; short side 224 bicubic, cropped.
+
+    In float32: 8-bit arithmetic overflows on processors without VNNI, where what it gives is not CLIP's.
+    """
+    from safetensors.torch import load_file
 
     from synthscope.detectors.base import preprocess
+    from synthscope.detectors.clip import B16, CLIP_MEAN, CLIP_STD, clip_tower
     from synthscope.detectors.input import InputConfig
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    tower = clip_tower(224, **B16).eval()
+    tower.load_state_dict(load_file(weights))
     config = InputConfig(resize=224, crop=224, interpolation="bicubic", mean=CLIP_MEAN, std=CLIP_STD)
-    mean, std = (np.array(value, np.float32)[:, None, None] for value in (CLIP_MEAN, CLIP_STD))
+    mean, std = (torch.tensor(value)[:, None, None] for value in (CLIP_MEAN, CLIP_STD))
     found = []
     for start in track(range(0, len(images), 8), "CLIP", total=-(-len(images) // 8), unit="batches"):
-        pixels = np.stack([preprocess(image, config).numpy() for image in images[start : start + 8]])
-        scaled = (pixels.astype(np.float32) / 255 - mean) / std
-        found.append(session.run(["image_embeds"], {"pixel_values": scaled})[0])
+        pixels = torch.stack([preprocess(image, config) for image in images[start : start + 8]])
+        with torch.no_grad():
+            found.append(tower((pixels / 255 - mean) / std).numpy())
     return np.concatenate(found)
 
 

