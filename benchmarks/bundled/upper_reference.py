@@ -7,18 +7,13 @@ replaces it in ``results/bundled/candidates.csv`` and ``.md``.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import polars as pl
 from candidates import SIDE, candidates
 from card import markdown
 from crossfit import Images, crossfit
 from pixels import cached, clip_features, in_view, middles, standardised, stored
-from run import RESULTS, WEIGHTS, indexed
-from table import images
+from run import RESULTS, WEIGHTS, asked
 
-from synthscope.data.manifest import verify
 from synthscope.runtime.files import write_text
 from synthscope.schema import write_table
 from synthscope.studies.unseen import ALL, FIGURES, unseen
@@ -27,14 +22,7 @@ VIEW = "laundered"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("images", "images_2026", "work", "--clip"):
-        parser.add_argument(name, type=Path)
-    given = parser.parse_args()
-    table = images(given.images, given.images_2026)
-    manifest = verify(indexed(table, given.work / "all.csv")).join(
-        table.select("path", "fold"), on="path", maintain_order="left"
-    )
+    given, _, manifest = asked(__doc__)
     shown = stored(in_view(manifest, VIEW), given.work / VIEW)
     pixels = cached(given.work / f"{VIEW}.npy", lambda: middles(shown, SIDE))
     embedded = cached(given.work / "clip.npy", lambda: clip_features(pixels, given.clip))
