@@ -133,7 +133,7 @@ def test_a_pooling_by_attention_reads_the_patches_by_its_weights(monkeypatch: py
     detector = create_detector("cospy", options={"size": "tiny", "weights": "random"}, input=input).eval()
     detector.net.get_submodule("semantic.fc").weight.data.normal_()  # type: ignore[operator,union-attr]
     tower: Any = detector.get_submodule("net.semantic.model")
-    tower.attn_pool.latent.data *= 30  # else attention is flat
+    tower.attn_pool.latent.data *= 100  # else attention is flat
     images, pool = pixels(1, 3, 56, 56), tower.attn_pool
     seen: dict[str, Tensor] = {}
 

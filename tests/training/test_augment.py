@@ -27,7 +27,7 @@ from synthscope.training.augment import (
     augment,
     gaussian_blur,
 )
-from synthscope.training.augment.compression import _jpeg_cv2, _jpeg_pil
+from synthscope.training.augment.compression import _jpeg_cv2, jpeg_pil
 
 STEPS = [
     {"step": "resize", "size": 30},
@@ -132,8 +132,8 @@ def test_blur_is_scipys(sigma: float) -> None:
 
 def test_both_jpeg_methods_give_the_same_pixels_and_quality_matters() -> None:
     rgb = noise()
-    assert np.abs(_jpeg_cv2(rgb, 70).astype(int) - _jpeg_pil(rgb, 70)).max() <= 2
-    loss = [np.abs(_jpeg_pil(rgb, quality).astype(int) - rgb).mean() for quality in (30, 70, 100)]
+    assert np.abs(_jpeg_cv2(rgb, 70).astype(int) - jpeg_pil(rgb, 70)).max() <= 2
+    loss = [np.abs(jpeg_pil(rgb, quality).astype(int) - rgb).mean() for quality in (30, 70, 100)]
     assert loss[0] > loss[1] > loss[2]
 
 

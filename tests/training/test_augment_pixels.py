@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from scipy.stats import kstest
 
 from synthscope.training.augment import Blur, ColourJitter, GaussianNoise, Jpeg, PepperNoise, Sharpen, Step
-from synthscope.training.augment.compression import _jpeg_cv2, _jpeg_pil
+from synthscope.training.augment.compression import _jpeg_cv2, jpeg_pil
 
 PIXEL_STEPS: list[dict[str, Any]] = [
     {"step": "colour_jitter", "brightness": 0.5, "contrast": 0.5, "saturation": 0.5, "hue": 0.1},
@@ -166,7 +166,7 @@ def test_noise_has_its_sigma_and_pepper_its_share() -> None:
 
 def test_jpeg_draws_from_the_range_or_from_the_values() -> None:
     rgb, rng = noise(), np.random.default_rng(0)
-    known = {quality: [_jpeg_cv2(rgb, quality), _jpeg_pil(rgb, quality)] for quality in (30, 60, 61, 62, 100)}
+    known = {quality: [_jpeg_cv2(rgb, quality), jpeg_pil(rgb, quality)] for quality in (30, 60, 61, 62, 100)}
 
     def qualities(step: Jpeg) -> set[int]:
         got = [step.change(rgb, rng) for _ in range(60)]
