@@ -34,6 +34,7 @@ KINDS: Mapping[str, tuple[frozenset[str], Mapping[str, str]]] = {
         },
     ),
     "manifest": (frozenset({"path", "label", "format", "width"}), {"files": "files.files_figure"}),
+    "left_out": (frozenset({"part", "test_sets", "value"}), {"left_out": "left_out.left_out_figure"}),
 }  # fmt: skip
 
 
@@ -41,8 +42,8 @@ def plot(shown: pl.DataFrame | str | Path, kind: str | None = None, **options: A
     """The figure of a table, or of a run's heatmaps; a notebook shows it after ``%matplotlib inline``.
 
     Args:
-        shown: What ``score``, ``audit``, ``predict`` or ``index`` returned; or the folder of a run of ``explain``, of
-            which one image is drawn under its detectors and explainers.
+        shown: What ``score``, ``audit``, ``predict`` or ``index`` returned; the ``left_out.parquet`` of a benchmark; or
+            the folder of a run of ``explain``, of which one image is drawn under its detectors and explainers.
         kind: Of scores ``intervals`` (if None), ``matrix`` or ``degraded``; of predictions ``roc`` (if None),
             ``reliability`` or ``logits``.
         options: Of that figure's function in ``synthscope.report.figures``, such as ``metric="auroc"``.

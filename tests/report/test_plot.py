@@ -14,9 +14,10 @@ from synthscope.errors import SynthscopeError, UsageError
 from synthscope.report.heatmaps.examples import gallery
 from synthscope.report.plot import KINDS
 from synthscope.schema import MANIFEST, PREDICTIONS, SCORES
+from synthscope.scoring.left_out import LEFT_OUT
 from tests.report.made_heatmaps import make_heatmaps
 
-SCHEMAS = {"scores": SCORES, "audit": AUDIT, "predictions": PREDICTIONS, "manifest": MANIFEST}
+SCHEMAS = {"scores": SCORES, "audit": AUDIT, "predictions": PREDICTIONS, "manifest": MANIFEST, "left_out": LEFT_OUT}
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -40,6 +41,25 @@ def test_every_kind_of_figure_is_drawn_of_scores() -> None:
     assert "81.2" in words(synthscope.plot(scores, "matrix", metric="auroc"))
     for kind in KINDS["scores"][1]:
         assert isinstance(synthscope.plot(scores, kind, metric="auroc"), Figure)
+
+
+def left_out_row(detector: str, part: str, value: float, *, view: str = "aligned", condition: str = "none") -> dict:
+    row = {"detector": detector, "train_view": "aligned", "part": part, "test_sets": "adm+biggan", "view": view}
+    row |= {"condition": condition, "metric": "auroc", "value": value, "ci_low": value - 0.1, "ci_high": value + 0.1}
+    return row
+
+
+def test_rows_of_a_leave_out_run_stand_in_the_order_of_what_they_are_worth_on_unseen_sets() -> None:
+    rows = [
+        left_out_row("worse", "unseen", 0.6),
+        left_out_row("worse", "seen", 0.9),
+        left_out_row("better", "unseen", 0.7),
+    ]
+    rows += [left_out_row("better", "unseen", 0.65, view="none"), left_out_row("spectrum_lr", "unseen", 0.8)]
+    panels = synthscope.plot(pl.DataFrame(rows, schema=LEFT_OUT), metric="auroc").axes
+    assert [text.get_text() for text in panels[0].get_yticklabels()] == ["better", "worse", "spectrum_lr (floor)"]
+    drawn = [sorted(float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == "o") for axes in panels]
+    assert drawn == [[0.9], [0.6, 0.7, 0.8], [0.65], []]  # seen; unseen; unseen, raw; degraded
 
 
 def test_what_has_no_figure_is_refused_in_a_sentence() -> None:

@@ -13,6 +13,7 @@ from synthscope.report.choice import Choice
 from synthscope.report.figures import predictions as curves
 from synthscope.report.figures import scores as figures
 from synthscope.report.figures.fidelity import save_fidelity_figure
+from synthscope.report.figures.left_out import left_out_figure
 from synthscope.report.figures.style import save_figure
 from synthscope.report.heatmaps.examples import gallery
 from synthscope.report.names import distinct, metric_name
@@ -154,7 +155,7 @@ def heatmap_contents(run: Path, tables: dict[str, pl.DataFrame], folder: Path, c
 def _figures(run: Run, folder: Path, metric: str, views: list[str], leaders: list[str]) -> dict[str, list[Drawing]]:
     """Drawings under the name of the section that shows them."""
     words, raw = view_names(run.scores), views[0]
-    drawn: dict[str, list[Drawing]] = {"audit": [], "matrix": [], "degraded": [], "images": []}
+    drawn: dict[str, list[Drawing]] = {"audit": [], "matrix": [], "degraded": [], "unseen": [], "images": []}
 
     def add(section: str, stem: str, title: str, figure: Figure, alt: str) -> None:
         drawn[section].append(drawing(figure, folder / stem, title, alt))
@@ -178,6 +179,10 @@ def _figures(run: Run, folder: Path, metric: str, views: list[str], leaders: lis
             title = f"{metric_name(metric)} under degradations, {word} images"
             alt = "Dots with 95 % intervals, a panel per degradation; the tables hold the numbers."
             add("degraded", f"degradations{tag}", title, figures.degradation_figure(run.scores, metric, view), alt)
+    if metric in run.left_out["metric"]:
+        alt = "Dots with 95 % intervals, a row per detector; the table holds the numbers."
+        figure = left_out_figure(run.left_out, metric)
+        add("unseen", "left_out", "On test sets that were left out of training", figure, alt)
     if run.predictions.is_empty():
         return drawn
     few, many = (run.predictions.filter(pl.col("detector").is_in(leaders[:n])) for n in (curves.MAX_LINES, 12))
