@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import Out, Overrides, exit_with_unreadable
+from synthscope.cli.arguments import Out, Overrides, Remote, exit_with_unreadable
 from synthscope.runtime.told import printable
 
 
@@ -42,6 +42,7 @@ def benchmark_command(
     source: Annotated[str | None, typer.Argument(help="Images; default: those of the recipe.")] = None,
     overrides: Overrides = None,
     dry: Annotated[bool, typer.Option("--dry-run", help="Count the work and estimate its hours; do nothing.")] = False,
+    remote: Remote = False,
 ) -> None:
     """Train, test across generators and under degradations, and report, from one recipe. Resumable.
 
@@ -50,10 +51,12 @@ def benchmark_command(
     from synthscope.benchmarking.config import BenchmarkConfig
     from synthscope.benchmarking.run import benchmark, read_failures
     from synthscope.config import load_recipe
+    from synthscope.data.remote.permission import allow_source
     from synthscope.report.page.html import write_report
     from synthscope.tables.printing import print_tables
 
     recipe = load_recipe(BenchmarkConfig, config, package="synthscope.benchmarking", overrides=overrides)
+    allow_source(source or "")
     if dry:
         from synthscope.benchmarking.cost.dry_run import dry_run
 

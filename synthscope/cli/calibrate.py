@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import Images, Out, Seed, Where, Workers, exit_with_unreadable, load
+from synthscope.cli.arguments import Images, Out, Remote, Seed, Where, Workers, exit_with_unreadable, load
 
 
 def calibrate_command(
@@ -21,6 +21,7 @@ def calibrate_command(
     where: Where = None,
     workers: Workers = None,
     seed: Seed = 0,
+    remote: Remote = False,
 ) -> None:
     """Score photographs that the detector was not trained on, and store the logits beside its weights. Resumable."""
     from synthscope.inspection.calibrate import calibrate

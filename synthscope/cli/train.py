@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from synthscope.cli.arguments import Overrides, Source, View, Where, load
+from synthscope.cli.arguments import Overrides, Remote, Source, View, Where, load
 
 
 def train_command(
@@ -19,6 +19,7 @@ def train_command(
     overrides: Overrides = None,
     view: View = None,
     where: Where = None,
+    remote: Remote = False,
 ) -> None:
     """Train one detector. Run again after an interruption to go on; start with torchrun for several GPUs."""
     from synthscope.config import load_recipe

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import cv2
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from synthscope.data.degrade.recipe import parse_recipe, read_viewed
+from synthscope.data.remote import permission
 from synthscope.errors import SynthscopeError
 from synthscope.runtime import seed_for, tune_allocator
 from synthscope.runtime.signals import leave_stopping_to_parent
@@ -236,7 +238,7 @@ def loader(images: Images, batches: Iterable[list[Token]], *, workers: int, pin:
         collate_fn=collate,
         pin_memory=pin,
         persistent_workers=True,
-        worker_init_fn=_start_worker,
+        worker_init_fn=partial(_start_worker, permission.granted()),
     )
 
 
@@ -258,7 +260,9 @@ def _pinned(batch: Batch) -> Batch:
     return rows, labels.pin_memory(), images.pin_memory()
 
 
-def _start_worker(worker: int) -> None:
+def _start_worker(asked: tuple[str, ...], worker: int) -> None:
+    if asked:
+        permission.allow(*asked)
     leave_stopping_to_parent()
     cv2.setNumThreads(0)
     tune_allocator()
