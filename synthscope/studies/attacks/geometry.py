@@ -52,10 +52,8 @@ def _resize(images: Tensor, size: tuple[int, int], interpolation: str) -> Tensor
     if tuple(images.shape[-2:]) == size:
         return images
     library, _, mode = interpolation.rpartition("_")
-    for part in (
-        (images.shape[2], size[1]),
-        size,
-    ):  # along rows first, as torch does, which cuts overshoots off between
+    along_rows = images.shape[2], size[1]  # first, as torch does, which cuts overshoots off between
+    for part in (along_rows, size):
         images = nn.functional.interpolate(
             images, size=part, mode=mode, antialias=library != "opencv", align_corners=False
         ).clamp(0, 255)

@@ -18,13 +18,7 @@ from synthscope.generation.reconstruct.autoencoder import factor_of, find_autoen
 from synthscope.studies.attacks.gradient import image_seed, mi_fgsm, noise, pgd
 
 Image = NDArray[np.uint8]
-PLAIN = (
-    "resize:scale=0.5",
-    "phone_screenshot",
-    "crop:frac=0.9",
-    "jpeg:q=75",
-)  # resize, screenshot, crop, recompression
-
+PLAIN = "resize:scale=0.5", "phone_screenshot", "crop:frac=0.9", "jpeg:q=75"
 IN_ONE_PIECE = 4_000_000  # pixels that go through an autoencoder without tiles, as when fakes are reconstructed
 SCALES = Display, LowResolution, Resize  # the whole picture at another size, which a resize brings back
 

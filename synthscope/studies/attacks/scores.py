@@ -25,9 +25,8 @@ ATTACKS = pl.Schema(
     | {"n": pl.Int64, "groups": pl.Int64, "n_error": pl.Int64}  # attacked AI images, that could not be attacked
     | {"generated": pl.Int64, "caught": pl.Int64}  # AI images, and those of them above the threshold
     | dict.fromkeys(["psnr", "psnr_worst", "ssim", "ssim_worst"], pl.Float64)  # of the AI images; null = moved, or same
-    | dict.fromkeys(
-        ["false_alarms", "false_alarms_low", "false_alarms_high"], pl.Float64
-    )  # photographs, same treatment
+    # of photographs under the same treatment
+    | dict.fromkeys(["false_alarms", "false_alarms_low", "false_alarms_high"], pl.Float64)
     | {"n_real": pl.Int64, "threshold": pl.Float64, "at_false_alarms": pl.Float64}
 )
 Floats = NDArray[np.float64]
