@@ -15,6 +15,7 @@ from synthscope.benchmarking.training_sets import TrainingSet, families_of, trai
 from synthscope.config import load_recipe
 from synthscope.data.manifest import load_manifest
 from synthscope.errors import UsageError
+from synthscope.report.page.html import write_report
 from synthscope.sandbox.generators import FAMILIES, GENERATORS, fit_generators
 from synthscope.tables.benchmark import cross_generator_matrix
 from synthscope.tables.wording import by_training, row_names, trained_on
@@ -89,6 +90,9 @@ def test_trained_in_one_view_degraded_where_nothing_was_learnt(tmp_path: Path) -
     costs = pl.read_parquet(tmp_path / "run" / "costs.parquet").row(0, named=True)
     assert costs["detector"] == "cpu_small.view1" and costs["parameters"] > 1000
     assert min(costs["preprocess_ms"], costs["forward_ms"], costs["resnet50_ms"]) > 0
+    page = write_report(tmp_path / "run").read_text()
+    unseen = page.partition('id="unseen"')[2].partition("</section>")[0]
+    assert "On test sets that were left out of training" in unseen and "data:image/svg+xml" in unseen
     with pytest.raises(ValidationError, match="name views of"):
         config(views=["none", VIEW], train_views=[VIEW])
 
